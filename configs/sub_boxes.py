@@ -1,0 +1,27 @@
+"""Sub-boxes cut from a survey or a large simulation: open boxes, unconditional.
+
+Paper:   Lipman et al. 2022, arXiv:2210.02747 (flow matching), from points uniform in the box
+Data:    python -m data_prep survey galaxies.fits --cut 40 -o sub_boxes.h5
+Command: galgen train configs/sub_boxes.py --data.path sub_boxes.h5 --run runs/survey
+         galgen validate runs/survey
+Cost and score on SDSS DR7: benchmarks/RESULTS.md
+"""
+
+from pathlib import Path
+
+from galgen.data.dataset import CatalogueDataset
+from galgen.experiment import Experiment
+from galgen.generative import Bridge, LinearPath, OptimalAssignment, Sampler
+from galgen.geometry import Euclidean
+from galgen.networks import ParticleMesh
+from galgen.training import Trainer
+
+experiment = Experiment(
+    # Redshift space in a survey points from the observer, in another direction in each sub-box:
+    # the symmetries of the cube hold for the ensemble.
+    data=CatalogueDataset(Path("sub_boxes.h5"), columns=("x", "y", "z"), condition=()),
+    network=ParticleMesh(geometry=Euclidean()),
+    bridge=Bridge(LinearPath(uniform=True), coupling=OptimalAssignment()),
+    sampler=Sampler(steps=24),
+    trainer=Trainer(steps=800, batch_size=16, learning_rate=2e-3),
+)

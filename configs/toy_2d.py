@@ -1,0 +1,20 @@
+"""Flow matching from a Gaussian to eight Gaussians in the plane.
+
+Paper:   Lipman et al. 2022, arXiv:2210.02747 (flow matching); arXiv:2302.00482 (the task)
+Command: galgen train configs/toy_2d.py --run runs/toy; galgen sample runs/toy --number 2000
+"""
+
+from galgen.data.dataset import ToyDataset
+from galgen.data.toys import EightGaussians
+from galgen.experiment import Experiment
+from galgen.generative import Bridge, LinearPath, Sampler
+from galgen.networks import MLP
+from galgen.training import Trainer
+
+experiment = Experiment(
+    data=ToyDataset(EightGaussians()),
+    network=MLP(width=128, layers=3),
+    bridge=Bridge(LinearPath()),
+    sampler=Sampler(steps=50),
+    trainer=Trainer(steps=3000, batch_size=512, learning_rate=2e-3, checkpoint_every=1000),
+)

@@ -1,0 +1,223 @@
+"""A catalogue: the points of one box, by named columns, with everything needed to interpret them.
+
+Simulated, observed and generated catalogues are all this one object, so that no statistic can
+tell them apart. Lengths are comoving Mpc/h, velocities peculiar km/s, masses Msun/h, angles
+degrees. Positions lie in ``[0, side)`` along each axis, whether the box is periodic or was cut
+open from something larger.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer, Shaped
+
+from galgen.errors import InputError
+
+POSITIONS = ("x", "y", "z")
+VELOCITIES = ("vx", "vy", "vz")
+
+STANDARD_UNITS: Mapping[str, str] = {
+    "x": "Mpc/h",
+    "y": "Mpc/h",
+    "z": "Mpc/h",
+    "vx": "km/s",
+    "vy": "km/s",
+    "vz": "km/s",
+    "mass": "Msun/h",
+    "ra": "deg",
+    "dec": "deg",
+    "redshift": "",
+}
+"""The units of the standard columns; any other column is dimensionless unless told."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Catalogue:
+    """The points of one box.
+
+    ========== ============================ ==============================================
+    field      type                         meaning
+    ========== ============================ ==============================================
+    columns    name -> ``(points,)``        ``x y z`` [Mpc/h], ``vx vy vz`` [km/s],
+                                            ``mass`` [Msun/h], or any other name
+    box        three floats                 side lengths [Mpc/h]
+    redshift   float                        of the snapshot, or the mean of a survey cut
+    cosmology  name -> float                ``omega_m``, ``sigma_8``, ... (anything conditioned on)
+    periodic   bool                         False for an open sub-box of something larger
+    units      name -> str                  of every column; standard ones are filled in
+    provenance name -> str                  where it came from
+    ========== ============================ ==============================================
+
+    Raises:
+        InputError: if columns differ in length or are not one-dimensional numbers, if a value is
+            not finite, if a position is outside the box, or if the box is not three positive sides.
+    """
+
+    columns: Mapping[str, np.ndarray]
+    box: tuple[float, float, float]
+    redshift: float = 0.0
+    cosmology: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    periodic: bool = True
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    provenance: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        set_field = object.__setattr__
+        set_field(self, "box", _checked_box(self.box))
+        set_field(self, "columns", _checked_columns(self.columns))
+        set_field(self, "redshift", _finite(self.redshift, "redshift"))
+        cosmology = {name: _finite(value, name) for name, value in self.cosmology.items()}
+        set_field(self, "cosmology", cosmology)
+        set_field(self, "periodic", bool(self.periodic))
+        unknown = [name for name in self.units if name not in self.columns]
+        if unknown:
+            raise InputError(
+                f"expected units of columns {list(self.columns)}, got units of {unknown}; "
+                "drop them or add the columns"
+            )
+        units = {n: self.units.get(n, STANDARD_UNITS.get(n, "")) for n in self.columns}
+        set_field(self, "units", units)
+        set_field(self, "provenance", {str(k): str(v) for k, v in self.provenance.items()})
+        self._check_positions()
+
+    def _check_positions(self) -> None:
+        for name, side in zip(POSITIONS, self.box, strict=True):
+            values = self.columns.get(name)
+            if values is None or not len(values):
+                continue
+            low, high = float(values.min()), float(values.max())
+            if low < 0 or high >= side:
+                raise InputError(
+                    f"expected column {name!r} in [0, {side:g}) Mpc/h, got [{low:.6g}, {high:.6g}];"
+                    " wrap or shift the positions, check the units (kpc/h?), or pass a larger box"
+                )
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Catalogue):
+            return NotImplemented
+        same_columns = list(self.columns) == list(other.columns) and all(
+            np.array_equal(self.columns[name], other.columns[name]) for name in self.columns
+        )
+        names = ("box", "redshift", "cosmology", "periodic", "units", "provenance")
+        return same_columns and all(getattr(self, n) == getattr(other, n) for n in names)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def column(self, name: str) -> Shaped[np.ndarray, " points"]:
+        """A column by name.
+
+        Raises:
+            InputError: if there is none of that name; the message lists those present.
+        """
+        if name not in self.columns:
+            raise InputError(
+                f"expected a column {name!r}, got columns {list(self.columns)}; "
+                "choose one of these or add it to the catalogue"
+            )
+        return self.columns[name]
+
+    @property
+    def positions(self) -> Float[np.ndarray, "points 3"]:
+        """Comoving positions [Mpc/h], in [0, side)."""
+        return np.stack([self.column(n) for n in POSITIONS], axis=-1).astype(np.float64)
+
+    @property
+    def velocities(self) -> Float[np.ndarray, "points 3"]:
+        """Peculiar velocities [km/s]."""
+        return np.stack([self.column(n) for n in VELOCITIES], axis=-1).astype(np.float64)
+
+    @property
+    def volume(self) -> float:
+        """Volume of the box [(Mpc/h)^3]."""
+        return self.box[0] * self.box[1] * self.box[2]
+
+    @property
+    def number_density(self) -> float:
+        """Points per volume [h^3/Mpc^3]."""
+        return len(self) / self.volume
+
+    def select(
+        self, rows: Bool[np.ndarray, " points"] | Integer[np.ndarray, " chosen"]
+    ) -> Catalogue:
+        """The catalogue of the chosen rows only, by mask or by indices."""
+        return self.replace(columns={name: v[rows] for name, v in self.columns.items()})
+
+    def replace(self, **changes: Any) -> Catalogue:
+        """A copy with some fields changed; units of columns that are gone go too."""
+        if "columns" in changes and "units" not in changes:
+            changes["units"] = {n: u for n, u in self.units.items() if n in changes["columns"]}
+        return dataclasses.replace(self, **changes)
+
+    def _summary(self) -> dict[str, str]:
+        edge = " x ".join(f"{side:g}" for side in self.box)
+        kind = "periodic" if self.periodic else "open"
+        cosmology = ", ".join(f"{name}={value:g}" for name, value in self.cosmology.items())
+        return {
+            "points": str(len(self)),
+            "columns": ", ".join(f"{n} [{u}]" if u else n for n, u in self.units.items()),
+            "box": f"{edge} Mpc/h, {kind}",
+            "redshift": f"{self.redshift:g}",
+            "cosmology": cosmology or "not given",
+        }
+
+    def __repr__(self) -> str:
+        box = self._summary()["box"]
+        return (
+            f"Catalogue({len(self)} points, {' '.join(self.columns)}; box {box}; "
+            f"redshift {self.redshift:g}; {self._summary()['cosmology']})"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{html.escape(key)}</th><td>{html.escape(value)}</td></tr>"
+            for key, value in (self._summary() | dict(self.provenance)).items()
+        )
+        return f"<table><caption>Catalogue</caption>{rows}</table>"
+
+
+def _finite(value: float, name: str) -> float:
+    number = float(value)
+    if not np.isfinite(number):
+        raise InputError(f"expected a finite {name}, got {number}; mend or drop the catalogue")
+    return number
+
+
+def _checked_box(box: Any) -> tuple[float, float, float]:
+    sides = np.atleast_1d(np.asarray(box, dtype=np.float64))
+    if sides.shape != (3,) or not np.all(np.isfinite(sides)) or not np.all(sides > 0):
+        raise InputError(
+            f"expected a box of three positive sides in Mpc/h, got {box}; pass (side, side, side)"
+        )
+    return (float(sides[0]), float(sides[1]), float(sides[2]))
+
+
+def _checked_columns(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    if not columns:
+        raise InputError("expected at least one column, got none; pass columns={'x': ..., ...}")
+    checked = {name: np.asarray(values) for name, values in columns.items()}
+    for name, values in checked.items():
+        if values.ndim != 1 or values.dtype.kind not in "fiub":
+            raise InputError(
+                f"expected column {name!r} as one number per point, got shape {values.shape} "
+                f"of {values.dtype}; split it into one-dimensional columns"
+            )
+        wrong = int(np.sum(~np.isfinite(values)))
+        if wrong:
+            raise InputError(
+                f"expected finite values in column {name!r}, got {wrong} NaN or infinite of "
+                f"{len(values)}; drop those rows first"
+            )
+    lengths = {name: len(values) for name, values in checked.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(
+            f"expected columns of equal length, got {lengths}; select the same rows from each"
+        )
+    return checked

@@ -1,0 +1,245 @@
+"""How a trained model speaks of its data: what to draw, and what the draws mean.
+
+An ``Encoding`` is everything about the data that sampling needs; it is saved with the run, so that
+the training data are never touched again. It plans draws of fixed shapes for wanted conditions,
+and turns what the sampler returns into catalogues or arrays. The core knows neither.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from galgen.data.cardinality import Cardinality
+from galgen.data.catalogue import Catalogue
+from galgen.data.normalization import Standardizer
+from galgen.data.suite import write_suite
+from galgen.errors import InputError
+
+Example = TypeVar("Example")
+Condition = Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """A batch to be drawn in one call of the sampler.
+
+    ========== ============================== ===========================================
+    field      shape                          meaning
+    ========== ============================== ===========================================
+    shape      ``(batch, *event)``            of the draw
+    mask       ``(batch, points)`` or None    real rows
+    condition  ``(batch, condition)`` or None standardised
+    rows       one int per example            which requested example each one is;
+                                              -1 for filling
+    conditions one mapping per example        the condition in physical values
+    ========== ============================== ===========================================
+    """
+
+    shape: tuple[int, ...]
+    mask: Bool[np.ndarray, "batch points"] | None
+    condition: Float[np.ndarray, "batch condition"] | None
+    rows: tuple[int, ...]
+    conditions: tuple[Condition, ...]
+
+
+class Encoding(abc.ABC, Generic[Example]):
+    """Everything about the data that a trained model needs."""
+
+    suffix: str
+    """File ending of saved examples."""
+
+    @property
+    @abc.abstractmethod
+    def condition_ranges(self) -> dict[str, tuple[float, float]]:
+        """The trained range of each condition, by name, in physical values."""
+
+    @abc.abstractmethod
+    def plan(
+        self,
+        conditions: Sequence[Condition],
+        batch: int,
+        seed: int,
+        points: int | None = None,
+        extrapolate: bool = False,
+    ) -> list[Draw]:
+        """Draws of at most ``batch`` examples each that together give one per condition.
+
+        Args:
+            conditions: physical values by name, one mapping per wanted example.
+            batch: examples per draw.
+            seed: of the numbers of points.
+            points: the number of points of every cloud; None draws it from p(N | condition).
+            extrapolate: allow a condition outside the trained range.
+
+        Raises:
+            InputError: for a condition that is missing or outside the trained range.
+        """
+
+    @abc.abstractmethod
+    def decode(
+        self, draw: Draw, x: Float[np.ndarray, "batch *event"], provenance: Mapping[str, str]
+    ) -> list[Example]:
+        """The examples of one draw, without the filling."""
+
+    @abc.abstractmethod
+    def save(self, path: Path, examples: Sequence[Example], splits: Sequence[str]) -> None:
+        """Write examples to a file, whole or not at all."""
+
+    def random_conditions(self, number: int, fixed: Condition, seed: int) -> list[Condition]:
+        """Conditions uniform over the trained ranges, but for those in ``fixed``."""
+        rng = np.random.default_rng(seed)
+        free = {k: r for k, r in self.condition_ranges.items() if k not in fixed}
+        return [
+            {**fixed, **{name: float(rng.uniform(*limits)) for name, limits in free.items()}}
+            for _ in range(number)
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class CloudEncoding(Encoding[Catalogue]):
+    """Catalogues: a standardizer, p(N | condition) and the padded sizes."""
+
+    standardizer: Standardizer
+    cardinality: Cardinality
+    sizes: tuple[int, ...]
+
+    suffix = ".h5"
+
+    @property
+    def condition_ranges(self) -> dict[str, tuple[float, float]]:
+        names, ranges = self.standardizer.condition, self.standardizer.condition_ranges
+        return dict(zip(names, ranges, strict=True))
+
+    def plan(self, conditions, batch, seed, points=None, extrapolate=False):
+        standard = np.stack(
+            [self.standardizer.encode_condition(c, extrapolate) for c in conditions]
+        )
+        if points is None:
+            counts = self.cardinality.sample(np.random.default_rng(seed), standard)
+        elif points < 1:
+            raise InputError(f"expected at least one point per catalogue, got {points}")
+        else:
+            counts = np.full(len(conditions), points)
+        draws = []
+        # Clouds of like size together, so that little is padded.
+        for rows in _chunks(np.argsort(counts, kind="stable"), batch):
+            size = self._padded_size(int(counts[rows].max()))
+            mask = np.arange(size) < counts[rows, None]
+            condition = standard[rows] if standard.shape[1] else None
+            shape = (len(rows), size, len(self.standardizer.columns))
+            draws.append(Draw(shape, mask, condition, *_labels(rows, conditions)))
+        return draws
+
+    def _padded_size(self, count: int) -> int:
+        """The trained size that holds ``count`` points, or the next multiple of the largest."""
+        for size in self.sizes:
+            if count <= size:
+                return size
+        return -(-count // 64) * 64
+
+    def decode(self, draw, x, provenance):
+        catalogues = []
+        assert draw.mask is not None
+        for row, cloud, mask, condition in zip(
+            draw.rows, x, draw.mask, draw.conditions, strict=True
+        ):
+            if row >= 0:
+                values = {name: condition[name] for name in self.standardizer.condition}
+                catalogues.append(self.standardizer.decode(cloud[mask], values, provenance))
+        return catalogues
+
+    def save(self, path, examples, splits):
+        write_suite(path, examples, splits)
+
+
+@dataclasses.dataclass(frozen=True)
+class ArrayEncoding(Encoding[np.ndarray]):
+    """Arrays of one shape, standardised by one mean and scale, with an optional class.
+
+    Attributes:
+        shape: of one example.
+        mean: subtracted from every value.
+        scale: every value is divided by it.
+        classes: number of classes that the model is conditioned on, 0 for none.
+        class_name: what a class is called on the command line.
+    """
+
+    shape: tuple[int, ...]
+    mean: float
+    scale: float
+    classes: int = 0
+    class_name: str = "label"
+
+    suffix = ".npz"
+
+    def encode(self, x: Float[np.ndarray, "examples *event"]) -> Float[np.ndarray, "..."]:
+        """Standardised, float32."""
+        return ((x - self.mean) / self.scale).astype(np.float32)
+
+    @property
+    def condition_ranges(self) -> dict[str, tuple[float, float]]:
+        return {self.class_name: (0, self.classes - 1)} if self.classes else {}
+
+    def random_conditions(self, number: int, fixed: Condition, seed: int) -> list[Condition]:
+        """Every class in turn, or the one in ``fixed``."""
+        if not self.classes or fixed:
+            return [fixed] * number
+        return [{self.class_name: float(i % self.classes)} for i in range(number)]
+
+    def one_hot(self, labels: Sequence[float] | np.ndarray) -> Float[np.ndarray, "batch classes"]:
+        """The condition of each label.
+
+        Raises:
+            InputError: for a label that is not a class.
+        """
+        values = np.asarray(labels)
+        index = values.astype(int)
+        if np.any(index != values) or np.any((index < 0) | (index >= self.classes)):
+            raise InputError(
+                f"expected {self.class_name} among 0 to {self.classes - 1}, got {values[:5]}; "
+                "choose a class the model was trained on"
+            )
+        return np.eye(self.classes, dtype=np.float32)[index]
+
+    def plan(self, conditions, batch, seed, points=None, extrapolate=False):
+        if points is not None:
+            raise InputError(f"expected no number of points for arrays, got {points}; leave it out")
+        draws = []
+        for rows in _chunks(np.arange(len(conditions)), batch):
+            labels, chosen = _labels(rows, conditions)
+            condition = None
+            if self.classes:
+                condition = self.one_hot([c[self.class_name] for c in chosen])
+            draws.append(Draw((len(rows), *self.shape), None, condition, labels, chosen))
+        return draws
+
+    def decode(self, draw, x, provenance):
+        real = np.array(draw.rows) >= 0
+        return list(x[real] * self.scale + self.mean)
+
+    def save(self, path, examples, splits):
+        temporary = path.with_name(path.stem + ".part.npz")
+        np.savez_compressed(temporary, x=np.stack(examples), split=np.array(splits))
+        temporary.replace(path)
+
+
+def _chunks(order: np.ndarray, batch: int) -> list[np.ndarray]:
+    """``order`` in runs of exactly ``batch``, the last one filled by repeating its last row."""
+    runs = [order[i : i + batch] for i in range(0, len(order), batch)]
+    return [np.pad(run, (0, batch - len(run)), mode="edge") for run in runs]
+
+
+def _labels(
+    rows: np.ndarray, conditions: Sequence[Condition]
+) -> tuple[tuple[int, ...], tuple[Condition, ...]]:
+    """Row numbers, -1 where a row repeats the one before (filling), and their conditions."""
+    repeated = np.concatenate([[False], rows[1:] == rows[:-1]])
+    labels = tuple(np.where(repeated, -1, rows).tolist())
+    return labels, tuple(conditions[row] for row in rows)

@@ -1,0 +1,295 @@
+"""Between physical catalogues and the standardised numbers that models see, and back.
+
+Model space:
+
+- positions ``x y z`` are divided by the sides of the box: the unit box [0, 1)^3;
+- the three velocity components are divided by one common root mean square, without a mean, so
+  that rotating and standardising commute;
+- any other column is ``(value - mean) / standard deviation``; ``log_<name>`` is log10 of column
+  ``<name>``, e.g. ``log_mass``;
+- each condition is ``(value - mean) / standard deviation`` over the catalogues.
+
+A standardizer also remembers what it was trained on (box, redshifts, ranges of the condition and
+of the number of points), so that sampling needs no training data and knows when it extrapolates.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
+from galgen.data.features import (
+    LOG_PREFIX,
+    check_catalogues,
+    check_order,
+    column_moments,
+    condition_value,
+    physical_column,
+    shared_cosmology,
+    source_column,
+)
+from galgen.errors import InputError
+
+_BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Standardizer:
+    """The map between a :class:`Catalogue` and model space, learned by :meth:`fit`.
+
+    ================== ====================== ============================================
+    field              type                   meaning
+    ================== ====================== ============================================
+    columns            names                  features in order; ``x y z`` first if present
+    means, scales      one float per column   0 and 1 for positions, 0 for velocities
+    condition          names                  of the conditioning parameters; may be empty
+    condition_means    one float each         over the catalogues
+    condition_scales   one float each         over the catalogues
+    condition_ranges   (low, high) each       trained range, physical values
+    points_range       (fewest, most)         points per catalogue
+    box                three floats           side lengths [Mpc/h]
+    redshifts          floats, rising         of the catalogues
+    periodic           bool                   whether the box is a torus
+    units              name -> str            of the physical columns
+    fixed_cosmology    name -> float          parameters that all catalogues share
+    ================== ====================== ============================================
+    """
+
+    columns: tuple[str, ...]
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    condition: tuple[str, ...]
+    condition_means: tuple[float, ...]
+    condition_scales: tuple[float, ...]
+    condition_ranges: tuple[tuple[float, float], ...]
+    points_range: tuple[int, int]
+    box: tuple[float, float, float]
+    redshifts: tuple[float, ...]
+    periodic: bool
+    units: Mapping[str, str]
+    fixed_cosmology: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def fit(
+        cls,
+        catalogues: Sequence[Catalogue],
+        columns: Sequence[str] = ("x", "y", "z", "log_mass"),
+        condition: Sequence[str] = ("omega_m", "sigma_8"),
+    ) -> Standardizer:
+        """Learn means, scales and ranges.
+
+        Args:
+            catalogues: of one box size, all periodic or all open, each with a point or more.
+            columns: the features; ``log_<name>`` takes log10 of column ``<name>``.
+            condition: names among the cosmology, or ``"redshift"``; empty for unconditional.
+
+        Raises:
+            InputError: if boxes differ, a column or parameter is missing, or a catalogue is empty.
+        """
+        columns, condition = tuple(columns), tuple(condition)
+        check_catalogues(catalogues)
+        check_order(columns)
+        means, scales = column_moments(catalogues, columns)
+        table = np.array(
+            [[condition_value(c, name) for name in condition] for c in catalogues]
+        ).reshape(len(catalogues), len(condition))
+        spread = table.std(axis=0)
+        counts = [len(c) for c in catalogues]
+        return cls(
+            columns=columns,
+            means=means,
+            scales=scales,
+            condition=condition,
+            condition_means=tuple(table.mean(axis=0).tolist()),
+            condition_scales=tuple(np.where(spread > 0, spread, 1.0).tolist()),
+            condition_ranges=tuple(
+                (float(column.min()), float(column.max())) for column in table.T
+            ),
+            points_range=(min(counts), max(counts)),
+            box=catalogues[0].box,
+            redshifts=tuple(sorted({c.redshift for c in catalogues})),
+            periodic=catalogues[0].periodic,
+            units={n: catalogues[0].units[n] for n in map(source_column, columns)},
+            fixed_cosmology=shared_cosmology(catalogues, condition),
+        )
+
+    @property
+    def positions(self) -> bool:
+        """Whether the first three features are positions."""
+        return self.columns[:3] == POSITIONS
+
+    @property
+    def velocity_columns(self) -> tuple[int, int, int] | None:
+        """Indices of vx, vy, vz among the features, or None if not all three are there."""
+        if not set(VELOCITIES) <= set(self.columns):
+            return None
+        x, y, z = (self.columns.index(name) for name in VELOCITIES)
+        return (x, y, z)
+
+    @property
+    def cubic(self) -> bool:
+        """Whether the sides of the box are equal, as the symmetries of the cube need."""
+        return bool(np.allclose(self.box, self.box[0], rtol=1e-6))
+
+    def encode(self, catalogue: Catalogue) -> Float[np.ndarray, "points features"]:
+        """The features of a catalogue in model space, float32.
+
+        Raises:
+            InputError: if a column is missing, or the box differs from the trained one.
+        """
+        if not np.allclose(catalogue.box, self.box, rtol=1e-6):
+            raise InputError(
+                f"expected the trained box {self.box} Mpc/h, got {catalogue.box}; "
+                "cut the catalogue into boxes of that size"
+            )
+        features = np.empty((len(catalogue), len(self.columns)), np.float64)
+        for i, name in enumerate(self.columns):
+            values = physical_column(catalogue, name)
+            if name in POSITIONS:
+                values = values / catalogue.box[POSITIONS.index(name)]
+            features[:, i] = (values - self.means[i]) / self.scales[i]
+        encoded = features.astype(np.float32)
+        if self.positions:
+            encoded[:, :3] = _into_unit_box(encoded[:, :3], self.periodic)
+        return encoded
+
+    def condition_values(self, catalogue: Catalogue) -> dict[str, float]:
+        """The physical values of a catalogue's condition, by name.
+
+        Raises:
+            InputError: if a parameter is missing.
+        """
+        return {name: condition_value(catalogue, name) for name in self.condition}
+
+    def encode_condition(
+        self,
+        values: Mapping[str, float] | Sequence[float] | np.ndarray,
+        extrapolate: bool = False,
+    ) -> Float[np.ndarray, " condition"]:
+        """The condition in model space, float32.
+
+        Args:
+            values: physical values by name (other names are ignored) or in order.
+            extrapolate: allow values outside the trained range.
+
+        Raises:
+            InputError: if a value is missing, not finite, or outside the trained range.
+        """
+        given = self._ordered(values)
+        for name, value, (low, high) in zip(
+            self.condition, given, self.condition_ranges, strict=True
+        ):
+            slack = 1e-6 * max(abs(low), abs(high))
+            inside = low - slack <= value <= high + slack
+            if not np.isfinite(value) or not (inside or extrapolate):
+                raise InputError(
+                    f"expected {name} in the trained range [{low:.6g}, {high:.6g}], got "
+                    f"{value:.6g}; choose a value inside it, train on a wider suite, or pass "
+                    "extrapolate=True"
+                )
+        standard = (given - np.array(self.condition_means)) / np.array(self.condition_scales)
+        return standard.astype(np.float32)
+
+    def _ordered(
+        self, values: Mapping[str, float] | Sequence[float] | np.ndarray
+    ) -> Float[np.ndarray, " condition"]:
+        if isinstance(values, Mapping):
+            missing = [name for name in self.condition if name not in values]
+            if missing:
+                raise InputError(
+                    f"expected values of {list(self.condition)}, got {list(values)}; "
+                    f"add {', '.join(missing)}"
+                )
+            values = [values[name] for name in self.condition]
+        given = np.asarray(values, dtype=np.float64)
+        if given.shape != (len(self.condition),):
+            raise InputError(
+                f"expected {len(self.condition)} values, of {list(self.condition)}, got shape "
+                f"{given.shape}; pass one value each"
+            )
+        return given
+
+    def decode(
+        self,
+        x: Float[np.ndarray, "points features"],
+        condition: Mapping[str, float] | None = None,
+        provenance: Mapping[str, str] | None = None,
+    ) -> Catalogue:
+        """The physical catalogue of features in model space.
+
+        Positions are wrapped into a periodic box and clipped to an open one; how many points lay
+        outside an open box by more than rounding is noted in the provenance.
+
+        Args:
+            x: real rows only, no padding.
+            condition: physical values by name, which become the catalogue's cosmology.
+            provenance: where the catalogue came from.
+
+        Raises:
+            InputError: if the number of features differs or a value is not finite.
+        """
+        x = np.asarray(x, dtype=np.float64)
+        if x.ndim != 2 or x.shape[1] != len(self.columns):
+            raise InputError(
+                f"expected features of shape (points, {len(self.columns)}), got {x.shape}; "
+                "decode one cloud at a time, as encode gives it"
+            )
+        if not np.all(np.isfinite(x)):
+            raise InputError(
+                f"expected finite features, got {np.sum(~np.isfinite(x))} NaN or infinite; "
+                "the model has diverged: sample with more steps or train again"
+            )
+        notes = dict(provenance or {})
+        columns = {}
+        for i, name in enumerate(self.columns):
+            if name in POSITIONS:
+                side = self.box[POSITIONS.index(name)]
+                columns[name] = _scaled(_into_unit_box(x[:, i], self.periodic), side)
+                continue
+            values = x[:, i] * self.scales[i] + self.means[i]
+            physical = 10.0**values if name.startswith(LOG_PREFIX) else values
+            columns[source_column(name)] = physical.astype(np.float32)
+        if self.positions and not self.periodic:
+            outside = int(np.sum(np.any((x[:, :3] < -1e-5) | (x[:, :3] > 1 + 1e-5), axis=1)))
+            notes["points clipped to the open box"] = str(outside)
+        cosmology = {**self.fixed_cosmology, **(condition or {})}
+        redshift = float(cosmology.pop("redshift", np.mean(self.redshifts)))
+        return Catalogue(columns, self.box, redshift, cosmology, self.periodic, self.units, notes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Standardizer:
+        """The inverse of :meth:`to_dict`, after a trip through JSON or not."""
+        return cls(**{name: _frozen(value) for name, value in fields.items()})
+
+
+def _into_unit_box(x: np.ndarray, periodic: bool) -> np.ndarray:
+    if periodic:
+        x = x - np.floor(x)
+        return np.where(x >= 1, 0.0, x).astype(x.dtype)
+    return np.clip(x, 0.0, _BELOW_ONE).astype(x.dtype)
+
+
+def _scaled(unit: np.ndarray, side: float) -> np.ndarray:
+    """Positions ``unit * side`` as float32, below ``side`` even after rounding."""
+    edge = np.float32(side)
+    below = np.nextafter(edge, np.float32(0))
+    return np.minimum((unit * side).astype(np.float32), below)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,233 @@
+"""The wiring: data, network, bridge, sampler and trainer in one experiment, and its runs.
+
+A run is a folder::
+
+    experiment.json   the whole configuration, which reads back equal
+    encoding.json     standardizer, p(N | condition), trained ranges
+    checkpoints/      weights, their average, optimiser (Orbax)
+    metrics.jsonl     one line per logged step
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from tqdm import tqdm
+
+from galgen import __version__
+from galgen.data.dataset import Dataset, Prepared
+from galgen.data.encoding import Condition, Draw, Encoding
+from galgen.errors import InputError
+from galgen.generative import Bridge, Denoiser, Sampler
+from galgen.serialization import read_json, write_json
+from galgen.training import Checkpoints, Loss, Trainer
+from galgen.training.sharding import data_mesh, put_batch, replicated
+from galgen.training.state import initial_state
+from galgen.types import Batch, Params
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One tree of the run-time objects themselves; every field can be overridden by name.
+
+    Attributes:
+        data: where examples come from.
+        network: denoiser, a Flax Linen module called as ``network(x, t, mask, condition)``.
+        bridge: path from base to data, coupling, and what the network predicts.
+        sampler: how the trained flow is integrated.
+        trainer: how the network is trained.
+    """
+
+    data: Dataset
+    network: nn.Module
+    bridge: Bridge
+    sampler: Sampler = Sampler()
+    trainer: Trainer = Trainer()
+
+    def denoiser(self, params: Params) -> Denoiser:
+        """The network with its weights bound."""
+
+        def denoise(x, t, mask, condition):
+            return self.network.apply(params, x, t, mask, condition)
+
+        return denoise
+
+    def initial_params(self, batch: Batch) -> Params:
+        """Fresh weights, of the trainer's seed."""
+        key = jax.random.key(self.trainer.seed)
+        batch = jax.tree.map(lambda a: jnp.asarray(a[:1]), batch)
+        return jax.jit(self.network.init)(key, batch.x, jnp.zeros(1), batch.mask, batch.condition)
+
+    def loss(self, prepared: Prepared) -> Loss:
+        """The training loss, with the augmentation of the data."""
+
+        def loss(params: Params, key: jax.Array, batch: Batch) -> Float[Array, ""]:
+            key_augment, key_loss = jax.random.split(key)
+            if prepared.augment is not None:
+                x = prepared.augment(key_augment, batch.x, batch.mask)
+                batch = dataclasses.replace(batch, x=x)
+            return self.bridge.loss(self.denoiser(params), key_loss, batch)
+
+        return loss
+
+    def train(self, folder: Path, resume: bool = False) -> Run:
+        """Train into ``folder`` and return the run.
+
+        Raises:
+            InputError: if ``folder`` already holds a run and ``resume`` is False, or holds another
+                experiment, or the data cannot be used.
+        """
+        description = folder / "experiment.json"
+        if description.exists() and not resume:
+            raise InputError(
+                f"expected a new run folder, got {folder}, which holds a run; "
+                "add --resume to go on with it, or choose another --run"
+            )
+        if resume and read_json(description) != self:
+            raise InputError(
+                f"expected the experiment that {folder} was started with, got another; "
+                "leave out the overrides or choose another --run"
+            )
+        prepared = self.data.prepare(self.trainer.batch_size, self.trainer.seed)
+        first = prepared.source.batch(0)
+        if len(first.x) % jax.local_device_count():
+            put_batch(first, data_mesh())  # raises before anything is written
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "encoding.json", prepared.encoding)
+        write_json(description, self)
+        params = self.initial_params(first)
+        state = self.trainer.fit(self.loss(prepared), params, prepared.source, folder, resume)
+        return Run(self, prepared.encoding, state.ema, folder)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A trained model.
+
+    Attributes:
+        experiment: what was trained.
+        encoding: between its numbers and data.
+        params: averaged weights.
+        folder: where it was trained.
+    """
+
+    experiment: Experiment
+    encoding: Encoding[Any]
+    params: Params
+    folder: Path
+
+    @classmethod
+    def load(cls, folder: Path) -> Run:
+        """The run in ``folder``, with the weights of its newest checkpoint.
+
+        Raises:
+            InputError: if there is no run or no checkpoint, or it cannot be read.
+        """
+        experiment: Experiment = read_json(folder / "experiment.json")
+        encoding: Encoding[Any] = read_json(folder / "encoding.json")
+        condition = [{name: low for name, (low, _) in encoding.condition_ranges.items()}]
+        draw = encoding.plan(condition, 1, 0)[0]
+        params = experiment.initial_params(_as_batch(draw))
+        like = initial_state(params, experiment.trainer.optimizer())
+        with Checkpoints(folder / "checkpoints") as checkpoints:
+            state = checkpoints.restore(like, replicated(data_mesh()))
+        return cls(experiment, encoding, state.ema, folder)
+
+    def sample(
+        self,
+        conditions: Sequence[Condition],
+        seed: int = 0,
+        batch: int = 16,
+        points: int | None = None,
+        extrapolate: bool = False,
+        progress: bool = False,
+    ) -> list[Any]:
+        """One catalogue (or array) per condition, in order.
+
+        Args:
+            conditions: physical values by name; ``[{}] * n`` for an unconditional model.
+            seed: of the numbers of points and the base draws.
+            batch: examples per call of the sampler, rounded up to a multiple of the devices.
+            points: a fixed number of points per catalogue, else drawn from p(N | condition).
+            extrapolate: allow conditions outside the trained range.
+            progress: show a progress bar.
+
+        Raises:
+            InputError: for a condition that is missing or outside the trained range.
+        """
+        if not conditions:
+            raise InputError("expected at least one catalogue to draw, got none; raise --number")
+        devices = jax.local_device_count()
+        batch = -(-min(batch, len(conditions)) // devices) * devices
+        draws = self.encoding.plan(conditions, batch, seed, points, extrapolate)
+        examples: dict[int, Any] = {}
+        with tqdm(total=len(conditions), desc="sample", disable=not progress) as bar:
+            for draw, x in zip(draws, self._flow(draws, seed), strict=True):
+                decoded = self.encoding.decode(draw, x, self._provenance(seed))
+                wanted = [row for row in draw.rows if row >= 0]
+                examples |= dict(zip(wanted, decoded, strict=True))
+                bar.update(len(wanted))
+        return [examples[row] for row in range(len(conditions))]
+
+    def _flow(self, draws: Sequence[Draw], seed: int) -> Iterator[np.ndarray]:
+        """Standardised draws, one array per planned draw."""
+        mesh = data_mesh()
+
+        @jax.jit
+        def flow(params, key, batch):
+            return self.experiment.sampler(
+                self.experiment.bridge,
+                self.experiment.denoiser(params),
+                key,
+                batch.x.shape,
+                batch.mask,
+                batch.condition,
+            ).x
+
+        for number, draw in enumerate(draws):
+            key = jax.random.fold_in(jax.random.key(seed), number)
+            yield np.asarray(flow(self.params, key, put_batch(_as_batch(draw), mesh)))
+
+    def _provenance(self, seed: int) -> Mapping[str, str]:
+        return {"source": f"galgen {__version__}", "run": self.folder.name, "seed": str(seed)}
+
+
+def load_config(path: Path) -> Experiment:
+    """The ``experiment`` that a configuration file builds.
+
+    Raises:
+        InputError: if the file is missing, fails, or builds no experiment.
+    """
+    if not path.is_file():
+        near = sorted(str(p) for p in Path("configs").glob("*.py"))
+        raise InputError(f"expected a configuration file, found no {path}; there are {near}")
+    spec = importlib.util.spec_from_file_location("galgen_config", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"expected {path} to run, got {type(error).__name__}: {error}") from error
+    experiment = getattr(module, "experiment", None)
+    if not isinstance(experiment, Experiment):
+        raise InputError(
+            f"expected {path} to define experiment = Experiment(...), "
+            f"got {type(experiment).__name__}; see configs/demo.py"
+        )
+    return experiment
+
+
+def _as_batch(draw: Draw) -> Batch:
+    """A batch of zeros with the shape, mask and condition of a draw."""
+    return Batch(np.zeros(draw.shape, np.float32), draw.mask, draw.condition)

@@ -1,0 +1,85 @@
+"""A bridge model: path, coupling and prediction in one object, its loss and its velocity.
+
+The training loss is the masked mean squared error of the network's prediction, per column in units
+of the batch's own target power::
+
+    loss = mean over columns of  < |network(x_t, t) - target|^2 > / < |target|^2 >
+
+so that positions (in box units) and marks (standardised) weigh alike, and 1 means that nothing has
+been learned beyond zero. The minimiser for each t and x_t is the conditional mean of the target,
+whatever the (positive) normalisation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from galgen.generative.coupling import Coupling, Independent
+from galgen.generative.path import Path
+from galgen.generative.prediction import Prediction, VelocityPrediction
+from galgen.masking import masked_mean, zero_padding
+from galgen.types import Batch
+
+Denoiser = Callable[
+    [
+        Float[Array, "batch *event"],
+        Float[Array, " batch"],
+        Bool[Array, "batch points"] | None,
+        Float[Array, "batch condition"] | None,
+    ],
+    Float[Array, "batch *event"],
+]
+"""``denoiser(x, t, mask, condition)``: a network with its weights bound."""
+
+
+def stratified_times(key: jax.Array, number: int) -> Float[Array, " number"]:
+    """Times in [0, 1), one in each of ``number`` equal strata: uniform, with less variance."""
+    offset = jax.random.uniform(key, (number,))
+    return (jnp.arange(number) + offset) / number
+
+
+@dataclasses.dataclass(frozen=True)
+class Bridge:
+    """Everything that defines a generative model but its network.
+
+    Attributes:
+        path: joins base and data.
+        coupling: which base row travels to which data row.
+        prediction: what the network's output means.
+    """
+
+    path: Path
+    coupling: Coupling = Independent()
+    prediction: Prediction = VelocityPrediction()
+
+    def loss(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
+        """The normalised squared error of ``denoiser`` on one batch; see the module's docstring."""
+        key_base, key_time = jax.random.split(key)
+        data = zero_padding(batch.x, batch.mask)
+        base = zero_padding(self.path.sample_base(key_base, data.shape), batch.mask)
+        base = self.coupling(self.path, base, data, batch.mask)
+        t = stratified_times(key_time, len(data))
+        x = zero_padding(self.path.interpolate(base, data, t), batch.mask)
+        target = self.prediction.target(self.path, base, data, t)
+        error = denoiser(x, t, batch.mask, batch.condition) - target
+        axes = tuple(range(data.ndim - 1))
+        power = masked_mean(target**2, batch.mask, axes)
+        return jnp.mean(masked_mean(error**2, batch.mask, axes) / jnp.maximum(power, 1e-12))
+
+    def velocity(
+        self,
+        denoiser: Denoiser,
+        x: Float[Array, "batch *event"],
+        t: Float[Array, ""],
+        mask: Bool[Array, "batch points"] | None,
+        condition: Float[Array, "batch condition"] | None,
+    ) -> Float[Array, "batch *event"]:
+        """d x / d t of the generating flow at ``x``; zero on padded rows."""
+        times = jnp.full((len(x),), t)
+        output = denoiser(x, times, mask, condition)
+        return zero_padding(self.prediction.velocity(self.path, output, x, times), mask)

@@ -1,0 +1,95 @@
+"""The spaces that points live in, and the symmetries of a box.
+
+Model space is the unit box: positions are divided by the box side, so that a periodic box is the
+flat torus [0, 1)^3 whatever its size in Mpc/h. A geometry supplies displacements, the motion of a
+point along a velocity, and its uniform distribution; networks and paths take one and never ask
+which it is.
+
+Both geometries agree on the equation of a geodesic from a to b, with t from 0 to 1::
+
+    x(t) = move(a, t * displacement(a, b))
+
+On the torus the displacement is the minimum image: each component lies in [-1/2, 1/2).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+
+@dataclasses.dataclass(frozen=True)
+class Euclidean:
+    """Open space: displacement is subtraction. Positions of an open box fill the unit cube."""
+
+    periodic = False
+
+    def displacement(
+        self, start: Float[Array, "*#shape dim"], end: Float[Array, "*#shape dim"]
+    ) -> Float[Array, "*shape dim"]:
+        """The vector from ``start`` to ``end``."""
+        return end - start
+
+    def move(
+        self, x: Float[Array, "*#shape dim"], step: Float[Array, "*#shape dim"]
+    ) -> Float[Array, "*shape dim"]:
+        """The point reached from ``x`` along ``step``."""
+        return x + step
+
+
+@dataclasses.dataclass(frozen=True)
+class PeriodicBox:
+    """The flat torus [0, 1)^dim: displacement is the minimum image, motion wraps around."""
+
+    periodic = True
+
+    def displacement(
+        self, start: Float[Array, "*#shape dim"], end: Float[Array, "*#shape dim"]
+    ) -> Float[Array, "*shape dim"]:
+        """The minimum-image vector from ``start`` to ``end``, components in [-1/2, 1/2]."""
+        difference = end - start
+        return difference - jnp.round(difference)
+
+    def move(
+        self, x: Float[Array, "*#shape dim"], step: Float[Array, "*#shape dim"]
+    ) -> Float[Array, "*shape dim"]:
+        """The point reached from ``x`` along ``step``, wrapped into [0, 1)."""
+        return wrap(x + step)
+
+
+Geometry = Euclidean | PeriodicBox
+
+
+def wrap(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """``x`` modulo one, in [0, 1): a negative rounding error does not become 1.0."""
+    wrapped = x - jnp.floor(x)
+    return jnp.where(wrapped >= 1.0, 0.0, wrapped)
+
+
+def geodesic(
+    geometry: Geometry,
+    start: Float[Array, "*#shape dim"],
+    end: Float[Array, "*#shape dim"],
+    t: Float[Array, "..."] | float,
+) -> Float[Array, "*shape dim"]:
+    """The point at fraction ``t`` of the shortest way from ``start`` (t=0) to ``end`` (t=1)."""
+    return geometry.move(start, t * geometry.displacement(start, end))
+
+
+def cube_symmetries() -> Float[np.ndarray, "48 3 3"]:
+    """The 48 signed permutation matrices: every rotation and reflection of the cube."""
+    matrices = []
+    for permutation in itertools.permutations(range(3)):
+        for signs in itertools.product((1.0, -1.0), repeat=3):
+            matrices.append(np.diag(signs) @ np.eye(3)[list(permutation)])
+    return np.stack(matrices).astype(np.float32)
+
+
+def uniform(key: jax.Array, shape: tuple[int, ...]) -> Float[Array, "..."]:
+    """Points uniform in the unit box."""
+    return jax.random.uniform(key, shape)

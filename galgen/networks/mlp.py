@@ -1,0 +1,39 @@
+"""A residual multilayer perceptron for data that are plain vectors, such as 2-D toys."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+from jaxtyping import Array, Bool, Float
+
+from galgen.networks.layers import ZERO, Embedding, FeedForward, ResidualBlock
+
+
+class MLP(nn.Module):
+    """Residual feed-forward blocks under adaptive normalisation.
+
+    Attributes:
+        width: features of the hidden state.
+        layers: residual blocks.
+    """
+
+    width: int = 128
+    layers: int = 3
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "batch features"],
+        t: Float[Array, " batch"],
+        mask: Bool[Array, "batch points"] | None = None,
+        condition: Float[Array, "batch condition"] | None = None,
+    ) -> Float[Array, "batch features"]:
+        if x.ndim != 2 or mask is not None:
+            raise ValueError(
+                f"expected vectors (batch, features) without a mask, got shape {x.shape} and "
+                f"mask {'present' if mask is not None else 'None'}; use a point-cloud network"
+            )
+        embedding = Embedding(self.width)(t, condition)
+        h = nn.Dense(self.width)(x) + nn.Dense(self.width)(embedding)
+        for _ in range(self.layers):
+            h = ResidualBlock(FeedForward(self.width))(h, embedding)
+        return nn.Dense(x.shape[-1], kernel_init=ZERO)(nn.LayerNorm()(h))

@@ -1,0 +1,115 @@
+"""Flat Lambda cold dark matter: expansion and growth.
+
+With a cosmological constant and matter only, the expansion rate and the linear growth are
+(Peebles 1980, eq. 10.12; Heath 1977)::
+
+    E(z)^2 = Omega_m (1+z)^3 + 1 - Omega_m
+    D(a)   ~ E(a) int_0^a da' / (a' E(a'))^3             normalised to D(z=0) = 1
+    f      = dlnD/dlna  ~ Omega_m(z)^0.55                (Linder 2005)
+    f_2    = dlnD_2/dlna ~ 2 Omega_m(z)^(6/11)           (Bouchet et al. 1995)
+
+The integral has a closed form, D(a) ~ a 2F1(1/3, 1; 11/6; -x), x = (1 - Omega_m) a^3 / Omega_m.
+Peculiar velocities follow from comoving displacements psi [Mpc/h] as v = a H f psi [km/s], with
+a H = 100 E(z) / (1+z) [km/s per Mpc/h].
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from scipy.special import hyp2f1
+
+from galgen.errors import InputError
+
+CRITICAL_DENSITY = 2.77536627e11
+"""Critical density today, in (Msun/h) / (Mpc/h)^3."""
+
+_RANGES = {
+    "omega_m": (0.01, 1.0),
+    "omega_b": (1e-4, 0.5),
+    "h": (0.2, 2.0),
+    "n_s": (0.2, 2.0),
+    "sigma_8": (0.05, 3.0),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cosmology:
+    """The five parameters of flat Lambda CDM; the defaults are the Quijote fiducial ones.
+
+    ======== ====================================================== ==============
+    field    meaning                                                accepted range
+    ======== ====================================================== ==============
+    omega_m  matter today, in critical densities                    0.01 to 1
+    omega_b  baryons today, in critical densities, below omega_m    0.0001 to 0.5
+    h        Hubble constant in 100 km/s/Mpc                        0.2 to 2
+    n_s      slope of the primordial power spectrum                 0.2 to 2
+    sigma_8  linear rms in spheres of 8 Mpc/h today                 0.05 to 3
+    ======== ====================================================== ==============
+
+    Raises:
+        InputError: a parameter outside its range.
+    """
+
+    omega_m: float = 0.3175
+    omega_b: float = 0.049
+    h: float = 0.6711
+    n_s: float = 0.9624
+    sigma_8: float = 0.834
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError(
+                    f"expected {name} in [{low:g}, {high:g}], got {value!r}; check the units and "
+                    "the order of the parameters"
+                )
+        if self.omega_b >= self.omega_m:
+            raise InputError(
+                f"expected omega_b below omega_m, got {self.omega_b:g} and {self.omega_m:g}; "
+                "baryons are a part of the matter"
+            )
+
+    def expansion(self, redshift: float) -> float:
+        """E(z) = H(z) / H(0)."""
+        return math.sqrt(self.omega_m * (1.0 + redshift) ** 3 + 1.0 - self.omega_m)
+
+    def matter_fraction(self, redshift: float) -> float:
+        """Omega_m(z), the matter in critical densities of that redshift."""
+        return self.omega_m * (1.0 + redshift) ** 3 / self.expansion(redshift) ** 2
+
+    def growth_factor(self, redshift: float) -> float:
+        """D(z), the linear growth, one today."""
+        return self._growth(redshift) / self._growth(0.0)
+
+    def growth_rate(self, redshift: float) -> float:
+        """f = dlnD/dlna."""
+        return self.matter_fraction(redshift) ** 0.55
+
+    def second_order_growth_rate(self, redshift: float) -> float:
+        """f_2 = dlnD_2/dlna of second-order Lagrangian perturbation theory."""
+        return 2.0 * self.matter_fraction(redshift) ** (6.0 / 11.0)
+
+    def comoving_hubble(self, redshift: float) -> float:
+        """a H in km/s per Mpc/h: what turns f psi into a peculiar velocity."""
+        return 100.0 * self.expansion(redshift) / (1.0 + redshift)
+
+    @property
+    def mean_matter_density(self) -> float:
+        """Comoving matter density in (Msun/h) / (Mpc/h)^3, the same at every redshift."""
+        return CRITICAL_DENSITY * self.omega_m
+
+    def lagrangian_radius(self, mass: float) -> float:
+        """Comoving radius in Mpc/h of the sphere that holds ``mass`` [Msun/h] at mean density."""
+        return (3.0 * mass / (4.0 * math.pi * self.mean_matter_density)) ** (1.0 / 3.0)
+
+    def as_mapping(self) -> dict[str, float]:
+        """The parameters by name, as a catalogue carries them."""
+        return {name: float(value) for name, value in dataclasses.asdict(self).items()}
+
+    def _growth(self, redshift: float) -> float:
+        scale = 1.0 / (1.0 + redshift)
+        x = (1.0 - self.omega_m) / self.omega_m * scale**3
+        return scale * float(hyp2f1(1.0 / 3.0, 1.0, 11.0 / 6.0, -x))

@@ -1,0 +1,80 @@
+"""A suite to train on and to be judged by: what ``galgen simulate`` makes.
+
+Cosmologies of the splits ``train`` and ``test`` fill a Latin hypercube; the splits ``low`` and
+``high`` repeat two cosmologies far apart, so that the change between them can be measured against
+its noise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from galgen.data.catalogue import Catalogue
+from galgen.errors import InputError
+from galgen.simulation.cosmology import Cosmology
+from galgen.simulation.simulator import HaloSimulator
+from galgen.simulation.suite import latin_hypercube, simulate_suite
+
+
+@dataclasses.dataclass(frozen=True)
+class SuiteRecipe:
+    """How many catalogues, of which cosmologies.
+
+    Attributes:
+        simulator: box, mesh, selection and redshift of every catalogue.
+        omega_m: range of the matter density.
+        sigma_8: range of the clustering amplitude.
+        omega_b: range of the baryon density, None for the fiducial value.
+        h: range of the Hubble parameter, None for the fiducial value.
+        n_s: range of the spectral index, None for the fiducial value.
+        train: catalogues to train on.
+        test: catalogues held out, of other cosmologies of the same ranges.
+        contrast: catalogues at each of two cosmologies, ``low`` and ``high``, which lie one tenth
+            of the ranges of omega_m and sigma_8 inside opposite corners; held out.
+        seed: of cosmologies and phases.
+    """
+
+    simulator: HaloSimulator = HaloSimulator(box=128.0, mesh=64, mass_min=3e13)
+    omega_m: tuple[float, float] = (0.2, 0.4)
+    sigma_8: tuple[float, float] = (0.7, 0.9)
+    omega_b: tuple[float, float] | None = None
+    h: tuple[float, float] | None = None
+    n_s: tuple[float, float] | None = None
+    train: int = 400
+    test: int = 64
+    contrast: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.train < 1 or self.test < 0 or self.contrast < 0 or self.seed < 0:
+            raise InputError(
+                f"expected train of 1 or more and test, contrast and seed of 0 or more, got "
+                f"train={self.train}, test={self.test}, contrast={self.contrast}, seed={self.seed}"
+            )
+
+    def cosmologies(self) -> tuple[list[Cosmology], list[str]]:
+        """The cosmology and the split of every catalogue."""
+        names = ("omega_m", "sigma_8", "omega_b", "h", "n_s")
+        ranges = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        cosmologies = latin_hypercube(ranges, self.train, self.seed)
+        splits = ["train"] * self.train
+        if self.test:
+            cosmologies += latin_hypercube(ranges, self.test, self.seed + 1)
+            splits += ["test"] * self.test
+        for split, fraction in (("low", 0.1), ("high", 0.9)):
+            corner = {
+                name: ranges[name][0] + fraction * (ranges[name][1] - ranges[name][0])
+                for name in ("omega_m", "sigma_8")
+            }
+            cosmologies += [Cosmology(**corner)] * self.contrast
+            splits += [split] * self.contrast
+        return cosmologies, splits
+
+    def simulate(self, processes: int = 1) -> Iterator[tuple[Catalogue, str]]:
+        """Every catalogue with its split, in order; the same for any number of processes."""
+        cosmologies, splits = self.cosmologies()
+        first = self.seed * len(cosmologies)
+        seeds = range(first, first + len(cosmologies))
+        catalogues = simulate_suite(self.simulator, cosmologies, seeds, processes)
+        yield from zip(catalogues, splits, strict=True)

@@ -1,0 +1,94 @@
+"""Many catalogues: cosmologies that fill a range evenly, simulated by several processes.
+
+A Latin hypercube of n points cuts each axis into n equal intervals and puts one point in every
+interval of every axis (McKay, Beckman and Conover 1979); Quijote's latin_hypercube is one.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from galgen.data.catalogue import Catalogue
+from galgen.errors import InputError
+from galgen.simulation.cosmology import Cosmology
+from galgen.simulation.simulator import HaloSimulator
+
+_NAMES = tuple(Cosmology().as_mapping())
+
+
+def latin_hypercube(
+    ranges: Mapping[str, tuple[float, float]], number: int, seed: int
+) -> list[Cosmology]:
+    """``number`` cosmologies evenly filling ``ranges``; parameters not named stay fiducial.
+
+    Raises:
+        InputError: an unknown parameter, an empty range, or a number below one.
+    """
+    if number < 1:
+        raise InputError(f"expected 1 or more cosmologies, got {number}; raise the number")
+    if not ranges:
+        raise InputError(f"expected ranges for some of {', '.join(_NAMES)}, got none; name one")
+    for name, (low, high) in ranges.items():
+        if name not in _NAMES:
+            raise InputError(
+                f"expected parameters among {', '.join(_NAMES)}, got {name!r}; check its spelling"
+            )
+        if not low < high:
+            raise InputError(
+                f"expected a range of {name} that rises, got ({low}, {high}); swap or widen it"
+            )
+    generator = np.random.default_rng(seed)
+    columns = {
+        name: low
+        + (high - low) * (generator.permutation(number) + generator.random(number)) / number
+        for name, (low, high) in ranges.items()
+    }
+    rows = zip(*columns.values(), strict=True)
+    return [Cosmology(**dict(zip(columns, map(float, row), strict=True))) for row in rows]
+
+
+def simulate_suite(
+    simulator: HaloSimulator,
+    cosmologies: Sequence[Cosmology],
+    seeds: Sequence[int],
+    processes: int = 1,
+) -> Iterator[Catalogue]:
+    """Catalogues in the order of ``cosmologies``, one seed each, the same for any ``processes``.
+
+    Processes are spawned, not forked, so a running JAX does not matter; a script that asks for
+    more than one needs the usual ``if __name__ == "__main__":``.
+
+    Raises:
+        InputError: at once, if the lengths differ, ``processes`` is below one or the mesh is too
+            coarse for one of the cosmologies; later, whatever else the simulator raises.
+    """
+    if len(cosmologies) != len(seeds):
+        raise InputError(
+            f"expected one seed per cosmology, got {len(cosmologies)} cosmologies and "
+            f"{len(seeds)} seeds; use range(len(cosmologies))"
+        )
+    if processes < 1:
+        raise InputError(f"expected 1 or more processes, got {processes}; use 1 for this process")
+    tasks = [
+        (simulator, cosmology, int(seed))
+        for cosmology, seed in zip(cosmologies, seeds, strict=True)
+    ]
+    for cosmology in dict.fromkeys(cosmologies):
+        simulator.check_resolution(cosmology)
+    return _run(tasks, processes)
+
+
+def _run(tasks: list[tuple[HaloSimulator, Cosmology, int]], processes: int) -> Iterator[Catalogue]:
+    if processes == 1:
+        yield from map(_simulate, tasks)
+        return
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        yield from pool.imap(_simulate, tasks)
+
+
+def _simulate(task: tuple[HaloSimulator, Cosmology, int]) -> Catalogue:
+    simulator, cosmology, seed = task
+    return simulator.simulate(cosmology, seed)

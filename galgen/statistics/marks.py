@@ -1,0 +1,143 @@
+"""One-point statistics of a column: how many points, and how a mark is distributed.
+
+A mark is any per-point number: log10 mass, a velocity, a colour. With edges in log10 mass and the
+volume V, ``counts / (V * bin width)`` is the mass function. Histogram bins are [low, high).
+"""
+
+from __future__ import annotations
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from galgen.errors import InputError
+from galgen.masking import masked_mean, masked_sum
+from galgen.statistics.binning import (
+    ArrayLike,
+    EnsembleMean,
+    check_edges,
+    check_mask,
+    ensemble_mean,
+)
+
+
+@flax.struct.dataclass
+class MarkDistribution:
+    """The distribution of one column in each catalogue, in the unit of that column.
+
+    ================== ================= =================================================
+    field              shape             meaning
+    ================== ================= =================================================
+    edges              ``(bins + 1,)``   bins are [low, high)
+    counts             ``(batch, bins)`` points per bin, integers
+    number             ``(batch,)``      real points, inside the edges or not
+    mean               ``(batch,)``      mean over all real points, zero for none
+    standard_deviation ``(batch,)``      population standard deviation, likewise
+    ================== ================= =================================================
+    """
+
+    edges: Float[Array, "edges"]
+    counts: Int[Array, "batch bins"]
+    number: Int[Array, "batch"]
+    mean: Float[Array, "batch"]
+    standard_deviation: Float[Array, "batch"]
+
+    def mean_counts(self) -> EnsembleMean:
+        """Mean counts per catalogue, with the error and covariance of the mean."""
+        return ensemble_mean(self.counts)
+
+
+def mark_distribution(
+    values: ArrayLike,
+    mask: ArrayLike | None,
+    edges: ArrayLike,
+) -> MarkDistribution:
+    """Histogram, mean, spread and number of one column of every catalogue.
+
+    Args:
+        values: ``(batch, points)``.
+        mask: ``(batch, points)``, True where real; None for all.
+        edges: ``(bins + 1,)`` common edges, a host value, in the unit of the column.
+
+    Raises:
+        InputError: values that are not ``(batch, points)``, or bad edges or mask.
+    """
+    marks, keep = _check_marks(values, mask)
+    limits = jnp.asarray(check_edges(edges, lowest=None), marks.dtype)
+    counts, mean, deviation = _distribution(marks, keep, limits)
+    number = jnp.sum(keep, axis=-1, dtype=jnp.int32)
+    return MarkDistribution(limits, counts, number, mean, deviation)
+
+
+def mean_in_bins(
+    values: ArrayLike,
+    of: ArrayLike,
+    mask: ArrayLike | None,
+    edges: ArrayLike,
+) -> Float[Array, "batch bins"]:
+    """Mean of the column ``of`` in bins of ``values``, e.g. speed against mass; NaN where empty.
+
+    Raises:
+        InputError: columns of different shapes, or bad edges or mask.
+    """
+    marks, keep = _check_marks(values, mask)
+    other, _ = _check_marks(of, mask)
+    if other.shape != marks.shape:
+        raise InputError(
+            f"expected two columns of one shape, got {marks.shape} and {other.shape}; "
+            "take both from the same catalogues"
+        )
+    limits = jnp.asarray(check_edges(edges, lowest=None), marks.dtype)
+    return _mean_in_bins(marks, other, keep, limits)
+
+
+def _check_marks(
+    values: ArrayLike, mask: ArrayLike | None
+) -> tuple[Float[Array, "batch points"], Bool[Array, "batch points"]]:
+    """The column with zeros in the padding, and a mask that is always there."""
+    marks = jnp.asarray(values)
+    if marks.ndim != 2:
+        raise InputError(
+            f"expected a column of shape (batch, points), got {marks.shape}; "
+            "pass one column of the padded batch"
+        )
+    keep = check_mask(mask, marks.shape)
+    return jnp.where(keep, marks, 0.0), keep
+
+
+def _members(
+    marks: Float[Array, "batch points"],
+    mask: Bool[Array, "batch points"],
+    edges: Float[Array, "edges"],
+) -> Bool[Array, "batch points bins"]:
+    """True where a real point lies in a bin."""
+    inside = (marks[..., None] >= edges[:-1]) & (marks[..., None] < edges[1:])
+    return inside & mask[..., None]
+
+
+@jax.jit
+def _distribution(
+    marks: Float[Array, "batch points"],
+    mask: Bool[Array, "batch points"],
+    edges: Float[Array, "edges"],
+) -> tuple[Array, Array, Array]:
+    """Counts, mean and population standard deviation."""
+    counts = jnp.sum(_members(marks, mask, edges), axis=1, dtype=jnp.int32)
+    mean = masked_mean(marks, mask, 1)
+    variance = masked_mean(jnp.square(marks - mean[:, None]), mask, 1)
+    return counts, mean, jnp.sqrt(variance)
+
+
+@jax.jit
+def _mean_in_bins(
+    marks: Float[Array, "batch points"],
+    other: Float[Array, "batch points"],
+    mask: Bool[Array, "batch points"],
+    edges: Float[Array, "edges"],
+) -> Float[Array, "batch bins"]:
+    """Bin sums of ``other`` over bin counts."""
+    members = _members(marks, mask, edges)
+    counts = jnp.sum(members, axis=1)
+    sums = masked_sum(jnp.where(members, other[..., None], 0.0), None, 1)
+    return jnp.where(counts > 0, sums / jnp.maximum(counts, 1), jnp.nan)

@@ -1,0 +1,7 @@
+"""Training: one loop for any loss, checkpoints, metrics and devices."""
+
+from galgen.training.checkpoint import Checkpoints
+from galgen.training.state import Loss, TrainState
+from galgen.training.trainer import Trainer
+
+__all__ = ["Checkpoints", "Loss", "TrainState", "Trainer"]

@@ -1,0 +1,115 @@
+"""The page of a report: one template, filled by name, so that nothing can be left unfilled."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from string import Template
+
+from galgen.validation.verdict import MET, MISSED, Verdict
+
+PAGE = Template("""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; color: #1b1b1b; max-width: 66rem; margin: 2rem auto;
+  padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin-bottom: 0.2rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+.summary { font-size: 1.05rem; border-left: 4px solid #1b1b1b; padding-left: 0.8rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 0.86rem; width: 100%; }
+th, td { text-align: left; vertical-align: top; padding: 0.28rem 0.6rem;
+  border-bottom: 1px solid #ddd; }
+thead th { border-bottom: 2px solid #1b1b1b; }
+td.status { font-weight: 600; white-space: nowrap; }
+tr.met td.status { color: #20603a; } tr.missed td.status { color: #a3271a; }
+tr.missed { background: #fbeeec; }
+figure { margin: 0.6rem 0; } img { max-width: 100%; height: auto; }
+figcaption { font-size: 0.88rem; color: #444; } .verdict { font-size: 0.92rem; }
+</style>
+</head>
+<body>
+<h1>$title</h1>
+<p class="summary">$summary</p>
+$notes
+<h2>Verdicts</h2>
+<div class="wide">
+$verdicts
+</div>
+$figures
+<h2>What was compared</h2>
+<div class="wide">
+$sets
+</div>
+<h2>Settings, provenance and versions</h2>
+$details
+</body>
+</html>
+""")
+
+
+def verdict_table(verdicts: Iterable[Verdict]) -> str:
+    """The verdict rows, marked by what came of them in words and not in colour alone."""
+    marks = {MET: "met", MISSED: "missed"}
+    body = "\n".join(
+        f'<tr class="{marks.get(v.status, "other")}"><td>{_text(v.measure)}</td>'
+        f"<td>{_text(v.figure)}</td><td>{_text(v.noise)}</td><td>{_text(v.target or '-')}</td>"
+        f'<td class="status">{_text(v.status)}</td><td>{_text(v.note)}</td></tr>'
+        for v in verdicts
+    )
+    names = ("Measure", "Generated", "Held-out itself", "Target", "Verdict", "Note")
+    return f"<table>\n{_head(names)}\n<tbody>\n{body}\n</tbody>\n</table>"
+
+
+def plain_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of text."""
+    body = "\n".join(
+        "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f"<table>\n{_head(headings)}\n<tbody>\n{body}\n</tbody>\n</table>"
+
+
+def definitions(pairs: Mapping[str, str]) -> str:
+    """Names and values as a two-column table."""
+    rows = "\n".join(
+        f'<tr><th scope="row">{_text(k)}</th><td>{_text(v)}</td></tr>' for k, v in pairs.items()
+    )
+    return f"<table>\n<tbody>\n{rows}\n</tbody>\n</table>"
+
+
+def figure_section(title: str, image: str, caption: str, verdict: str) -> str:
+    """A heading, the embedded image, its caption and its verdict."""
+    return (
+        f"<h2>{_text(title)}</h2>\n<figure>\n"
+        f'<img alt="{_text(title)}" src="data:image/png;base64,{image}">\n'
+        f"<figcaption>{_text(caption)}</figcaption>\n</figure>\n"
+        f'<p class="verdict"><strong>Verdict.</strong> {_text(verdict)}</p>'
+    )
+
+
+def notes_list(notes: Sequence[str]) -> str:
+    """The notes as a list; nothing for none."""
+    if not notes:
+        return ""
+    return "<ul>" + "".join(f"<li>{_text(note)}</li>" for note in notes) + "</ul>"
+
+
+def fill(title: str, summary: str, sections: Mapping[str, str]) -> str:
+    """The whole page.
+
+    Raises:
+        KeyError: a section of the template that was not given.
+    """
+    return PAGE.substitute(title=_text(title), summary=_text(summary), **sections)
+
+
+def _head(names: Sequence[str]) -> str:
+    cells = "".join(f'<th scope="col">{_text(name)}</th>' for name in names)
+    return f"<thead><tr>{cells}</tr></thead>"
+
+
+def _text(value: str) -> str:
+    return html.escape(value.replace("+-", "±").replace(">=", "≥"))

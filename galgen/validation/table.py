@@ -1,0 +1,75 @@
+"""The comparison on one screen of text, and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import textwrap
+from typing import Any
+
+import numpy as np
+
+from galgen.validation.comparison import Comparison
+from galgen.validation.verdict import MISSED, NOT_JUDGED
+
+WIDTH, HEIGHT = 98, 40
+HEADINGS = ("measure", "generated", "held-out itself", "target", "verdict")
+
+
+def table(comparison: Comparison) -> str:
+    """The verdicts in at most 98 columns and 40 lines; what does not fit is in the report."""
+    rows = [(v.measure, v.figure, v.noise, v.target or "-", v.status) for v in comparison.verdicts]
+    tail = _tail(comparison)
+    room = HEIGHT - len(tail) - 4
+    left_out = len(rows) - room
+    if left_out > 0:
+        rows = rows[: room - 1]
+        tail = [f"... and {left_out + 1} further rows in the report", *tail]
+    widths = [max(len(row[i]) for row in (HEADINGS, *rows)) for i in range(len(HEADINGS))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (HEADINGS, tuple("-" * width for width in widths), *rows)
+    ]
+    return "\n".join(line[:WIDTH] for line in [*lines, "", *tail])
+
+
+def _tail(comparison: Comparison) -> list[str]:
+    """The summary, and why a target was missed, in at most fifteen lines."""
+    reasons = [
+        f"{v.measure}: {v.note}" for v in comparison.verdicts if v.status in (MISSED, NOT_JUDGED)
+    ]
+    texts = [comparison.summary, *reasons, *comparison.notes]
+    lines = [
+        line
+        for text in texts
+        for line in textwrap.wrap(text, WIDTH, subsequent_indent="  ", max_lines=3)
+    ]
+    return lines if len(lines) <= 15 else [*lines[:14], "... the rest is in the report"]
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """Every figure of the comparison as JSON values; NaN and infinity become None."""
+    tree = {
+        "format": "galgen-comparison",
+        "version": 1,
+        "summary": comparison.summary,
+        "notes": comparison.notes,
+        "verdicts": comparison.verdicts,
+        **{f.name: getattr(comparison, f.name) for f in dataclasses.fields(comparison)},
+    }
+    return {name: _plain(value) for name, value in tree.items()}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value) if field.name != "covariance"]
+        return {name: _plain(getattr(value, name)) for name in names}
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from galgen.data.catalogue import Catalogue
+from galgen.errors import InputError
+
+
+def make(points=5, side=10.0, **fields):
+    rng = np.random.default_rng(3)
+    columns = {name: rng.uniform(0, side, points) for name in "xyz"}
+    return Catalogue(columns, (side, side, side), **fields)
+
+
+def test_density_units_and_selection():
+    catalogue = make(8, 2.0, cosmology={"omega_m": 0.3}, provenance={"seed": "3"})
+    assert catalogue.number_density == 1.0
+    assert catalogue.units == {"x": "Mpc/h", "y": "Mpc/h", "z": "Mpc/h"}
+    mask = catalogue.columns["x"] > np.median(catalogue.columns["x"])
+    half = catalogue.select(mask)
+    assert len(half) == 4 and half.cosmology == catalogue.cosmology
+    assert half == catalogue.select(np.flatnonzero(mask))
+    assert half != catalogue
+    np.testing.assert_array_equal(half.positions[:, 1], catalogue.columns["y"][mask])
+
+
+def test_empty_catalogue_is_valid():
+    assert len(make(0)) == 0 and make(0).positions.shape == (0, 3)
+
+
+def test_replacing_columns_drops_their_units():
+    smaller = make().replace(columns={"x": np.ones(2)})
+    assert smaller.units == {"x": "Mpc/h"}
+
+
+def test_repr_says_what_is_inside():
+    catalogue = make(5, cosmology={"omega_m": 0.3}, provenance={"note": "<b>"}, periodic=False)
+    text = repr(catalogue)
+    assert "5 points" in text and "10 x 10 x 10 Mpc/h, open" in text and "omega_m=0.3" in text
+    page = catalogue._repr_html_()
+    assert "&lt;b&gt;" in page and "<b>" not in page and "x [Mpc/h]" in page
+
+
+@pytest.mark.parametrize(
+    ("columns", "box", "message"),
+    [
+        (
+            {"x": np.array([0.0, 10.0])},
+            (10.0, 10.0, 10.0),
+            r"column 'x' in \[0, 10\) .* wrap or shift",
+        ),
+        (
+            {"y": np.array([-1e-9])},
+            (10.0, 10.0, 10.0),
+            r"column 'y' .* check the units \(kpc/h\?\)",
+        ),
+        (
+            {"x": np.ones(2), "mass": np.ones(3)},
+            (10.0, 10.0, 10.0),
+            r"equal length, got \{'x': 2, 'mas",
+        ),
+        (
+            {"vx": np.array([1.0, np.nan])},
+            (10.0, 10.0, 10.0),
+            r"'vx', got 1 NaN or infinite of 2; drop",
+        ),
+        ({"x": np.ones((2, 2))}, (10.0, 10.0, 10.0), r"one number per point, got shape \(2, 2\)"),
+        ({"x": np.array(["a"])}, (10.0, 10.0, 10.0), r"one number per point.*; split it"),
+        ({}, (10.0, 10.0, 10.0), r"at least one column, got none; pass columns"),
+        (
+            {"x": np.ones(1)},
+            (10.0, 0.0, 10.0),
+            r"three positive sides in Mpc/h, got \(10.0, 0.0, 10.0\); pass",
+        ),
+        ({"x": np.ones(1)}, (10.0, np.nan, 10.0), r"three positive sides"),
+    ],
+)
+def test_bad_input_is_named_with_its_remedy(columns, box, message):
+    with pytest.raises(InputError, match=message) as caught:
+        Catalogue(columns, box)
+    assert "\n" not in str(caught.value)
+
+
+def test_non_finite_cosmology_and_redshift():
+    with pytest.raises(InputError, match="finite omega_m, got nan; mend"):
+        make(cosmology={"omega_m": np.nan})
+    with pytest.raises(InputError, match="finite redshift, got inf"):
+        make(redshift=np.inf)
+
+
+def test_missing_column_lists_those_present():
+    with pytest.raises(InputError, match=r"column 'vx', got columns \['x', 'y', 'z'\]; choose"):
+        _ = make().velocities
+    with pytest.raises(InputError, match=r"units of \['mass'\]; drop"):
+        make(units={"mass": "Msun/h"})

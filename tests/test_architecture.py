@@ -1,0 +1,85 @@
+"""The house stands: imports go down only, and rooms of one floor do not know each other."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GROUND = ("errors", "types", "masking", "geometry", "neighbors", "serialization")
+FLOORS: dict[str, int] = {
+    **dict.fromkeys(GROUND, 0),
+    **dict.fromkeys(("generative", "networks", "data", "simulation", "statistics"), 1),
+    "training": 2,
+    **dict.fromkeys(("inference", "validation"), 3),
+    **dict.fromkeys(("experiment", "commands", "cli", "__main__"), 4),
+}
+# A simulator makes catalogues, and a validator reads them: both know what a catalogue is.
+ALLOWED = {("simulation", "data")}
+MODULES = sorted((ROOT / "galgen").rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names that a file imports from galgen, wherever in the file."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.startswith("galgen.")}
+
+
+def room(path: Path) -> str:
+    relative = path.relative_to(ROOT / "galgen")
+    return relative.parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_down_only(path: Path) -> None:
+    here = room(path)
+    if here == "__init__":
+        return
+    assert here in FLOORS, f"{here} is in no floor: add it to DESIGN and to FLOORS"
+    for name in imported(path):
+        there = name.split(".")[1]
+        if there in (here, "__version__"):
+            continue
+        same_floor = FLOORS[there] == FLOORS[here]
+        ground = FLOORS[here] == 0 and same_floor
+        roof = FLOORS[here] == 4 and same_floor
+        assert FLOORS[there] < FLOORS[here] or ground or roof or (here, there) in ALLOWED, (
+            f"{path.relative_to(ROOT)} (floor {FLOORS[here]}) imports {name} "
+            f"(floor {FLOORS[there]})"
+        )
+
+
+def test_no_import_cycles() -> None:
+    graph = {}
+    for path in MODULES:
+        dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        graph[dotted.removesuffix(".__init__")] = imported(path)
+    edges = {
+        module: {other for other in graph if any(n.startswith(other + ".") for n in names)}
+        for module, names in graph.items()
+    }
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join((*trail, module))
+        if module in done:
+            return
+        # A package's own __init__ gathers its rooms; a room importing its package would be caught.
+        for other in edges[module] - {module}:
+            if not module.startswith(other + "."):
+                visit(other, (*trail, module))
+        done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "data_prep").rglob("*.py")), ids=lambda p: p.name)
+def test_data_prep_knows_only_data(path: Path) -> None:
+    assert all(n.startswith(("galgen.data", "galgen.errors")) for n in imported(path))

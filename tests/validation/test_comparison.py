@@ -1,0 +1,286 @@
+"""Sets whose closure and response are known by construction: Thomas processes and mixtures."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from galgen.data.catalogue import Catalogue
+from galgen.data.toys import ThomasProcess
+from galgen.errors import InputError
+from galgen.validation.comparison import compare
+from galgen.validation.measurement import Instrument
+from galgen.validation.sets import same_cosmologies
+from galgen.validation.settings import ValidationSettings, separation_edges, wavenumber_edges
+from galgen.validation.table import HEIGHT, WIDTH, table
+from galgen.validation.verdict import MET, MISSED, NOT_JUDGED, closure_verdict
+
+SIDE = 100.0
+STRONG = ThomasProcess(parents=60.0, children=5.0, sigma=0.03)
+WEAK = ThomasProcess(parents=120.0, children=2.5, sigma=0.03)
+SETTINGS = ValidationSettings(
+    mesh_size=32, batch_size=8, separation_edges=(1.0, 3.0, 5.0, 7.0, 9.0, 12.0)
+)
+NUMBER = 64
+
+
+def catalogues(process, seed, number=NUMBER, clustered=1.0, periodic=True, **cosmology):
+    """Catalogues of a process; a fraction of the points is put at random if not clustered."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for cloud in process.sample(rng, number):
+        x = SIDE * cloud.astype(np.float64)
+        loose = rng.random(len(x)) > clustered
+        x[loose] = rng.uniform(0, SIDE, (loose.sum(), 3))
+        columns = dict(zip("xyz", x.T, strict=True))
+        columns |= {name: rng.normal(0, 200, len(x)) for name in ("vx", "vy", "vz")}
+        columns["mass"] = 10 ** (13 + rng.exponential(0.4, len(x)))
+        made.append(Catalogue(columns, (SIDE,) * 3, cosmology=cosmology, periodic=periodic))
+    return made
+
+
+def verdict(comparison, measure):
+    return next(v for v in comparison.verdicts if v.measure == measure)
+
+
+@pytest.fixture(scope="module")
+def held_out():
+    return {"test": catalogues(STRONG, 0)}
+
+
+@pytest.fixture(scope="module")
+def true_mock(held_out):
+    return compare({"test": catalogues(STRONG, 1)}, held_out, SETTINGS)
+
+
+def test_independent_draws_of_one_process_close(true_mock):
+    xi = true_mock.main.correlation
+    assert xi.judged[:4].all()
+    assert np.all(np.abs(xi.closure - 1)[:4] < 0.25)
+    assert np.all(xi.deviation**2 < 3.5**2)
+    assert np.all(xi.floor[:4] > 0.8)
+    assert true_mock.main.marks[0].distance < 0.02
+
+
+def test_the_truth_is_the_known_correlation(true_mock):
+    xi = true_mock.main.correlation
+    fine = np.linspace(xi.edges[:-1], xi.edges[1:], 501)
+    model = STRONG.correlation(fine / SIDE)
+    truth = np.trapezoid(model * fine**2, fine, axis=0) / np.trapezoid(fine**2, fine, axis=0)
+    constraint = (1 + truth) * (1 + STRONG.children) / STRONG.mean_count
+    assert np.all(np.abs(xi.held_out.mean - truth) < 3 * xi.held_out.error + constraint)
+    assert np.all(np.abs(xi.base.mean) < 3.5 * xi.base.error)
+
+
+def test_uniform_catalogues_close_nothing_and_the_verdict_says_missed(held_out):
+    uniform = {"test": catalogues(STRONG, 2, clustered=0.0)}
+    comparison = compare(uniform, held_out, SETTINGS)
+    for curve in (comparison.main.correlation, comparison.monopole(comparison.main)):
+        judged = curve.judged
+        assert np.all(np.abs(curve.closure[judged]) < 3.5 * curve.closure_error[judged])
+        assert curve.missed[judged].all()
+    row = verdict(comparison, "xi closure, test")
+    assert row.status == MISSED
+    assert f"missed in {judged_bins(comparison)} of {judged_bins(comparison)}" in row.note
+    assert "sigma below" in row.note and "r 1.0-3.0" in row.note
+    assert "missed: xi closure, test; P0 closure, test" in comparison.summary
+    assert "0 of 2 targets met" in comparison.summary
+
+
+def judged_bins(comparison):
+    return int(comparison.main.correlation.judged.sum())
+
+
+def test_half_the_clustering_closes_half(held_out):
+    """A fraction f of clustered points among random ones has f² xi."""
+    half = {"test": catalogues(STRONG, 3, clustered=np.sqrt(0.5))}
+    xi = compare(half, held_out, SETTINGS).main.correlation
+    assert np.all(np.abs(xi.closure - 0.5)[:4] < 3 * xi.closure_error[:4])
+    assert np.all(xi.closure_error[:4] < 0.12)
+
+
+def test_targets_decide_met_and_missed(true_mock):
+    xi = true_mock.main.correlation
+    for shift, status in ((-0.01, MET), (0.01, MISSED)):
+        curve = dataclasses.replace(xi, target=float(xi.closure[xi.worst]) + shift)
+        assert closure_verdict(curve, "test").status == status
+
+
+def test_unclustered_held_out_is_not_judged():
+    sets = [{"test": catalogues(STRONG, seed, 12, clustered=0.0)} for seed in (4, 5)]
+    row = verdict(compare(*sets, SETTINGS), "xi closure, test")
+    assert row.status == NOT_JUDGED and "add catalogues" in row.note
+
+
+@pytest.mark.parametrize(
+    ("processes", "slope"),
+    [((WEAK, STRONG), 1.0), ((WEAK, WEAK), 0.0), ((STRONG, WEAK), -1.0)],
+)
+def test_response_slope_of_constructed_cases(held_out, processes, slope):
+    truth = {"test": held_out["test"][:8]} | {
+        "low": catalogues(WEAK, 6),
+        "high": catalogues(STRONG, 7),
+    }
+    low, high = (catalogues(p, 8 + i) for i, p in enumerate(processes))
+    mock = {"high": high, "low": low, "test": held_out["test"][:8]}
+    comparison = compare(mock, truth, SETTINGS)
+    assert comparison.contrast == ("low", "high")
+    for response in comparison.responses[:2]:
+        assert abs(response.slope - slope) < 3 * response.slope_error
+        assert response.slope_error < 0.25 and response.judged
+    row = verdict(comparison, "xi response, low to high")
+    assert row.status == (MET if slope == 1 else MISSED)
+    assert ("right direction" in row.note) == comparison.responses[0].right_direction
+    assert verdict(comparison, "N response, low to high").status == NOT_JUDGED
+    lines = table(comparison).splitlines()
+    assert len(lines) <= HEIGHT and max(map(len, lines)) <= WIDTH
+
+
+def test_response_of_the_number_of_points(held_out):
+    half = ThomasProcess(parents=30.0, children=5.0, sigma=0.03)
+    truth = {"test": held_out["test"][:8]} | {
+        "low": catalogues(half, 10),
+        "high": catalogues(STRONG, 11),
+    }
+    mock = {"test": held_out["test"][:8]} | {
+        "low": catalogues(half, 12),
+        "high": catalogues(half, 13),
+    }
+    right = compare(truth, truth, SETTINGS)
+    wrong = compare(mock, truth, SETTINGS)
+    assert right.responses[2].slope == pytest.approx(1.0)
+    np.testing.assert_allclose(right.responses[2].held_out.mean, np.log(2), atol=0.15)
+    assert abs(wrong.responses[2].slope) < 3 * wrong.responses[2].slope_error
+    assert verdict(wrong, "N response, low to high").status == MISSED
+
+
+def test_order_of_catalogues_does_not_matter(held_out, true_mock):
+    shuffled = [held_out["test"][i] for i in np.random.default_rng(0).permutation(NUMBER)]
+    again = compare({"test": catalogues(STRONG, 1)[::-1]}, {"test": shuffled}, SETTINGS)
+    for first, second in (
+        (true_mock.main.correlation, again.main.correlation),
+        (true_mock.main.power[0], again.main.power[0]),
+    ):
+        np.testing.assert_array_equal(first.closure, second.closure)
+        np.testing.assert_array_equal(first.floor, second.floor)
+    assert true_mock.verdicts == again.verdicts
+
+
+def test_batches_and_padding_change_nothing(held_out):
+    clouds = [c.positions for c in held_out["test"][:10]]
+    results = []
+    for batch_size, rows in ((4, 768), (8, 512)):
+        instrument = Instrument(
+            (SIDE,) * 3,
+            True,
+            np.array([2.0, 5.0, 9.0]),
+            wavenumber_edges(SETTINGS, (SIDE,) * 3),
+            32,
+            (0, 2),
+            batch_size,
+            rows,
+        )
+        results.append(instrument.measure(clouds))
+    np.testing.assert_array_equal(results[0].correlation.above, results[1].correlation.above)
+    for first, second in zip(results[0].power, results[1].power, strict=True):
+        np.testing.assert_allclose(first.above, second.above, rtol=1e-4, atol=0.5)
+
+
+def test_a_few_empty_generated_catalogues_are_measured(held_out):
+    mock = catalogues(STRONG, 1)
+    mock[3] = mock[3].select(np.zeros(len(mock[3]), bool))
+    mock[5] = mock[5].select(np.arange(1))
+    comparison = compare({"test": mock}, held_out, SETTINGS)
+    assert np.isfinite(comparison.main.correlation.closure).all()
+    assert np.isfinite(comparison.monopole(comparison.main).closure).all()
+    assert comparison.main.count.generated.min() == 0
+
+
+def test_open_boxes_pass_through_and_say_so():
+    sets = [{"train": catalogues(STRONG, seed, 24, periodic=False)} for seed in (20, 21)]
+    comparison = compare(*sets, SETTINGS)
+    xi = comparison.main.correlation
+    assert not comparison.periodic and comparison.contrast is None
+    assert np.all(np.abs(xi.deviation) < 3.5)
+    assert np.all(np.abs(xi.base.mean) < 3.5 * xi.base.error)
+    assert any("open" in note for note in comparison.notes)
+    assert any("response to cosmology was not measured" in note for note in comparison.notes)
+
+
+def test_different_cosmologies_are_noted():
+    truth = catalogues(STRONG, 0, 8, omega_m=0.3)
+    mock = catalogues(STRONG, 1, 8, omega_m=0.2)
+    notes = compare({"test": mock}, {"test": truth}, SETTINGS).notes
+    assert any("do not hold the same cosmologies" in note for note in notes)
+    assert not same_cosmologies(truth, truth[:4] + mock[:4])
+    assert same_cosmologies(truth + mock, (truth + mock) * 2)
+
+
+def test_wrong_marks_are_seen(held_out):
+    mock = [
+        c.replace(
+            columns={**c.columns, "mass": c.columns["mass"] * 10**0.1, "vx": c.columns["vx"] * 2}
+        )
+        for c in catalogues(STRONG, 1)
+    ]
+    mass, velocity = compare({"test": mock}, held_out, SETTINGS).main.marks
+    assert mass.name == "log10 mass" and velocity.name == "velocity component"
+    shift = mass.generated_moments.mean - mass.held_out_moments.mean
+    assert abs(shift - 0.1) < 0.02
+    assert mass.distance == pytest.approx(1 - np.exp(-0.1 / 0.4), abs=0.02)
+    assert mass.distance > 5 * mass.null
+    expected = 200 * np.sqrt((4 + 1 + 1) / 3)
+    moments = velocity.generated_moments
+    assert abs(moments.deviation - expected) < 4 * moments.deviation_error
+
+
+def test_default_bins_fit_the_box():
+    box = (128.0, 128.0, 100.0)
+    edges = separation_edges(ValidationSettings(), box, 300.0)
+    assert 10 <= len(edges) - 1 <= 12
+    assert edges[-1] == pytest.approx(32.0) and np.all(np.diff(edges) > 0)
+    for mesh_size in (16, 32, 64, 256):
+        k = wavenumber_edges(ValidationSettings(mesh_size=mesh_size), box)
+        assert len(k) - 1 <= 15 and k[-1] < 0.5001 * np.pi * mesh_size / 128
+        assert k[0] == pytest.approx(np.pi / 100)
+
+
+@pytest.mark.parametrize(
+    ("mock", "truth", "message"),
+    [
+        ({"a": []}, {"b": []}, "expected a split that both sets have"),
+        ({"test": 3}, {"test": 8}, "at least 4 catalogues .* of generated, got 3; add catalogues"),
+        ({"test": 8}, {"test": 2}, "at least 4 catalogues .* of held-out, got 2"),
+    ],
+)
+def test_errors(mock, truth, message):
+    sets = [
+        {n: catalogues(STRONG, 0, v) if isinstance(v, int) else v for n, v in s.items()}
+        for s in (mock, truth)
+    ]
+    with pytest.raises(InputError, match=message):
+        compare(*sets, SETTINGS)
+
+
+def test_mixed_boxes_and_logarithmic_masses_are_refused():
+    some = catalogues(STRONG, 0, 6)
+    with pytest.raises(InputError, match=r"catalogues of one box.*200 Mpc/h periodic; compare"):
+        compare({"test": [*some, some[0].replace(box=(SIDE, SIDE, 200.0))]}, {"test": some})
+    with pytest.raises(InputError, match="100 Mpc/h open; compare"):
+        compare({"test": [c.replace(periodic=False) for c in some]}, {"test": some})
+    wrong = [c.replace(columns={**c.columns, "mass": c.columns["mass"] * 0}) for c in some]
+    with pytest.raises(InputError, match="expected positive masses"):
+        compare({"test": wrong}, {"test": some}, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"multipoles": (2,)}, "monopole 0"),
+        ({"mesh_size": 0}, "mesh_size of at least 1"),
+        ({"closure_target": -1.0}, "positive closure_target"),
+    ],
+)
+def test_settings_are_checked(change, message):
+    with pytest.raises(InputError, match=message):
+        ValidationSettings(**change)

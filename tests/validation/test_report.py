@@ -1,0 +1,120 @@
+"""The report is one whole page: offline, well formed, every figure there, true to the verdicts."""
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from galgen.data.catalogue import Catalogue
+from galgen.data.toys import ThomasProcess
+from galgen.validation.comparison import compare
+from galgen.validation.plot_slices import matched_pairs
+from galgen.validation.report import write_report
+from galgen.validation.settings import ValidationSettings
+
+SETTINGS = ValidationSettings(mesh_size=16, separation_edges=(1.0, 4.0, 8.0, 12.0))
+VOID = {"meta", "img", "br", "link"}
+
+
+def catalogues(seed, children, number=8, marks=True):
+    rng = np.random.default_rng(seed)
+    made = []
+    for cloud in ThomasProcess(40.0, children, 0.03).sample(rng, number):
+        columns = dict(zip("xyz", 50.0 * cloud.astype(np.float64).T, strict=True))
+        if marks:
+            columns["mass"] = 10 ** (13 + rng.exponential(0.4, len(cloud)))
+            columns["colour"] = rng.normal(size=len(cloud))
+        cosmology = {"sigma_8": children / 10} if marks else {}
+        made.append(Catalogue(columns, (50.0,) * 3, cosmology=cosmology))
+    return made
+
+
+class Checker(HTMLParser):
+    """Fails on a tag that is not closed in order; keeps images and headings."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.images, self.tags = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag == "img":
+            self.images.append(dict(attributes))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    held_out = {"test": catalogues(0, 6.0), "low": catalogues(1, 4.0), "high": catalogues(2, 8.0)}
+    generated = {"test": catalogues(3, 6.0), "low": catalogues(4, 4.0), "high": catalogues(5, 8.0)}
+    comparison = compare(generated, held_out, SETTINGS)
+    folder = tmp_path_factory.mktemp("report") / "made"
+    details = {"config": "a <b> & c", "sampler": "$steps {steps}"}
+    path = write_report(comparison, generated, held_out, folder, "Thomas & co", details)
+    return comparison, path
+
+
+def test_page_is_whole_and_offline(written):
+    _, path = written
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>") and len(text) < 2_000_000
+    assert "Thomas &amp; co" in text and "a &lt;b&gt; &amp; c" in text
+    checker = Checker()
+    checker.feed(text)
+    assert checker.open == []
+    assert not {"script", "link", "iframe"} & set(checker.tags)
+    assert all(image["src"].startswith("data:image/png;base64,") for image in checker.images)
+    assert "http:" not in text and "https:" not in text
+    body = text.replace("$steps {steps}", "")[text.index("</style>") :]
+    assert not re.search(r"\$\{?[a-z_]|\{[a-z_]*\}|TODO", re.sub(r"base64,[^\"]*", "", body))
+
+
+def test_images_are_drawn(written):
+    _, path = written
+    images = re.findall(r"base64,([^\"]+)\"", path.read_text(encoding="utf-8"))
+    assert len(images) == 5
+    for image in images:
+        pixels = matplotlib.image.imread(io.BytesIO(base64.b64decode(image)), format="png")
+        assert min(pixels.shape[:2]) > 300
+        assert 0.01 < np.mean(pixels[..., :3].min(axis=-1) < 0.9) < 0.9
+
+
+def test_page_and_json_say_what_was_computed(written):
+    comparison, path = written
+    text = path.read_text(encoding="utf-8")
+    rows = re.findall(r'<tr class="(met|missed|other)">', text)
+    assert len(rows) == len(comparison.verdicts)
+    assert rows.count("missed") == sum(v.status == "missed" for v in comparison.verdicts)
+    for heading in ("Slices", "Correlation function", "Power spectrum", "marks", "Dependence on"):
+        assert heading in text
+    tree = json.loads(path.with_name("comparison.json").read_text(encoding="utf-8"))
+    assert tree["summary"] == comparison.summary and tree["title"] == "Thomas & co"
+    found = tree["splits"][0]["correlation"]["closure"]
+    np.testing.assert_allclose(found, comparison.main.correlation.closure)
+    assert {"galgen", "JAX", "NumPy"} <= set(tree["versions"])
+    assert sorted(p.name for p in path.parent.iterdir()) == ["comparison.json", "report.html"]
+
+
+def test_positions_alone_without_contrast(tmp_path):
+    sets = [{"train": catalogues(seed, 6.0, marks=False)} for seed in (6, 7)]
+    comparison = compare(*sets, SETTINGS)
+    text = write_report(comparison, *sets, tmp_path, "Bare").read_text(encoding="utf-8")
+    assert text.count("data:image/png") == 4
+    assert "response to cosmology was not measured" in text
+
+
+def test_pairs_are_of_nearest_cosmology_and_used_once():
+    held_out = [c for s in (2.0, 5.0, 9.0) for c in catalogues(int(s), s, 3)]
+    generated = held_out[::-1]
+    pairs = matched_pairs(generated, held_out)
+    assert all(first.cosmology == second.cosmology for first, second in pairs)
+    assert pairs[0][1] is not pairs[1][1]
