@@ -3,7 +3,7 @@
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-install_import_hook(["galgen", "data_prep"], "beartype.beartype")
+install_import_hook(["galgen", "data_prep"], "type_checker.check")
 
 # Compilation makes the first example slow; machines differ.
 settings.register_profile("galgen", deadline=None)

@@ -18,6 +18,7 @@ from collections.abc import Callable
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from galgen.generative.bridge import Bridge, Denoiser
@@ -89,14 +90,30 @@ class Samples:
 
 @dataclasses.dataclass(frozen=True)
 class Sampler:
-    """A step rule and a number of equal steps."""
+    """A step rule on a grid of times.
+
+    Attributes:
+        step: the step rule.
+        steps: how many.
+        lateness: step i of n starts at 1 - (1 - i / n)^lateness: 1 for equal steps, more than 1
+            for finer steps near the data.
+    """
 
     step: Step = Heun()
     steps: int = 32
+    lateness: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"expected at least one step, got steps={self.steps}")
+        if self.steps < 1 or not self.lateness > 0:
+            raise ValueError(
+                f"expected at least one step and a positive lateness, got steps={self.steps} and "
+                f"lateness={self.lateness}"
+            )
+
+    @property
+    def times(self) -> Float[np.ndarray, "times"]:
+        """The ``steps + 1`` times, from 0 to 1."""
+        return 1.0 - (1.0 - np.linspace(0.0, 1.0, self.steps + 1)) ** self.lateness
 
     def __call__(
         self,
@@ -121,15 +138,16 @@ class Sampler:
         """
         path = bridge.path
         base = zero_padding(path.sample_base(key, shape), mask)
-        size = jnp.asarray(1.0 / self.steps, base.dtype)
+        times = jnp.asarray(self.times, base.dtype)
 
         def velocity(x, t):
             return bridge.velocity(denoiser, x, t, mask, condition)
 
-        def body(x, index):
-            x = zero_padding(self.step(velocity, path.move, x, index * size, size), mask)
+        def body(x, interval):
+            start, size = interval
+            x = zero_padding(self.step(velocity, path.move, x, start, size), mask)
             return x, (x if trajectory else None)
 
-        x, states = jax.lax.scan(body, base, jnp.arange(self.steps, dtype=base.dtype))
+        x, states = jax.lax.scan(body, base, (times[:-1], jnp.diff(times)))
         way = jnp.concatenate([base[None], states]) if trajectory else None
         return Samples(x, self.steps * self.step.evaluations, way)

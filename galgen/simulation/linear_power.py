@@ -27,6 +27,7 @@ CMB_TEMPERATURE = 2.7255
 """Temperature of the microwave background in kelvin (Fixsen 2009)."""
 
 
+_Floats = Float[np.ndarray | np.float64, "*shape"]  # arithmetic turns 0-d arrays into scalars
 _WAVENUMBERS = np.geomspace(1e-5, 1e2, 1400)  # h/Mpc
 _RADII = np.geomspace(0.05, 300.0, 97)  # Mpc/h
 
@@ -75,7 +76,7 @@ def transfer_function(
         _no_baryon_transfer(q, 1.0, 1.0) / (1.0 + (ks / 5.2) ** 2)
         + alpha_b / (1.0 + (beta_b / ks) ** 3) * np.exp(-((k / k_silk) ** 1.4))
     ) * np.sinc(shifted / np.pi)
-    return baryon_fraction * baryons + (1.0 - baryon_fraction) * dark
+    return np.asarray(baryon_fraction * baryons + (1.0 - baryon_fraction) * dark)
 
 
 def _drag_epoch(
@@ -89,21 +90,14 @@ def _drag_epoch(
     return z_drag, scale / z_drag, scale / z_eq
 
 
-def _no_baryon_transfer(
-    q: Float[np.ndarray, "*shape"], alpha: float, beta: float
-) -> Float[np.ndarray, "*shape"]:
+def _no_baryon_transfer(q: _Floats, alpha: float, beta: float) -> _Floats:
     """The function T_0 tilde of EH98 eqs. 19 and 20."""
     logarithm = np.log(math.e + 1.8 * beta * q)
     c = 14.2 / alpha + 386.0 / (1.0 + 69.9 * q**1.08)
     return logarithm / (logarithm + c * q**2)
 
 
-def _dark_matter(
-    q: Float[np.ndarray, "*shape"],
-    ks: Float[np.ndarray, "*shape"],
-    matter: float,
-    baryon_fraction: float,
-) -> Float[np.ndarray, "*shape"]:
+def _dark_matter(q: _Floats, ks: _Floats, matter: float, baryon_fraction: float) -> _Floats:
     """Transfer function of the cold dark matter (EH98 eqs. 11, 12, 17 and 18)."""
     a1 = (46.9 * matter) ** 0.670 * (1.0 + (32.1 * matter) ** -0.532)
     a2 = (12.0 * matter) ** 0.424 * (1.0 + (45.0 * matter) ** -0.582)
@@ -150,7 +144,7 @@ class LinearPower:
                 f"expected radii in [{_RADII[0]:g}, {_RADII[-1]:g}] Mpc/h, got {radius.min():g} "
                 f"to {radius.max():g}; choose a mesh or masses inside it"
             )
-        return math.sqrt(self._amplitude) * np.exp(self._spline(np.log(radius)))
+        return np.asarray(math.sqrt(self._amplitude) * np.exp(self._spline(np.log(radius))))
 
     @functools.cached_property
     def _amplitude(self) -> float:
@@ -159,7 +153,7 @@ class LinearPower:
         return (growth * self.cosmology.sigma_8 / unit) ** 2
 
     def _shape(self, k: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-        return k**self.cosmology.n_s * transfer_function(self.cosmology, k) ** 2
+        return np.asarray(k**self.cosmology.n_s * transfer_function(self.cosmology, k) ** 2)
 
     @functools.cached_property
     def _spline(self) -> CubicSpline:

@@ -45,7 +45,8 @@ class TinkerMassFunction:
         amplitude = _AMPLITUDE * growth**-0.14
         slope = _SLOPE * growth**-0.06
         pivot = _PIVOT * growth**-exponent
-        return amplitude * ((sigma / pivot) ** -slope + 1.0) * np.exp(-_CUTOFF / sigma**2)
+        factor = (sigma / pivot) ** -slope + 1.0
+        return np.asarray(amplitude * factor * np.exp(-_CUTOFF / sigma**2))
 
     @functools.cached_property
     def table(self) -> tuple[Float[np.ndarray, "masses"], Float[np.ndarray, "masses"]]:
@@ -78,7 +79,7 @@ class TinkerMassFunction:
                 f"expected masses in [{_MASSES[0]:g}, 1e+16] Msun/h, got {mass.min():g} to "
                 f"{mass.max():g}; give masses in Msun/h, not their logarithms"
             )
-        return np.exp(np.interp(np.log(mass), log_mass, log_number))
+        return np.asarray(np.exp(np.interp(np.log(mass), log_mass, log_number)))
 
     def mass_at(self, number: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
         """The mass [Msun/h] above which there are ``number`` haloes per (Mpc/h)^3.
@@ -93,4 +94,4 @@ class TinkerMassFunction:
                 f"expected at most {math.exp(log_number[0]):.3g} haloes per (Mpc/h)^3, got "
                 f"{number.max():.3g}; ask for fewer haloes or a larger box"
             )
-        return np.exp(np.interp(np.log(number), log_number[::-1], log_mass[::-1]))
+        return np.asarray(np.exp(np.interp(np.log(number), log_number[::-1], log_mass[::-1])))

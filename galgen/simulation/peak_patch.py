@@ -59,7 +59,7 @@ class Patches:
 
 def barrier(sigma: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     """Linear overdensity at which an average ellipsoid of rms ``sigma`` collapses."""
-    return COLLAPSE_THRESHOLD * (1.0 + 0.47 * (sigma / COLLAPSE_THRESHOLD) ** 1.23)
+    return np.asarray(COLLAPSE_THRESHOLD * (1.0 + 0.47 * (sigma / COLLAPSE_THRESHOLD) ** 1.23))
 
 
 def smoothing_radii(power: LinearPower, cell: float) -> Float[np.ndarray, "smoothings"]:
@@ -144,8 +144,8 @@ def _refine(
     middle = flat[peaks].astype(np.float64)
     positions = np.stack(np.unravel_index(peaks, excess.shape), axis=-1).astype(np.float64)
     for axis, unit in enumerate(np.eye(3, dtype=int)):
-        below = flat[_shifted(peaks, tuple(-unit), mesh)]
-        above = flat[_shifted(peaks, tuple(unit), mesh)]
+        below = flat[_shifted(peaks, tuple((-unit).tolist()), mesh)]
+        above = flat[_shifted(peaks, tuple(unit.tolist()), mesh)]
         positions[:, axis] += 0.5 * (above - below) / (2.0 * middle - above - below)
     return positions
 

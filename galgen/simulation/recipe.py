@@ -17,6 +17,10 @@ from galgen.simulation.simulator import HaloSimulator
 from galgen.simulation.suite import latin_hypercube, simulate_suite
 
 
+PHASES_PER_SEED = 1_000_000
+"""Recipes of two seeds share no phases, whatever their numbers of catalogues."""
+
+
 @dataclasses.dataclass(frozen=True)
 class SuiteRecipe:
     """How many catalogues, of which cosmologies.
@@ -42,7 +46,7 @@ class SuiteRecipe:
     h: tuple[float, float] | None = None
     n_s: tuple[float, float] | None = None
     train: int = 400
-    test: int = 64
+    test: int = 128
     contrast: int = 64
     seed: int = 0
 
@@ -57,10 +61,10 @@ class SuiteRecipe:
         """The cosmology and the split of every catalogue."""
         names = ("omega_m", "sigma_8", "omega_b", "h", "n_s")
         ranges = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        cosmologies = latin_hypercube(ranges, self.train, self.seed)
+        cosmologies = latin_hypercube(ranges, self.train, 2 * self.seed)
         splits = ["train"] * self.train
         if self.test:
-            cosmologies += latin_hypercube(ranges, self.test, self.seed + 1)
+            cosmologies += latin_hypercube(ranges, self.test, 2 * self.seed + 1)
             splits += ["test"] * self.test
         for split, fraction in (("low", 0.1), ("high", 0.9)):
             corner = {
@@ -74,7 +78,7 @@ class SuiteRecipe:
     def simulate(self, processes: int = 1) -> Iterator[tuple[Catalogue, str]]:
         """Every catalogue with its split, in order; the same for any number of processes."""
         cosmologies, splits = self.cosmologies()
-        first = self.seed * len(cosmologies)
+        first = self.seed * PHASES_PER_SEED
         seeds = range(first, first + len(cosmologies))
         catalogues = simulate_suite(self.simulator, cosmologies, seeds, processes)
         yield from zip(catalogues, splits, strict=True)

@@ -9,7 +9,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from galgen.types import Batch, Params
 
@@ -31,7 +31,7 @@ class TrainState:
     ========= ============ ========================================================
     """
 
-    step: Int[Array, ""]
+    step: Any  # not annotated as an array: a checkpoint rebuilds this tree with placeholders
     params: Params
     ema: Params
     optimizer: Any
@@ -62,7 +62,7 @@ def make_step(
         params = optax.apply_updates(state.params, updates)
         decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
         ema = jax.tree.map(lambda old, new: decay * old + (1.0 - decay) * new, state.ema, params)
-        metrics = {"loss": value, "gradient_norm": optax.global_norm(gradient)}
+        metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
         return TrainState(state.step + 1, params, ema, memory), metrics
 
     return step

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import optax
@@ -28,6 +28,7 @@ from galgen.training.tracking import MetricsLog
 from galgen.types import Batch, Params
 
 
+@runtime_checkable
 class Source(Protocol):
     """Batches as a pure function of the step."""
 

@@ -1,7 +1,8 @@
 """What a comparison measures and which figures it asks for; the bins it chooses when not told.
 
-Separations default to geometric bins from 0.12 mean separations of the held-out points to 0.32 of
-the shortest side, below which few pairs are left and above which the box itself is felt.
+Separations default to geometric bins from 0.16 mean separations of the held-out points to a fifth
+of the shortest side: closer there are few pairs, farther the box itself is felt. The bins are few
+and wide: one just above the threshold of significance has noise of its own beyond the target.
 Wavenumbers default to bins of the fundamental mode 2 pi / L up to half the Nyquist wavenumber,
 where interlaced triangular-shaped clouds are right to 0.03%, widened geometrically to at most
 fifteen bins.
@@ -42,7 +43,7 @@ class ValidationSettings:
     """
 
     separation_edges: tuple[float, ...] | None = None
-    separation_bins: int = 11
+    separation_bins: int = 7
     wavenumber_edges: tuple[float, ...] | None = None
     mesh_size: int = 64
     multipoles: tuple[int, ...] = (0, 2)
@@ -78,8 +79,8 @@ def separation_edges(
     """Edges of xi(r) in Mpc/h, as set or chosen for a box with ``mean_count`` points."""
     if settings.separation_edges is not None:
         return np.asarray(settings.separation_edges, np.float64)
-    last = 0.32 * min(box)
-    first = 0.12 * float(np.prod(box) / mean_count) ** (1 / 3)
+    last = 0.2 * min(box)
+    first = 0.16 * float(np.prod(box) / mean_count) ** (1 / 3)
     return np.geomspace(min(first, last / 4), last, settings.separation_bins + 1)
 
 

@@ -43,7 +43,7 @@ def test_cumulative_number_is_the_integral_of_the_density():
     masses, density = FIDUCIAL.table
     start = 150
     integral = np.trapezoid(density[start:], np.log(masses[start:]))
-    assert FIDUCIAL.number_above(masses[start]) == pytest.approx(integral, rel=1e-6)
+    assert FIDUCIAL.number_above(np.asarray(masses[start])) == pytest.approx(integral, rel=1e-6)
 
 
 def test_mass_at_inverts_number_above():

@@ -1,0 +1,7 @@
+"""``python -m galgen``."""
+
+import sys
+
+from galgen.cli import main
+
+sys.exit(main())

@@ -1,0 +1,72 @@
+"""Every configuration trains a step or two, on small data of its own kind."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from galgen.data.catalogue import Catalogue
+from galgen.data.dataset import CatalogueDataset, DigitDataset, ToyDataset
+from galgen.data.suite import write_suite
+from galgen.experiment import Experiment, Run, load_config
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def small(experiment: Experiment, **data) -> Experiment:
+    """Two steps of a small batch, a thin network, two sampling steps; the rest as it is."""
+    width = {"widths": (4, 8, 8)} if hasattr(experiment.network, "widths") else {"width": 16}
+    return dataclasses.replace(
+        experiment,
+        data=dataclasses.replace(experiment.data, **data),
+        network=experiment.network.clone(**width),
+        sampler=dataclasses.replace(experiment.sampler, steps=2),
+        trainer=dataclasses.replace(experiment.trainer, steps=2, batch_size=4, warmup=1),
+    )
+
+
+def suite(path: Path, periodic: bool) -> Path:
+    rng = np.random.default_rng(0)
+    catalogues = []
+    for i in range(6):
+        points = 40 + i
+        columns = dict(zip("xyz", rng.random((3, points)) * 99, strict=True))
+        columns["mass"] = 10 ** rng.normal(13.5, 0.2, points)
+        cosmology = {"omega_m": 0.2 + 0.02 * i, "sigma_8": 0.9 - 0.02 * i}
+        catalogues.append(Catalogue(columns, (100.0, 100.0, 100.0), 0.0, cosmology, periodic))
+    write_suite(path, catalogues, "train")
+    return path
+
+
+@pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.py")), ids=lambda p: p.stem)
+def test_trains_and_samples(config: Path, tmp_path: Path) -> None:
+    experiment = load_config(config)
+    if isinstance(experiment.data, CatalogueDataset):
+        path = suite(tmp_path / "suite.h5", periodic=config.stem != "sub_boxes")
+        experiment = small(experiment, path=path)
+    elif isinstance(experiment.data, DigitDataset):
+        if not (SHARED / "data/mnist").is_dir():
+            pytest.skip("needs ../shared/data/mnist, absent here")
+        experiment = small(experiment, path=SHARED / "data/mnist", number=32)
+    else:
+        assert isinstance(experiment.data, ToyDataset)
+        experiment = small(experiment, number=64)
+    trained = experiment.train(tmp_path / "run")
+    run = Run.load(tmp_path / "run")
+    for a, b in zip(jax.tree.leaves(trained.params), jax.tree.leaves(run.params), strict=True):
+        assert np.array_equal(a, b)
+    conditions = run.encoding.random_conditions(3, {}, 0)
+    drawn = run.sample(conditions, seed=5, batch=2)
+    again = run.sample(conditions, seed=5, batch=2)
+    assert len(drawn) == 3
+    for a, b in zip(drawn, again, strict=True):
+        if isinstance(a, Catalogue):
+            assert a == b and a.periodic == (config.stem != "sub_boxes")
+        else:
+            assert a.shape == run.encoding.shape and np.array_equal(a, b)
+            assert np.all(np.isfinite(a))
+    run.encoding.save(tmp_path / f"out{run.encoding.suffix}", drawn, ["sample"] * 3)
+    assert (tmp_path / f"out{run.encoding.suffix}").exists()
