@@ -28,6 +28,6 @@ experiment = Experiment(
         ProductPath((TorusGeodesic(), LinearPath()), columns=(3, 1)),
         coupling=OptimalAssignment(),
     ),
-    sampler=Sampler(steps=24),
-    trainer=Trainer(steps=800, batch_size=16, learning_rate=2e-3),
+    sampler=Sampler(steps=12),
+    trainer=Trainer(steps=1000, batch_size=16, learning_rate=2e-3),
 )

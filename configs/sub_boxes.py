@@ -22,6 +22,6 @@ experiment = Experiment(
     data=CatalogueDataset(Path("sub_boxes.h5"), columns=("x", "y", "z"), condition=()),
     network=ParticleMesh(geometry=Euclidean()),
     bridge=Bridge(LinearPath(uniform=True), coupling=OptimalAssignment()),
-    sampler=Sampler(steps=24),
-    trainer=Trainer(steps=800, batch_size=16, learning_rate=2e-3),
+    sampler=Sampler(steps=12),
+    trainer=Trainer(steps=600, batch_size=16, learning_rate=2e-3),
 )

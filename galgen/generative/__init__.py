@@ -1,6 +1,6 @@
 """Bridges between a base and the data: paths, couplings, predictions, losses and samplers."""
 
-from galgen.generative.bridge import Bridge, ClosePairs, Denoiser, Even, Weighting
+from galgen.generative.bridge import Bridge, Denoiser
 from galgen.generative.coupling import Coupling, Independent, OptimalAssignment
 from galgen.generative.path import (
     AffinePath,
@@ -21,12 +21,10 @@ from galgen.generative.sampler import Euler, Heun, Sampler, Samples, Step
 __all__ = [
     "AffinePath",
     "Bridge",
-    "ClosePairs",
     "Coupling",
     "DataPrediction",
     "Denoiser",
     "Euler",
-    "Even",
     "Heun",
     "Independent",
     "LinearPath",
@@ -41,5 +39,4 @@ __all__ = [
     "TorusGeodesic",
     "VariancePreserving",
     "VelocityPrediction",
-    "Weighting",
 ]

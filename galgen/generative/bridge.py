@@ -12,7 +12,6 @@ whatever the (positive) normalisation.
 
 from __future__ import annotations
 
-import abc
 import dataclasses
 from collections.abc import Callable
 
@@ -23,58 +22,8 @@ from jaxtyping import Array, Bool, Float
 from galgen.generative.coupling import Coupling, Independent
 from galgen.generative.path import Path
 from galgen.generative.prediction import Prediction, VelocityPrediction
-from galgen.masking import masked_mean, number_of_points, zero_padding
+from galgen.masking import masked_mean, zero_padding
 from galgen.types import Batch
-
-
-class Weighting(abc.ABC):
-    """How much each point counts in the loss, as a function of x_t alone.
-
-    The conditional mean minimises the loss under any positive weight of x_t: a weighting changes
-    where a network of finite size and training is right first, not what is right.
-    """
-
-    @abc.abstractmethod
-    def __call__(
-        self, path: Path, x: Float[Array, "batch *event"], mask: Bool[Array, "batch points"] | None
-    ) -> Float[Array, "..."]:
-        """Positive weights that broadcast against ``x``."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Even(Weighting):
-    """Every point alike."""
-
-    def __call__(self, path, x, mask):
-        return jnp.ones((1,) * x.ndim)
-
-
-@dataclasses.dataclass(frozen=True)
-class ClosePairs(Weighting):
-    """More weight for points that have a near neighbour.
-
-    Close pairs are rare, but the smallest bins of xi(r) are made of nothing else. The weight of a
-    point whose nearest neighbour is at distance d, in units of the mean separation, is
-    1 + strength exp(-(d / reach)^2).
-
-    Attributes:
-        strength: weight of a point on top of another, above 1.
-        reach: in mean separations.
-    """
-
-    strength: float = 10.0
-    reach: float = 0.3
-
-    def __call__(self, path, x, mask):
-        points = x.shape[1]
-        real = jnp.ones(x.shape[:2], bool) if mask is None else mask
-        squared = jax.vmap(path.squared_distance)(x, x)
-        pair = real[:, None] & real[:, :, None] & ~jnp.eye(points, dtype=bool)
-        nearest = jnp.min(jnp.where(pair, squared, jnp.inf), axis=-1)
-        unit = number_of_points(x, mask)[:, None] ** (-2.0 / 3.0)
-        crowded = jnp.exp(-nearest / (self.reach**2 * unit))
-        return (1.0 + self.strength * crowded)[..., None]
-
 
 Denoiser = Callable[
     [
@@ -102,7 +51,6 @@ class Bridge:
         path: joins base and data.
         coupling: which base row travels to which data row.
         prediction: what the network's output means.
-        weighting: how much each point counts in the loss.
         lateness: training times are 1 - (1 - u)^lateness for u uniform: 1 is uniform in t, more
             than 1 spends more of them near the data, where small scales are decided.
     """
@@ -110,7 +58,6 @@ class Bridge:
     path: Path
     coupling: Coupling = Independent()
     prediction: Prediction = VelocityPrediction()
-    weighting: Weighting = Even()
     lateness: float = 1.0
 
     def __post_init__(self) -> None:
@@ -127,10 +74,9 @@ class Bridge:
         x = zero_padding(self.path.interpolate(base, data, t), batch.mask)
         target = self.prediction.target(self.path, base, data, t)
         error = denoiser(x, t, batch.mask, batch.condition) - target
-        weight = self.weighting(self.path, x, batch.mask)
         axes = tuple(range(data.ndim - 1))
-        power = masked_mean(weight * target**2, batch.mask, axes)
-        unexplained = masked_mean(weight * error**2, batch.mask, axes)
+        power = masked_mean(target**2, batch.mask, axes)
+        unexplained = masked_mean(error**2, batch.mask, axes)
         return jnp.mean(unexplained / jnp.maximum(power, 1e-12))
 
     def velocity(

@@ -16,7 +16,6 @@ from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.simulator import HaloSimulator
 from galgen.simulation.suite import latin_hypercube, simulate_suite
 
-
 PHASES_PER_SEED = 1_000_000
 """Recipes of two seeds share no phases, whatever their numbers of catalogues."""
 

@@ -56,3 +56,8 @@ def test_times_are_stratified_and_uniform() -> None:
     t = np.stack([stratified_times(jax.random.key(i), 8) for i in range(500)])
     assert np.array_equal(np.floor(t * 8).astype(int), np.tile(np.arange(8), (500, 1)))
     assert (t * 8 % 1).mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_lateness_is_checked() -> None:
+    with pytest.raises(ValueError, match="positive lateness"):
+        Bridge(TORUS, lateness=0.0)

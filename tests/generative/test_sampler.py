@@ -91,3 +91,16 @@ def test_torus_steps_are_geodesic_and_padding_stays_zero() -> None:
 def test_no_steps_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one step"):
         Sampler(steps=0)
+    with pytest.raises(ValueError, match="positive lateness"):
+        Sampler(lateness=0.0)
+
+
+def test_late_times_are_finer_and_reach_the_end() -> None:
+    times = Sampler(steps=10, lateness=2.0).times
+    assert times[0] == 0 and times[-1] == 1 and np.all(np.diff(np.diff(times)) < 0)
+    path = LinearPath()
+    sampler = Sampler(Heun(), 32, 1.5)
+    denoiser = gaussian_denoiser(path, VelocityPrediction())
+    draw = sampler(Bridge(path), denoiser, jax.random.key(0), (500, 1))
+    base = path.sample_base(jax.random.key(0), (500, 1))
+    assert np.allclose(draw.x, MEAN + SCALE * base, atol=5e-3)
