@@ -38,9 +38,9 @@ class TrainState:
 
 
 def initial_state(params: Params, optimizer: optax.GradientTransformation) -> TrainState:
-    """Step zero."""
-    average = jax.tree.map(jnp.copy, params)
-    return TrainState(jnp.zeros((), jnp.int32), params, average, optimizer.init(params))
+    """Step zero, on copies: steps give up their input's memory, but not the caller's."""
+    weights, average = (jax.tree.map(jnp.copy, params) for _ in range(2))
+    return TrainState(jnp.zeros((), jnp.int32), weights, average, optimizer.init(weights))
 
 
 def make_step(

@@ -119,12 +119,14 @@ def test_counts_are_positive(field: str) -> None:
 
 EIGHT_DEVICES = """
     import jax, sys, numpy as np
-    from pathlib import Path
-    from galgen.generative import *
+    from galgen.generative import (
+        Bridge, LinearPath, OptimalAssignment, ProductPath, TorusGeodesic
+    )
     from galgen.networks import ParticleMesh
     from galgen.training import Trainer
     from galgen.types import Batch
     import jax.numpy as jnp
+    from pathlib import Path
 
     class Source:
         def batch(self, step):
