@@ -17,7 +17,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -88,8 +87,3 @@ def cube_symmetries() -> Float[np.ndarray, "48 3 3"]:
         for signs in itertools.product((1.0, -1.0), repeat=3):
             matrices.append(np.diag(signs) @ np.eye(3)[list(permutation)])
     return np.stack(matrices).astype(np.float32)
-
-
-def uniform(key: jax.Array, shape: tuple[int, ...]) -> Float[Array, "..."]:
-    """Points uniform in the unit box."""
-    return jax.random.uniform(key, shape)

@@ -20,8 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -128,15 +127,6 @@ class Cardinality:
         else:
             drawn = rng.poisson(mean)
         return np.asarray(np.maximum(drawn, 1), dtype=np.int64)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON values."""
-        return dataclasses.asdict(self) | {"coefficients": list(self.coefficients)}
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Cardinality:
-        """The inverse of :meth:`to_dict`."""
-        return cls(**{**fields, "coefficients": tuple(fields["coefficients"])})
 
 
 def polynomial_terms(parameters: int, order: int) -> list[tuple[int, ...]]:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -261,15 +260,6 @@ class Standardizer:
         redshift = float(cosmology.pop("redshift", np.mean(self.redshifts)))
         return Catalogue(columns, self.box, redshift, cosmology, self.periodic, self.units, notes)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON values."""
-        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Standardizer:
-        """The inverse of :meth:`to_dict`, after a trip through JSON or not."""
-        return cls(**{name: _frozen(value) for name, value in fields.items()})
-
 
 def _into_unit_box(x: np.ndarray, periodic: bool) -> np.ndarray:
     if periodic:
@@ -283,13 +273,3 @@ def _scaled(unit: np.ndarray, side: float) -> np.ndarray:
     edge = np.float32(side)
     below = np.nextafter(edge, np.float32(0))
     return np.minimum((unit * side).astype(np.float32), below)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value

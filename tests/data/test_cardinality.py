@@ -5,6 +5,7 @@ import pytest
 
 from galgen.data.cardinality import Cardinality, polynomial_terms
 from galgen.errors import InputError
+from galgen.serialization import from_json, to_json
 
 
 def truth(c):
@@ -80,7 +81,7 @@ def test_samples_have_a_point_or_more_and_the_leading_shape():
 
 def test_json_round_trip(condition):
     fitted = Cardinality.fit(np.random.default_rng(9).poisson(truth(condition)), condition)
-    assert Cardinality.from_dict(json.loads(json.dumps(fitted.to_dict()))) == fitted
+    assert from_json(json.loads(json.dumps(to_json(fitted)))) == fitted
 
 
 def test_bad_input(condition):

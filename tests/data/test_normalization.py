@@ -6,6 +6,7 @@ import pytest
 from galgen.data.catalogue import Catalogue
 from galgen.data.normalization import Standardizer
 from galgen.errors import InputError
+from galgen.serialization import from_json, to_json
 
 SIDE = 1000.0
 ALL = ("x", "y", "z", "vx", "vy", "vz", "log_mass")
@@ -94,7 +95,7 @@ def test_open_boxes_clip_and_periodic_ones_wrap():
 
 
 def test_json_round_trip(standardizer):
-    again = Standardizer.from_dict(json.loads(json.dumps(standardizer.to_dict())))
+    again = from_json(json.loads(json.dumps(to_json(standardizer))))
     assert again == standardizer
     assert all(type(value) is float for value in again.means + again.scales)
 
