@@ -10,7 +10,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready
+$(VENV)/.ready-dev: $(VENV)/.ready Makefile
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,reference]'
 	touch $@
 
