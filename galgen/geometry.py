@@ -19,7 +19,7 @@ import itertools
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +78,22 @@ def geodesic(
 ) -> Float[Array, "*shape dim"]:
     """The point at fraction ``t`` of the shortest way from ``start`` (t=0) to ``end`` (t=1)."""
     return geometry.move(start, t * geometry.displacement(start, end))
+
+
+def morton_code(x: Float[Array, "*shape dim"], bits: int = 10) -> UInt32[Array, "*shape"]:
+    """Place of each point of the unit box along the Z-order curve: its coordinates' bits, mixed.
+
+    Args:
+        x: in [0, 1); one to three coordinates.
+        bits: of each coordinate; 10 fit three coordinates into 32 bits.
+    """
+    cell = (x * 2**bits).astype(jnp.uint32)
+    dim = x.shape[-1]
+    code = jnp.zeros(x.shape[:-1], jnp.uint32)
+    for bit in range(bits):
+        for axis in range(dim):
+            code = code | (((cell[..., axis] >> bit) & 1) << (dim * bit + axis))
+    return code
 
 
 def cube_symmetries() -> Float[np.ndarray, "48 3 3"]:

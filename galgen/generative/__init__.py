@@ -2,29 +2,28 @@
 
 from galgen.generative.bridge import Bridge, Denoiser
 from galgen.generative.coupling import Coupling, Independent, OptimalAssignment
-from galgen.generative.path import (
-    AffinePath,
-    LinearPath,
-    Path,
-    ProductPath,
-    TorusGeodesic,
-    VariancePreserving,
-)
+from galgen.generative.exchange import Exchange
+from galgen.generative.path import AffinePath, LinearPath, Path, VariancePreserving
 from galgen.generative.prediction import (
     DataPrediction,
     NoisePrediction,
     Prediction,
     VelocityPrediction,
 )
-from galgen.generative.sampler import Euler, Heun, Sampler, Samples, Step
+from galgen.generative.product_path import ProductPath
+from galgen.generative.sampler import Churn, Euler, Flow, Heun, Sampler, Samples, Step
+from galgen.generative.torus import TorusDiffusion, TorusGeodesic
 
 __all__ = [
     "AffinePath",
     "Bridge",
+    "Churn",
     "Coupling",
     "DataPrediction",
     "Denoiser",
     "Euler",
+    "Exchange",
+    "Flow",
     "Heun",
     "Independent",
     "LinearPath",
@@ -36,6 +35,7 @@ __all__ = [
     "Sampler",
     "Samples",
     "Step",
+    "TorusDiffusion",
     "TorusGeodesic",
     "VariancePreserving",
     "VelocityPrediction",

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from galgen.generative.coupling import Coupling, Independent
+from galgen.generative.exchange import Exchange
 from galgen.generative.path import Path
 from galgen.generative.prediction import Prediction, VelocityPrediction
 from galgen.masking import masked_mean, zero_padding
@@ -53,12 +54,14 @@ class Bridge:
         prediction: what the network's output means.
         lateness: training times are 1 - (1 - u)^lateness for u uniform: 1 is uniform in t, more
             than 1 spends more of them near the data, where small scales are decided.
+        exchange: averages the target over which row came from which, for diffusions of clouds.
     """
 
     path: Path
     coupling: Coupling = Independent()
     prediction: Prediction = VelocityPrediction()
     lateness: float = 1.0
+    exchange: Exchange | None = None
 
     def __post_init__(self) -> None:
         if not self.lateness > 0:
@@ -66,18 +69,32 @@ class Bridge:
 
     def loss(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
         """The normalised squared error of ``denoiser`` on one batch; see the module's docstring."""
-        key_base, key_coupling, key_time = jax.random.split(key, 3)
+        key_base, key_coupling, key_time, key_exchange = jax.random.split(key, 4)
         data = zero_padding(batch.x, batch.mask)
         base = zero_padding(self.path.sample_base(key_base, data.shape), batch.mask)
         base = self.coupling(key_coupling, self.path, base, data, batch.mask)
         t = 1.0 - (1.0 - stratified_times(key_time, len(data))) ** self.lateness
         x = zero_padding(self.path.interpolate(base, data, t), batch.mask)
-        target = self.prediction.target(self.path, base, data, t)
+        unit = self.unit(data, batch.mask)
+
+        def target_of(base, data):
+            return self.prediction.target(self.path, base, data, t, unit)
+
+        if self.exchange is None:
+            target = target_of(base, data)
+        else:
+            target = self.exchange(key_exchange, self.path, target_of, x, data, batch.mask, t)
         error = denoiser(x, t, batch.mask, batch.condition) - target
         axes = tuple(range(data.ndim - 1))
         power = masked_mean(target**2, batch.mask, axes)
         unexplained = masked_mean(error**2, batch.mask, axes)
         return jnp.mean(unexplained / jnp.maximum(power, 1e-12))
+
+    def unit(
+        self, x: Float[Array, "batch *event"], mask: Bool[Array, "batch points"] | None
+    ) -> Float[Array, "..."]:
+        """How far each column of each example travels, to order of magnitude."""
+        return self.path.travelled(self.coupling.length(x, mask), x)
 
     def velocity(
         self,
@@ -90,4 +107,5 @@ class Bridge:
         """d x / d t of the generating flow at ``x``; zero on padded rows."""
         times = jnp.full((len(x),), t)
         output = denoiser(x, times, mask, condition)
-        return zero_padding(self.prediction.velocity(self.path, output, x, times), mask)
+        unit = self.unit(x, mask)
+        return zero_padding(self.prediction.velocity(self.path, output, x, times, unit), mask)

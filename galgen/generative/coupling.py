@@ -42,6 +42,12 @@ class Coupling(abc.ABC):
     ) -> Float[Array, "batch *event"]:
         """The base draw, rearranged so that row i travels to row i of the data."""
 
+    def length(
+        self, x: Float[Array, "batch *event"], mask: Bool[Array, "batch points"] | None
+    ) -> Float[Array, " batch"]:
+        """How far a row travels, to order of magnitude, in model space; one per example."""
+        return jnp.ones(len(x), x.dtype)
+
 
 @dataclasses.dataclass(frozen=True)
 class Independent(Coupling):
@@ -85,6 +91,9 @@ class OptimalAssignment(Coupling):
         shape = jax.ShapeDtypeStruct(data.shape[:2], jnp.int32)
         order = jax.pure_callback(self._assign, shape, cost, real)
         return jnp.take_along_axis(base, order[..., None], axis=1)
+
+    def length(self, x, mask):
+        return number_of_points(x, mask) ** (-1.0 / 3.0)
 
     def _assign(self, cost: ArrayLike, real: ArrayLike) -> np.ndarray:
         """For each data row, the base row that travels to it; padded rows keep their own."""

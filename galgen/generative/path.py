@@ -13,13 +13,14 @@ Affine paths::
     variance preserving  alpha = sqrt(sigmoid(l)), sigma = sqrt(sigmoid(-l)),  l = log SNR(t)
                          (Kingma et al. 2021, arXiv:2107.00630, eq. 3, with their time reversed)
 
-On the flat torus (Chen and Lipman 2023, arXiv:2302.03660, eq. 13) the base is uniform and x_t runs
-along the shortest geodesic::
+Paths of the flat torus are in :mod:`galgen.generative.torus`; a
+:class:`~galgen.generative.product_path.ProductPath` gives each group of columns a path of its own.
 
-    x_t = x_0 + t * minimum_image(x_1 - x_0)   mod 1
+A sampler needs, besides the velocity, the state at t=0 (``sample_start``) and, if it is to be
+stochastic, the way back: x_s for s < t has, given x_t, an exact law that adds fresh noise
+(``renoise``)::
 
-A ``ProductPath`` gives each group of columns a path of its own: positions live on the torus, marks
-such as log mass are Euclidean.
+    x_s = (alpha_s / alpha_t) x_t + sqrt(sigma_s^2 - (alpha_s sigma_t / alpha_t)^2) z
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from galgen.geometry import PeriodicBox, geodesic
+SMALLEST_COEFFICIENT = 1e-4
+"""Divisions by alpha or sigma stop here: at the ends of a path they would amplify rounding."""
 
 
 def expand_time(t: Float[Array, " batch"], x: Float[Array, "batch *event"]) -> Float[Array, "..."]:
@@ -44,7 +46,11 @@ class Path(abc.ABC):
 
     @abc.abstractmethod
     def sample_base(self, key: jax.Array, shape: tuple[int, ...]) -> Float[Array, "batch *event"]:
-        """Draw x_0 of the given shape."""
+        """Draw what is joined to the data: x_0, or the noise of a diffusion."""
+
+    def sample_start(self, key: jax.Array, shape: tuple[int, ...]) -> Float[Array, "batch *event"]:
+        """Draw the state that sampling starts from at t=0; the base draw, if not said otherwise."""
+        return self.sample_base(key, shape)
 
     @abc.abstractmethod
     def interpolate(
@@ -63,6 +69,79 @@ class Path(abc.ABC):
         t: Float[Array, " batch"],
     ) -> Float[Array, "batch *event"]:
         """Its time derivative at fixed ends."""
+
+    def travelled(
+        self, length: Float[Array, " batch"], x: Float[Array, "batch *event"]
+    ) -> Float[Array, "..."]:
+        """The distance ``length`` of each example, to broadcast against the columns of ``x``."""
+        return expand_time(length, x)
+
+    def noise(
+        self,
+        base: Float[Array, "batch *event"],
+        data: Float[Array, "batch *event"],
+        t: Float[Array, " batch"],
+    ) -> Float[Array, "batch *event"]:
+        """The target of a network that predicts noise.
+
+        Raises:
+            ValueError: for a path along which noise does not determine the velocity.
+        """
+        raise ValueError(
+            f"expected a path with Gaussian noise for a noise prediction, got {self!r}; "
+            "use VelocityPrediction()"
+        )
+
+    def velocity_from_noise(
+        self,
+        noise: Float[Array, "batch *event"],
+        x: Float[Array, "batch *event"],
+        t: Float[Array, " batch"],
+    ) -> Float[Array, "batch *event"]:
+        """The velocity at ``x`` that a prediction of the noise implies."""
+        raise NotImplementedError  # wherever noise() does not raise, this is defined
+
+    def base_between(
+        self,
+        x: Float[Array, "batch *event"],
+        data: Float[Array, "batch *event"],
+        t: Float[Array, " batch"],
+    ) -> Float[Array, "batch *event"]:
+        """The base draw that leads from ``data`` to ``x`` at ``t``: inverse of ``interpolate``."""
+        raise self._no_noise("to find the base between data and x_t")
+
+    def log_transition(
+        self,
+        x: Float[Array, "batch points features"],
+        data: Float[Array, "batch points features"],
+        t: Float[Array, " batch"],
+    ) -> Float[Array, "batch points"]:
+        """log K_t(x | data) of every row, up to a constant of ``t``.
+
+        Raises:
+            ValueError: for a path without Gaussian noise.
+        """
+        raise self._no_noise("for a transition density")
+
+    def _no_noise(self, purpose: str) -> ValueError:
+        return ValueError(
+            f"expected a path with Gaussian noise {purpose}, got {self!r}; "
+            "use a diffusion, or leave out the exchange and the churn"
+        )
+
+    def renoise(
+        self,
+        key: jax.Array,
+        x: Float[Array, "batch *event"],
+        t: Float[Array, ""],
+        earlier: Float[Array, ""],
+    ) -> Float[Array, "batch *event"]:
+        """A draw of the state at time ``earlier`` <= ``t``, given ``x`` at ``t``.
+
+        Raises:
+            ValueError: for a path without Gaussian noise.
+        """
+        raise self._no_noise("for a stochastic sampler")
 
     @abc.abstractmethod
     def move(
@@ -100,6 +179,29 @@ class AffinePath(Path):
     def velocity(self, base, data, t):
         alpha_rate, sigma_rate = self.rates(expand_time(t, data))
         return alpha_rate * data + sigma_rate * base
+
+    def noise(self, base, data, t):
+        return base
+
+    def velocity_from_noise(self, noise, x, t):
+        time = expand_time(t, x)
+        alpha, sigma = self.coefficients(time)
+        alpha_rate, sigma_rate = self.rates(time)
+        data = (x - sigma * noise) / jnp.maximum(alpha, SMALLEST_COEFFICIENT)
+        return alpha_rate * data + sigma_rate * noise
+
+    def base_between(self, x, data, t):
+        alpha, sigma = self.coefficients(expand_time(t, x))
+        return (x - alpha * data) / jnp.maximum(sigma, SMALLEST_COEFFICIENT)
+
+    def log_transition(self, x, data, t):
+        return -0.5 * jnp.sum(self.base_between(x, data, t) ** 2, axis=-1)
+
+    def renoise(self, key, x, t, earlier):
+        (alpha, sigma), (alpha_before, sigma_before) = map(self.coefficients, (t, earlier))
+        ratio = alpha_before / jnp.maximum(alpha, SMALLEST_COEFFICIENT)
+        fresh = jnp.sqrt(jnp.maximum(sigma_before**2 - (ratio * sigma) ** 2, 0.0))
+        return ratio * x + fresh * jax.random.normal(key, x.shape, x.dtype)
 
     def move(self, x, step):
         return x + step
@@ -147,75 +249,3 @@ class VariancePreserving(AffinePath):
     def coefficients(self, t):
         log_snr = self.log_snr(t)
         return jnp.sqrt(jax.nn.sigmoid(log_snr)), jnp.sqrt(jax.nn.sigmoid(-log_snr))
-
-
-@dataclasses.dataclass(frozen=True)
-class TorusGeodesic(Path):
-    """Geodesics of the flat torus [0, 1)^dim from a uniform base."""
-
-    def sample_base(self, key: jax.Array, shape: tuple[int, ...]) -> Float[Array, "batch *event"]:
-        return jax.random.uniform(key, shape)
-
-    def interpolate(self, base, data, t):
-        return geodesic(PeriodicBox(), base, data, expand_time(t, data))
-
-    def velocity(self, base, data, t):
-        return PeriodicBox().displacement(base, data)
-
-    def move(self, x, step):
-        return PeriodicBox().move(x, step)
-
-    def squared_distance(self, base, data):
-        return jnp.sum(PeriodicBox().displacement(base[:, None], data[None]) ** 2, axis=-1)
-
-
-@dataclasses.dataclass(frozen=True)
-class ProductPath(Path):
-    """A path for each consecutive group of columns of the last axis.
-
-    Attributes:
-        paths: one per group.
-        columns: how many columns each path takes; they add up to the width of the data.
-
-    Distances between rows (for couplings) are those of the first group alone: the positions.
-    """
-
-    paths: tuple[Path, ...]
-    columns: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        if len(self.paths) != len(self.columns) or min(self.columns, default=0) < 1:
-            raise ValueError(
-                f"expected one positive number of columns per path, got {len(self.paths)} paths "
-                f"and columns={self.columns}"
-            )
-
-    def _split(self, x: Float[Array, "*lead features"]) -> list[Float[Array, "*lead group"]]:
-        if x.shape[-1] != sum(self.columns):
-            raise ValueError(
-                f"expected {sum(self.columns)} columns (groups of {self.columns}), got "
-                f"{x.shape[-1]}; change the path's columns or the data's columns"
-            )
-        edges = [sum(self.columns[: i + 1]) for i in range(len(self.columns) - 1)]
-        return jnp.split(x, edges, axis=-1)
-
-    def sample_base(self, key: jax.Array, shape: tuple[int, ...]) -> Float[Array, "batch *event"]:
-        keys = jax.random.split(key, len(self.paths))
-        parts = zip(self.paths, self.columns, keys, strict=True)
-        draws = [path.sample_base(k, (*shape[:-1], width)) for path, width, k in parts]
-        return jnp.concatenate(draws, axis=-1)
-
-    def interpolate(self, base, data, t):
-        groups = zip(self.paths, self._split(base), self._split(data), strict=True)
-        return jnp.concatenate([p.interpolate(b, d, t) for p, b, d in groups], axis=-1)
-
-    def velocity(self, base, data, t):
-        groups = zip(self.paths, self._split(base), self._split(data), strict=True)
-        return jnp.concatenate([p.velocity(b, d, t) for p, b, d in groups], axis=-1)
-
-    def move(self, x, step):
-        groups = zip(self.paths, self._split(x), self._split(step), strict=True)
-        return jnp.concatenate([p.move(b, d) for p, b, d in groups], axis=-1)
-
-    def squared_distance(self, base, data):
-        return self.paths[0].squared_distance(self._split(base)[0], self._split(data)[0])

@@ -1,4 +1,8 @@
-"""Networks: one call for all, ``network(x, t, mask, condition)``, Flax Linen."""
+"""Networks: one call for all, ``network(x, t, mask, condition)``, Flax Linen.
+
+The output has the shape of ``x``, is zero at initialisation and on padding, and of order one in
+every column: the bridge gives it its unit.
+"""
 
 from galgen.networks.convolutional import ConvolutionalNetwork
 from galgen.networks.graph_network import GraphNetwork

@@ -88,9 +88,7 @@ class GraphNetwork(nn.Module):
             h = ResidualBlock(lambda normal: MessagePassing(self.width)(graph, normal))(
                 h, embedding
             )
-        out = nn.Dense(features, kernel_init=ZERO)(nn.LayerNorm()(h))
-        scale = jnp.where(jnp.arange(features) < 3, separation[:, None], 1.0)
-        return zero_padding(out * scale[:, None], mask)
+        return zero_padding(nn.Dense(features, kernel_init=ZERO)(nn.LayerNorm()(h)), mask)
 
 
 class MessagePassing(nn.Module):

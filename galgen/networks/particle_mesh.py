@@ -12,9 +12,8 @@ long range    the density of learned features in the lowest Fourier modes of the
   XX
 Positions enter only through displacements and through phase differences, so the network is exactly
 translation-equivariant on the torus and permutation-equivariant. Lengths are measured in units of
-the cloud's own mean separation s = N^(-1/3), and so is the velocity of the position columns. In an
-open box (``Euclidean``) the modes and the walls are given as absolute features instead, and
-translation equivariance is not claimed.
+the cloud's own mean separation s = N^(-1/3). In an open box (``Euclidean``) the modes and the walls
+are given as absolute features instead, and translation equivariance is not claimed.
 """
 
 from __future__ import annotations
@@ -248,5 +247,4 @@ class ParticleMesh(nn.Module):
             h = ResidualBlock(update)(h, embedding)
         out = nn.Dense(x.shape[-1], kernel_init=ZERO)(nn.LayerNorm()(h))
         force = PairForce()(edges, embedding) + MeanField()(modes, embedding)
-        velocity = (out[..., :3] + force) * separation[:, None, None]
-        return zero_padding(jnp.concatenate([velocity, out[..., 3:]], axis=-1), mask)
+        return zero_padding(out.at[..., :3].add(force), mask)

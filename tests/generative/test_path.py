@@ -92,14 +92,16 @@ def test_every_prediction_gives_the_same_velocity(path, prediction) -> None:
     base, data = ends(path)
     t = jnp.linspace(0.2, 0.8, 5)
     x = path.interpolate(base, data, t)
-    output = prediction.target(path, base, data, t)
+    output = prediction.target(path, base, data, t, jnp.array(0.3))
     expected = path.velocity(base, data, t)
-    assert np.allclose(prediction.velocity(path, output, x, t), expected, atol=2e-3)
+    assert np.allclose(prediction.velocity(path, output, x, t, jnp.array(0.3)), expected, atol=2e-3)
 
 
 def test_errors_name_the_remedy() -> None:
     with pytest.raises(ValueError, match="use VelocityPrediction"):
-        NoisePrediction().target(TorusGeodesic(), *ends(TorusGeodesic()), jnp.zeros(5))
+        NoisePrediction().target(
+            TorusGeodesic(), *ends(TorusGeodesic()), jnp.zeros(5), jnp.ones(())
+        )
     with pytest.raises(ValueError, match=r"expected 4 columns .* got 5"):
         PATHS["product"].move(jnp.zeros((2, 3, 5)), jnp.zeros((2, 3, 5)))
     with pytest.raises(ValueError, match="expected log_snr_min < log_snr_max"):

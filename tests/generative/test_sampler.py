@@ -7,6 +7,7 @@ import pytest
 
 from galgen.generative import (
     Bridge,
+    Churn,
     DataPrediction,
     Euler,
     Heun,
@@ -57,11 +58,11 @@ def test_order_of_convergence(step, order) -> None:
     # The exact flow carries x_0 to MEAN + SCALE x_0 (both ends Gaussian, the map is monotone).
     path = LinearPath()
     bridge, denoiser = Bridge(path), gaussian_denoiser(LinearPath(), VelocityPrediction())
-    base = path.sample_base(jax.random.key(0), (500, 1))
     errors = []
     for steps in (8, 16, 32):
-        draw = Sampler(step, steps)(bridge, denoiser, jax.random.key(0), (500, 1))
-        errors.append(float(jnp.abs(draw.x - (MEAN + SCALE * base)).mean()))
+        draw = Sampler(step, steps)(bridge, denoiser, jax.random.key(0), (500, 1), trajectory=True)
+        assert draw.trajectory is not None
+        errors.append(float(jnp.abs(draw.x - (MEAN + SCALE * draw.trajectory[0])).mean()))
     measured = np.log2(np.array(errors[:-1]) / errors[1:])
     assert measured[-1] == pytest.approx(order, abs=0.25)
 
@@ -101,6 +102,44 @@ def test_late_times_are_finer_and_reach_the_end() -> None:
     path = LinearPath()
     sampler = Sampler(Heun(), 32, 1.5)
     denoiser = gaussian_denoiser(path, VelocityPrediction())
-    draw = sampler(Bridge(path), denoiser, jax.random.key(0), (500, 1))
-    base = path.sample_base(jax.random.key(0), (500, 1))
-    assert np.allclose(draw.x, MEAN + SCALE * base, atol=5e-3)
+    draw = sampler(Bridge(path), denoiser, jax.random.key(0), (500, 1), trajectory=True)
+    assert draw.trajectory is not None
+    assert np.allclose(draw.x, MEAN + SCALE * draw.trajectory[0], atol=5e-3)
+
+
+@pytest.mark.parametrize("path", [LinearPath(), VariancePreserving(-12.0, 12.0)])
+@pytest.mark.parametrize(("step", "steps"), [(Churn(Heun()), 128), (Churn(Euler(), 0.5), 512)])
+def test_churn_keeps_the_marginals(path, step, steps) -> None:
+    prediction = NoisePrediction()
+    bridge = Bridge(path, prediction=prediction)
+    draws = Sampler(step, steps)(
+        bridge, gaussian_denoiser(path, prediction), jax.random.key(0), (20_000, 2)
+    )
+    assert np.allclose(draws.x.mean(axis=0), MEAN, atol=0.02)
+    assert np.allclose(draws.x.std(axis=0), SCALE, rtol=0.04)
+    assert draws.evaluations == steps * step.evaluations
+
+
+def test_churn_forgets_a_wrong_start() -> None:
+    """A start twice too wide stays too wide without fresh noise, and is mended by it."""
+    path = VariancePreserving(-12.0, 12.0)
+    denoiser = gaussian_denoiser(path, NoisePrediction())
+
+    class Wrong(VariancePreserving):
+        def sample_start(self, key, shape):
+            return 2.0 * super().sample_start(key, shape)
+
+    bridge = Bridge(Wrong(-12.0, 12.0), prediction=NoisePrediction())
+    widths = [
+        float(Sampler(step, 64)(bridge, denoiser, jax.random.key(0), (5_000, 1)).x.std())
+        for step in (Heun(), Churn(Heun()))
+    ]
+    assert widths[0] == pytest.approx(2 * SCALE, rel=0.05)
+    assert widths[1] == pytest.approx(SCALE, rel=0.05)
+
+
+def test_churn_needs_a_path_with_noise() -> None:
+    with pytest.raises(ValueError, match="stochastic sampler"):
+        Sampler(Churn(), 2)(Bridge(TorusGeodesic()), lambda x, *_: x, jax.random.key(0), (2, 5, 3))
+    with pytest.raises(ValueError, match="amount of 0 or more"):
+        Churn(amount=-1.0)

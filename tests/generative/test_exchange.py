@@ -1,0 +1,136 @@
+"""The averaged target has the posterior mean over assignments, found by enumeration."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from galgen.generative import (
+    Bridge,
+    Exchange,
+    LinearPath,
+    NoisePrediction,
+    ProductPath,
+    TorusDiffusion,
+    TorusGeodesic,
+    VariancePreserving,
+)
+from galgen.generative.exchange import _pairs
+from galgen.types import Batch
+
+MARKED = ProductPath((TorusDiffusion(), VariancePreserving()), (3, 1))
+ROWS = np.array(list(itertools.permutations(range(4))))
+
+
+def posterior(path, x, data, t) -> np.ndarray:
+    """p(assignment | x, data) of all 24 assignments of four rows."""
+    shuffled = data[ROWS]
+    times = jnp.full(len(ROWS), t)
+    log = path.log_transition(jnp.broadcast_to(x, shuffled.shape), shuffled, times).sum(axis=-1)
+    return np.asarray(jax.nn.softmax(log), np.float64)
+
+
+@pytest.mark.parametrize(
+    ("path", "t"),
+    [(TorusDiffusion(), 0.1), (MARKED, 0.1), (VariancePreserving(), 0.45), (LinearPath(), 0.6)],
+)
+@pytest.mark.parametrize("sweeps", [1, 5])
+def test_mean_over_assignments_is_exact(path, t, sweeps) -> None:
+    number, features = 20_000, 4 if path is MARKED else 3
+    data = jax.random.uniform(jax.random.key(0), (4, features))
+    base = path.sample_base(jax.random.key(1), (1, 4, features))
+    x = path.interpolate(base, data[None], jnp.array([t]))[0]
+    weights = posterior(path, x, data, t)
+    assert 0.02 < 1 - weights.max() < 0.95, "a test of nothing: one assignment only"
+
+    def noise(base, data):
+        return path.noise(base, data, jnp.full(len(base), t))
+
+    # Many chains, each from a draw of the posterior, as the identity is for a noised cloud.
+    start = np.random.default_rng(0).choice(len(ROWS), number, p=weights / weights.sum())
+    many = jnp.broadcast_to(x, (number, *x.shape))
+    drawn = data[ROWS[start]]
+    times = jnp.full(number, t)
+    target = jax.jit(lambda key: Exchange(sweeps)(key, path, noise, many, drawn, None, times))(
+        jax.random.key(2)
+    )
+    everything = noise(
+        path.base_between(
+            jnp.broadcast_to(x, (len(ROWS), *x.shape)), data[ROWS], jnp.full(len(ROWS), t)
+        ),
+        data[ROWS],
+    )
+    exact = np.einsum("p,pnf->nf", weights, everything)
+    error = np.asarray(target.std(axis=0)) / np.sqrt(number)
+    assert np.all(np.abs(target.mean(axis=0) - exact) < 5 * error + 1e-4)
+    single = noise(path.base_between(many, drawn, times), drawn)
+    assert float(target.var(axis=0).sum()) < 0.9 * float(single.var(axis=0).sum())
+
+
+def test_the_loss_keeps_its_minimiser() -> None:
+    """For uniform data on the torus the exact noise is zero: no gradient towards anything else."""
+    bridges = [
+        Bridge(TorusDiffusion(), prediction=NoisePrediction(), exchange=exchange)
+        for exchange in (None, Exchange(32))
+    ]
+
+    def gradient(bridge, key):
+        data = Batch(jax.random.uniform(jax.random.fold_in(key, 1), (4, 40, 3)))
+
+        def loss(scale):
+            # A smooth wrong answer: the mean gradient along it is zero.
+            return bridge.loss(lambda x, *_: scale * jnp.sin(2 * jnp.pi * x), key, data)
+
+        return jax.grad(loss)(0.0)
+
+    keys = jax.random.split(jax.random.key(1), 200)
+    plain, averaged = (
+        np.asarray(jax.jit(jax.vmap(lambda k, b=b: gradient(b, k)))(keys)) for b in bridges
+    )
+    assert abs(plain.mean()) < 4 * plain.std() / np.sqrt(200)
+    assert abs(averaged.mean()) < 4 * averaged.std() / np.sqrt(200)
+
+
+def test_pairs_agree_and_leave_padding_out() -> None:
+    x = jax.random.uniform(jax.random.key(0), (3, 41, 3))
+    real = jax.random.uniform(jax.random.key(1), (3, 41)) < 0.7
+    for number in range(4):
+        partner = np.asarray(_pairs(jax.random.key(number), x, real))
+        for row, mates, mask in zip(partner, partner, np.asarray(real), strict=True):
+            assert np.array_equal(row[mates], np.arange(41)), "a partner has another partner"
+            assert np.all(row[~mask] == np.flatnonzero(~mask))
+            assert np.sum(row[mask] == np.flatnonzero(mask)) <= 2
+            assert np.all(mask[row[mask]])
+
+
+def test_padding_never_speaks() -> None:
+    path, t = MARKED, jnp.array([0.3, 0.5])
+    data = jax.random.uniform(jax.random.key(0), (2, 20, 4))
+    mask = jnp.arange(20)[None] < jnp.array([[12], [20]])
+    x = path.interpolate(path.sample_base(jax.random.key(1), data.shape), data, t)
+
+    def target(base, data):
+        return path.noise(base, data, t)
+
+    def run(x, data):
+        return Exchange(4)(jax.random.key(2), path, target, x, data, mask, t)
+
+    other = jnp.where(mask[..., None], x, 0.77), jnp.where(mask[..., None], data, 0.13)
+    same = np.asarray(run(*other) == run(x, data))
+    assert np.all(same[np.asarray(mask)])
+
+
+def test_errors_name_the_remedy() -> None:
+    cloud = jnp.zeros((1, 4, 3))
+    with pytest.raises(ValueError, match="at least one sweep"):
+        Exchange(0)
+    with pytest.raises(ValueError, match="transition density"):
+        Exchange()(
+            jax.random.key(0), TorusGeodesic(), lambda b, d: b, cloud, cloud, None, jnp.zeros(1)
+        )
+    with pytest.raises(ValueError, match="exchange=None"):
+        Exchange()(
+            jax.random.key(0), LinearPath(), lambda b, d: b, cloud[0], cloud[0], None, jnp.zeros(4)
+        )
