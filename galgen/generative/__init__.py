@@ -12,6 +12,7 @@ from galgen.generative.prediction import (
 )
 from galgen.generative.product_path import ProductPath
 from galgen.generative.sampler import Churn, Euler, Flow, Heun, Sampler, Samples, Step
+from galgen.generative.times import LogitNormalTimes, Times, UniformTimes
 from galgen.generative.torus import TorusDiffusion, TorusGeodesic
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Heun",
     "Independent",
     "LinearPath",
+    "LogitNormalTimes",
     "NoisePrediction",
     "OptimalAssignment",
     "Path",
@@ -35,8 +37,10 @@ __all__ = [
     "Sampler",
     "Samples",
     "Step",
+    "Times",
     "TorusDiffusion",
     "TorusGeodesic",
+    "UniformTimes",
     "VariancePreserving",
     "VelocityPrediction",
 ]

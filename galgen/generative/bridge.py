@@ -23,6 +23,7 @@ from galgen.generative.coupling import Coupling, Independent
 from galgen.generative.exchange import Exchange
 from galgen.generative.path import Path
 from galgen.generative.prediction import Prediction, VelocityPrediction
+from galgen.generative.times import Times, UniformTimes
 from galgen.masking import masked_mean, zero_padding
 from galgen.types import Batch
 
@@ -38,12 +39,6 @@ Denoiser = Callable[
 """``denoiser(x, t, mask, condition)``: a network with its weights bound."""
 
 
-def stratified_times(key: jax.Array, number: int) -> Float[Array, " number"]:
-    """Times in [0, 1), one in each of ``number`` equal strata: uniform, with less variance."""
-    offset = jax.random.uniform(key, (number,))
-    return (jnp.arange(number) + offset) / number
-
-
 @dataclasses.dataclass(frozen=True)
 class Bridge:
     """Everything that defines a generative model but its network.
@@ -52,20 +47,15 @@ class Bridge:
         path: joins base and data.
         coupling: which base row travels to which data row.
         prediction: what the network's output means.
-        lateness: training times are 1 - (1 - u)^lateness for u uniform: 1 is uniform in t, more
-            than 1 spends more of them near the data, where small scales are decided.
+        times: the density of training times.
         exchange: averages the target over which row came from which, for diffusions of clouds.
     """
 
     path: Path
     coupling: Coupling = Independent()
     prediction: Prediction = VelocityPrediction()
-    lateness: float = 1.0
+    times: Times = UniformTimes()
     exchange: Exchange | None = None
-
-    def __post_init__(self) -> None:
-        if not self.lateness > 0:
-            raise ValueError(f"expected a positive lateness, got {self.lateness}; 1 is uniform")
 
     def loss(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
         """The normalised squared error of ``denoiser`` on one batch; see the module's docstring."""
@@ -73,7 +63,7 @@ class Bridge:
         data = zero_padding(batch.x, batch.mask)
         base = zero_padding(self.path.sample_base(key_base, data.shape), batch.mask)
         base = self.coupling(key_coupling, self.path, base, data, batch.mask)
-        t = 1.0 - (1.0 - stratified_times(key_time, len(data))) ** self.lateness
+        t = self.times.sample(key_time, len(data))
         x = zero_padding(self.path.interpolate(base, data, t), batch.mask)
         unit = self.unit(data, batch.mask)
 

@@ -1,35 +1,50 @@
-"""A graph network on jraph: messages along the edges of a periodic nearest-neighbour graph.
+"""A graph network on jraph: attention along the edges of a periodic nearest-neighbour graph.
 
-One round is a graph-network block (Battaglia et al. 2018, arXiv:1806.01261, algorithm 1) without
-global update::
+One round is a graph-network block (Battaglia et al. 2018, arXiv:1806.01261, algorithm 1) whose
+messages are weighed by attention over the neighbours of a point (graph attention, Velickovic et al.
+2018, arXiv:1710.10903, eq. 3, with the logits of Brody et al. 2022, arXiv:2105.14491, eq. 7) and
+whose global token u is read from the mean of the nodes::
 
-    e_ij' = w(r_ij) phi_e(h_i, h_j, e_ij)        h_i' = h_i + gate * phi_h(h_i, sum_j e_ij')
+    m_ij = silu(A h_i + B h_j + C e_ij)           alpha_ij = softmax_j(a . m_ij + log w_ij)
+    h_i' = h_i + gate * phi(h_i, sum_j alpha_ij m_ij, u)
 
-The graph is rebuilt from the positions at every call. Edges carry displacements only, minimum-image
-in a periodic box, so the network is exactly translation-equivariant on the torus. The clouds of a
-batch are one ``jraph.GraphsTuple``.
+The weight w falls smoothly to zero at the k-th neighbour, so that the output is continuous where
+neighbours change. The graph is rebuilt from the positions at every call. Edges carry displacements
+only, minimum-image in a periodic box, so the network is exactly translation-equivariant on the
+torus.
+
+The round is written once, and runs in two layouts of equal result: gathered, where edges are arrays
+``(batch, points, k)``, and ``jraph.GraphsTuple``, where the clouds of a batch are one flat graph
+and sums are scattered. Every point has k edges, so gathering wastes nothing and is the faster; the
+flat layout is for graphs that users bring to jraph's own tools.
 """
 
 from __future__ import annotations
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import jraph
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from galgen.geometry import Geometry, PeriodicBox
-from galgen.masking import number_of_points, zero_padding
+from galgen.masking import masked_mean, number_of_points, zero_padding
 from galgen.neighbors import nearest_neighbors
 from galgen.networks.layers import (
     ZERO,
+    Edges,
     Embedding,
     FeedForward,
     ResidualBlock,
+    absolute_features,
     describe_edges,
     mean_separation,
-    periodic_features,
+    split_columns,
 )
+
+_NEVER = -1e9
+"""Logit of an edge that is not there."""
 
 
 class GraphNetwork(nn.Module):
@@ -42,13 +57,21 @@ class GraphNetwork(nn.Module):
         layers: rounds of messages.
         k: neighbours per point.
         radial: radial features per edge.
+        heads: attention heads; they divide ``width``.
+        gathered: edges as ``(batch, points, k)``; False for a flat ``jraph.GraphsTuple``.
         geometry: ``PeriodicBox()``, or ``Euclidean()``, which adds absolute positions to the nodes.
+
+    Raises:
+        ValueError: at a call, for a width that the heads do not divide, or a cloud of fewer than
+            three columns or of k rows or fewer.
     """
 
     width: int = 64
     layers: int = 4
     k: int = 16
     radial: int = 12
+    heads: int = 4
+    gathered: bool = True
     geometry: Geometry = PeriodicBox()
 
     @nn.compact
@@ -59,61 +82,110 @@ class GraphNetwork(nn.Module):
         mask: Bool[Array, "batch points"] | None = None,
         condition: Float[Array, "batch condition"] | None = None,
     ) -> Float[Array, "batch points features"]:
+        if self.width % self.heads:
+            raise ValueError(
+                f"expected a width divisible by {self.heads} heads, got {self.width}; "
+                "change width or heads"
+            )
         x = zero_padding(x, mask)
-        batch, points, features = x.shape
-        positions, marks = x[..., :3], x[..., 3:]
+        positions, marks = split_columns(x, 3)
         separation = mean_separation(x, mask, 3)
         embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))
         neighbors = nearest_neighbors(positions, self.k, self.geometry, mask)
         edges = describe_edges(neighbors, separation, self.radial)
 
-        offset = (jnp.arange(batch) * points)[:, None, None]
-        graph = jraph.GraphsTuple(
-            nodes=None,
-            edges=(
-                edges.features.reshape(-1, edges.features.shape[-1]),
-                edges.weight.reshape(-1, 1),
-            ),
-            senders=(edges.indices + offset).reshape(-1),
-            receivers=jnp.repeat(jnp.arange(batch * points), self.k),
-            globals=None,
-            n_node=jnp.full(batch, points),
-            n_edge=jnp.full(batch, points * self.k),
-        )
-        node = jnp.concatenate([marks, jnp.zeros((batch, points, 1))], axis=-1)
+        node = jnp.concatenate([marks, jnp.zeros((*x.shape[:2], 1))], axis=-1)
         if not self.geometry.periodic:
-            node = jnp.concatenate([node, positions, periodic_features(positions, 3)], axis=-1)
+            node = absolute_features(positions, node, 3, self.geometry)
         h = nn.Dense(self.width)(node) + nn.Dense(self.width)(embedding)[:, None]
         for _ in range(self.layers):
-            h = ResidualBlock(lambda normal: MessagePassing(self.width)(graph, normal))(
-                h, embedding
-            )
-        return zero_padding(nn.Dense(features, kernel_init=ZERO)(nn.LayerNorm()(h)), mask)
+
+            def update(normal):
+                token = FeedForward(self.width)(masked_mean(normal, mask, 1))
+                return MessagePassing(self.heads, self.gathered)(edges, normal, token)
+
+            h = ResidualBlock(update)(h, embedding)
+        return zero_padding(nn.Dense(x.shape[-1], kernel_init=ZERO)(nn.LayerNorm()(h)), mask)
 
 
 class MessagePassing(nn.Module):
-    """One jraph round: messages on edges, their sum at the receiver, an update of the node."""
+    """One round; see the module's docstring."""
 
-    width: int
+    heads: int
+    gathered: bool
 
     @nn.compact
     def __call__(
-        self, graph: jraph.GraphsTuple, h: Float[Array, "batch points width"]
+        self,
+        edges: Edges,
+        h: Float[Array, "batch points width"],
+        token: Float[Array, "batch width"],
     ) -> Float[Array, "batch points width"]:
-        neighbors_per_point = graph.receivers.shape[0] // (h.shape[0] * h.shape[1])
-        # The first layer of phi_e acts on nodes before they are gathered to the edges.
-        receiver = nn.Dense(self.width)(h)
-        sender = nn.Dense(self.width, use_bias=False)(h)
-        nodes = jnp.stack([h, receiver, sender], axis=-2).reshape(-1, 3, self.width)
+        width = h.shape[-1]
+        # The first layer of a message acts on nodes before they are gathered to the edges.
+        receiver = nn.Dense(width)(h)
+        sender = nn.Dense(width, use_bias=False)(h)
+        edge_layer = nn.Dense(width, use_bias=False)
+        logit_layer = nn.Dense(self.heads)
+        node_layer = FeedForward(width)
+        log_weight = jnp.where(edges.weight > 0, jnp.log(jnp.maximum(edges.weight, 1e-12)), _NEVER)
+
+        def message(features, sent, received):
+            return nn.silu(received + sent + edge_layer(features))
+
+        def split(m):
+            return m.reshape(*m.shape[:-1], self.heads, -1)
+
+        if self.gathered:
+            batch = jnp.arange(len(h))[:, None, None]
+            m = message(edges.features, sender[batch, edges.indices], receiver[:, :, None])
+            logits = logit_layer(m) + log_weight[..., None]
+            attention = jax.nn.softmax(logits, axis=2) * (edges.weight > 0)[..., None]
+            summed = jnp.einsum("bnkh,bnkhc->bnhc", attention, split(m)).reshape(h.shape)
+            tokens = jnp.broadcast_to(token[:, None], h.shape)
+            return node_layer(jnp.concatenate([h, summed, tokens], axis=-1))
 
         def update_edge(edge, sent, received, _):
-            features, weight = edge
-            message = received[:, 1] + sent[:, 2] + nn.Dense(self.width, use_bias=False)(features)
-            return weight * nn.Dense(self.width)(nn.silu(message))
+            features, log_weight = edge
+            return message(features, sent[:, 2], received[:, 1]), log_weight
 
-        def update_node(node, _, received, __):
-            summed = received / np.sqrt(neighbors_per_point)
-            return FeedForward(self.width)(jnp.concatenate([node[:, 0], summed], axis=-1))
+        def attention_logit(edge, *_):
+            m, log_weight = edge
+            return logit_layer(m) + log_weight
 
-        round_ = jraph.GraphNetwork(update_edge_fn=update_edge, update_node_fn=update_node)
-        return round_(graph._replace(nodes=nodes)).nodes.reshape(h.shape)
+        def attention_reduce(edge, attention):
+            m, log_weight = edge
+            kept = jnp.where(log_weight > _NEVER, attention, 0.0)
+            return (kept[..., None] * split(m)).reshape(m.shape)
+
+        def update_node(node, _, received, token):
+            return node_layer(jnp.concatenate([node[:, 0], received, token], axis=-1))
+
+        graph = as_graph(edges, jnp.stack([h, receiver, sender], axis=-2), token, log_weight)
+        round_ = jraph.GraphNetwork(
+            update_edge_fn=update_edge,
+            update_node_fn=update_node,
+            attention_logit_fn=attention_logit,
+            attention_reduce_fn=attention_reduce,
+        )
+        return round_(graph).nodes.reshape(h.shape)
+
+
+def as_graph(
+    edges: Edges,
+    nodes: Float[Array, "batch points *node"],
+    token: Float[Array, "batch width"],
+    log_weight: Float[Array, "batch points k"],
+) -> jraph.GraphsTuple:
+    """The clouds of a batch as one flat graph; every point, padding too, receives k edges."""
+    batch, points, k = edges.indices.shape
+    offset = (jnp.arange(batch) * points)[:, None, None]
+    return jraph.GraphsTuple(
+        nodes=nodes.reshape(batch * points, *nodes.shape[2:]),
+        edges=(edges.features.reshape(-1, edges.features.shape[-1]), log_weight.reshape(-1, 1)),
+        senders=(edges.indices + offset).reshape(-1),
+        receivers=jnp.repeat(jnp.arange(batch * points), k),
+        globals=token,
+        n_node=np.full(batch, points),
+        n_edge=np.full(batch, points * k),
+    )

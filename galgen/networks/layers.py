@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.geometry import Geometry
 from galgen.masking import number_of_points
 from galgen.neighbors import Neighbors
 
@@ -88,6 +89,22 @@ class FeedForward(nn.Module):
         return nn.Dense(self.width)(nn.silu(nn.Dense(self.expansion * self.width)(x)))
 
 
+def split_columns(
+    x: Float[Array, "batch points features"], dim: int
+) -> tuple[Float[Array, "batch points dim"], Float[Array, "batch points marks"]]:
+    """Positions and marks.
+
+    Raises:
+        ValueError: if ``x`` has no room for ``dim`` position columns.
+    """
+    if x.ndim != 3 or not 1 <= dim <= x.shape[-1]:
+        raise ValueError(
+            f"expected clouds (batch, points, features) with at least {dim} columns of position, "
+            f"got shape {x.shape}; add position columns, or change the network's dim"
+        )
+    return x[..., :dim], x[..., dim:]
+
+
 def periodic_features(
     positions: Float[Array, "*lead dim"], octaves: int
 ) -> Float[Array, "*lead features"]:
@@ -95,6 +112,19 @@ def periodic_features(
     phase = 2.0 * jnp.pi * positions[..., None] * (2.0 ** jnp.arange(octaves))
     phase = phase.reshape(*positions.shape[:-1], -1)
     return jnp.concatenate([jnp.cos(phase), jnp.sin(phase)], axis=-1)
+
+
+def absolute_features(
+    positions: Float[Array, "batch points dim"],
+    marks: Float[Array, "batch points marks"],
+    octaves: int,
+    geometry: Geometry,
+) -> Float[Array, "batch points features"]:
+    """Marks and periodic features of position; in open space also the positions themselves."""
+    parts = [periodic_features(positions, octaves), marks]
+    if not geometry.periodic:
+        parts.append(positions)
+    return jnp.concatenate(parts, axis=-1)
 
 
 def mean_separation(

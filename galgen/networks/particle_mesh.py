@@ -3,160 +3,118 @@ r"""ParticleMesh: the particle-particle particle-mesh denoiser.
 Gravity codes sum near neighbours directly and far ones on a mesh (Hockney and Eastwood 1988). This
 network does the same with learned kernels, so that its cost is linear in the number of points:
 
-short range   point i gathers messages from its k nearest neighbours j,
-              m_i = sum_j w(r_ij) silu(A h_i + B h_j + C e_ij),  e_ij = features of x_j - x_i,
-              with a weight w that falls smoothly to zero at the k-th neighbour, so that the
-              velocity field is continuous where neighbours change;
-long range    the density of learned features in the lowest Fourier modes of the box,
-              S_n = N^(-1/2) sum_j a_j exp(-2 pi i n . x_j),  0 < |n| <= modes,
-  XX
+short range   point i gathers moments of its k nearest neighbours' learned sources,
+              T_i,rc = sum_j w(r_ij) f_r(x_j - x_i) a_jc,
+              f_r radial functions, alone and times the unit vector, and a weight w that falls
+              smoothly to zero at the k-th neighbour, so that the output is continuous where
+              neighbours change (the atomic density of Drautz 2019, Phys. Rev. B 99, 014104, eq. 3);
+long range    a learned response to the Fourier modes of learned densities, and its gradient, read
+              at the points: :mod:`galgen.networks.fourier`;
+both          join the point's own features in a feed-forward update, round after round.
+
+Two terms go straight to the output: a central force between neighbours, and the gradient of the
+response to the density of points itself, which with a response 1 / |n| is the Zel'dovich
+displacement of linear theory.
+
 Positions enter only through displacements and through phase differences, so the network is exactly
-translation-equivariant on the torus and permutation-equivariant. Lengths are measured in units of
-the cloud's own mean separation s = N^(-1/3). In an open box (``Euclidean``) the modes and the walls
-are given as absolute features instead, and translation equivariance is not claimed.
+translation-equivariant on the torus (to the resolution of the mesh, if one is painted) and
+permutation-equivariant. Lengths are measured in units of the cloud's own mean separation
+s = N^(-1/3). In an open box (``Euclidean``) the modes and the walls are given as absolute features
+instead, and translation equivariance is not claimed.
 """
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import number_of_points, zero_padding
-from galgen.neighbors import nearest_neighbors
+from galgen.neighbors import Neighbors, nearest_neighbors
+from galgen.networks.fourier import DirectModes, Modes, PaintedMesh, Response
 from galgen.networks.layers import (
     ZERO,
     Edges,
     Embedding,
     FeedForward,
     ResidualBlock,
+    absolute_features,
     describe_edges,
     mean_separation,
-    periodic_features,
+    split_columns,
 )
 
-
-def half_modes(largest: int) -> Float[np.ndarray, "modes 3"]:
-    """Integer wave vectors with 0 < |n| <= ``largest``, one of each pair (n, -n)."""
-    axis = range(-largest, largest + 1)
-    vectors = [n for n in itertools.product(axis, repeat=3) if n > (0, 0, 0)]
-    inside = [n for n in vectors if sum(c * c for c in n) <= largest**2]
-    return np.array(sorted(inside, key=lambda n: (sum(c * c for c in n), n)), np.float32)
+BLOCK = 8192
+"""Points whose edges are held in memory at once."""
 
 
-class ShortRange(nn.Module):
-    """Messages from near neighbours, summed under a smooth weight."""
+class ShortRange(NamedTuple):
+    """Moments of the sources of near neighbours, and central forces among them.
 
-    width: int
+    Edges are described anew for each block of points, so that memory does not hold them all.
 
-    @nn.compact
-    def __call__(
-        self, h: Float[Array, "batch points hidden"], edges: Edges
-    ) -> Float[Array, "batch points width"]:
-        here = nn.Dense(self.width)(h)
-        there = nn.Dense(self.width, use_bias=False)(h)
-        batch = jnp.arange(len(h))[:, None, None]
-        message = here[:, :, None] + there[batch, edges.indices]
-        message = nn.silu(message + nn.Dense(self.width, use_bias=False)(edges.features))
-        summed = jnp.einsum("bnk,bnkw->bnw", edges.weight, message)
-        return summed / np.sqrt(edges.weight.shape[-1])
-
-
-class PairForce(nn.Module):
-    """A central force between neighbours: a radial function of distance, time and condition."""
-
-    @nn.compact
-    def __call__(
-        self, edges: Edges, embedding: Float[Array, "batch embedding"]
-    ) -> Float[Array, "batch points 3"]:
-        radial = edges.radial.shape[-1]
-        profile = nn.Dense(radial, kernel_init=ZERO)(embedding)
-        force = jnp.einsum("bnkr,br->bnk", edges.radial, profile) * edges.weight
-        return jnp.einsum("bnk,bnka->bna", force, edges.direction)
-
-
-class Modes(NamedTuple):
-    """The lowest Fourier modes of the box, at the points of a batch.
-
-    ======== ========================= ================================================
-    field    shape                     meaning
-    ======== ========================= ================================================
-    waves    ``(batch, points, 2 m)``  cos(2 pi n.x) of every mode, then sin; 0 on padding
-    unit     ``(m, 3)``                direction of each n
-    shell    ``(m,)``                  index of |n| among the distinct ones
-    points   ``(batch,)``              real points
-    ======== ========================= ================================================
+    Attributes:
+        neighbors: of every point.
+        separation: mean separation of the points of each cloud.
+        radial: radial functions.
     """
 
-    waves: Float[Array, "batch points waves"]
-    unit: Float[np.ndarray, "modes 3"]
-    shell: Int[np.ndarray, " modes"]
-    points: Float[Array, " batch"]
+    neighbors: Neighbors
+    separation: Float[Array, " batch"]
+    radial: int
 
-    def density(
+    def moments(
         self, sources: Float[Array, "batch points channels"]
-    ) -> Float[Array, "batch 2 modes channels"]:
-        """Real and imaginary parts of sum_j a_j exp(-2 pi i n.x_j) / sqrt(N).
+    ) -> Float[Array, "batch points moments"]:
+        """T of every point, flat."""
 
-        With the square root, a mode of an unclustered cloud has variance one half whatever N.
-        """
-        total = jnp.einsum("bnw,bnc->bwc", self.waves, sources)
-        total = (
-            total.reshape(len(total), 2, len(self.unit), -1) * jnp.array([1.0, -1.0])[:, None, None]
-        )
-        return total / jnp.sqrt(self.points)[:, None, None, None]
+        def contract(edges: Edges, near: Float[Array, "..."]) -> Float[Array, "..."]:
+            weighted = edges.features * edges.weight[..., None]
+            moments = jnp.einsum("bnkr,bnkc->bnrc", weighted, near)
+            return moments.reshape(*moments.shape[:2], -1)
 
-    def read(
-        self, amplitude: Float[Array, "batch 2 modes channels"]
-    ) -> Float[Array, "batch points channels"]:
-        """Re[sum_n amplitude_n exp(2 pi i n.x)] / sqrt(m), at the points."""
-        parts = jnp.concatenate([amplitude[:, 0], -amplitude[:, 1]], axis=1)
-        return jnp.einsum("bnw,bwc->bnc", self.waves, parts) / np.sqrt(len(self.unit))
+        return self._by_block(contract, sources)
 
-    def gradient(
-        self, amplitude: Float[Array, "batch 2 modes channels"]
-    ) -> Float[Array, "batch points channels 3"]:
-        """The same sum with i n / |n| times each mode: a vector along each wave."""
-        turned = jnp.stack([-amplitude[:, 1], amplitude[:, 0]], axis=1)
-        vectors = turned[..., None] * self.unit[:, None]
-        flat = vectors.reshape(*turned.shape[:3], -1)
-        read = self.read(flat)
-        return read.reshape(*read.shape[:2], -1, 3)
+    def force(self, profile: Float[Array, "batch radial"]) -> Float[Array, "batch points 3"]:
+        """sum_j w(r_ij) [profile . radial functions of r_ij] r_ij / |r_ij|."""
 
+        def contract(edges: Edges, _: Float[Array, "..."]) -> Float[Array, "..."]:
+            size = jnp.einsum("bnkr,br->bnk", edges.radial, profile) * edges.weight
+            return jnp.einsum("bnk,bnka->bna", size, edges.direction)
 
-def fourier_modes(
-    positions: Float[Array, "batch points 3"],
-    mask: Bool[Array, "batch points"] | None,
-    largest: int,
-) -> Modes:
-    """The modes 0 < |n| <= ``largest`` of the unit box at the points."""
-    vectors = half_modes(largest)
-    squared = np.sum(vectors**2, axis=-1)
-    shell = np.unique(squared, return_inverse=True)[1]
-    angle = 2.0 * jnp.pi * positions @ vectors.T
-    waves = zero_padding(jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], axis=-1), mask)
-    unit = vectors / np.sqrt(squared)[:, None]
-    return Modes(waves, unit, shell, number_of_points(positions, mask))
+        return self._by_block(contract, jnp.zeros((*self.neighbors.valid.shape[:2], 0)))
+
+    def _by_block(
+        self,
+        contract: Callable[[Edges, Float[Array, "..."]], Float[Array, "..."]],
+        sources: Float[Array, "batch points channels"],
+    ) -> Float[Array, "batch points features"]:
+        """``contract(edges, sources of the neighbours)`` for a block of points at a time."""
+        batch = jnp.arange(len(sources))[:, None, None]
+
+        def one(neighbors: Neighbors) -> Float[Array, "..."]:
+            edges = describe_edges(neighbors, self.separation, self.radial)
+            return contract(edges, sources[batch, neighbors.indices])
+
+        points = sources.shape[1]
+        if points <= BLOCK:
+            return one(self.neighbors)
+        blocks = -(-points // BLOCK)
+        split = jax.tree.map(lambda a: _split(a, blocks, blocks * BLOCK - points), self.neighbors)
+        joined = jnp.moveaxis(jax.lax.map(jax.checkpoint(one), split), 0, 1)
+        return joined.reshape(len(sources), -1, joined.shape[-1])[:, :points]
 
 
-class Response(nn.Module):
-    """A factor per mode and channel: a learned function of |n|, time and condition."""
-
-    channels: int
-    initializer: nn.initializers.Initializer = nn.initializers.lecun_normal()
-
-    @nn.compact
-    def __call__(
-        self, modes: Modes, embedding: Float[Array, "batch embedding"]
-    ) -> Float[Array, "batch 1 modes channels"]:
-        shells = int(modes.shell.max()) + 1
-        factor = nn.Dense(shells * self.channels, kernel_init=self.initializer)(embedding)
-        return factor.reshape(-1, 1, shells, self.channels)[:, :, modes.shell]
+def _split(a: Array, blocks: int, padding: int) -> Array:
+    """``(batch, points, ...)`` padded and split into ``(blocks, batch, points / blocks, ...)``."""
+    a = jnp.pad(a, ((0, 0), (0, padding), *((0, 0),) * (a.ndim - 2)))
+    return jnp.moveaxis(a.reshape(len(a), blocks, -1, *a.shape[2:]), 1, 0)
 
 
 class LongRange(nn.Module):
@@ -172,49 +130,56 @@ class LongRange(nn.Module):
         embedding: Float[Array, "batch embedding"],
     ) -> Float[Array, "batch points features"]:
         density = modes.density(nn.Dense(self.channels)(h))
-        scalar = modes.read(Response(self.channels)(modes, embedding) * density)
-        vector = modes.gradient(Response(self.channels)(modes, embedding) * density)
+        potential, field = (Response(self.channels)(modes.shells, embedding) for _ in range(2))
+        scalar = modes.read(modes.respond(density, potential))
+        vector = modes.gradient(modes.respond(density, field))
         return jnp.concatenate([scalar, vector.reshape(*scalar.shape[:2], -1)], axis=-1)
 
 
 class MeanField(nn.Module):
-    """A force along the gradient of the long-range response to the density of points itself.
-
-    With a response 1/|n| this is the Zel'dovich displacement of linear theory.
-    """
+    """The gradient of a response to the density of the points themselves."""
 
     @nn.compact
     def __call__(
-        self, modes: Modes, embedding: Float[Array, "batch embedding"]
+        self,
+        ones: Float[Array, "batch points 1"],
+        modes: Modes,
+        embedding: Float[Array, "batch embedding"],
     ) -> Float[Array, "batch points 3"]:
-        density = modes.density(jnp.ones((*modes.waves.shape[:2], 1)))
-        response = Response(1, ZERO)(modes, embedding)
-        return modes.gradient(response * density)[:, :, 0]
+        response = Response(1, ZERO)(modes.shells, embedding)
+        return modes.gradient(modes.respond(modes.density(ones), response))[:, :, 0]
 
 
 class ParticleMesh(nn.Module):
-    """Learned short-range messages and long-range modes; see the module's docstring.
+    """Learned short-range moments and long-range modes; see the module's docstring.
 
     The first three columns are positions in the unit box, the others marks.
 
     Attributes:
         width: features per point.
-        messages: features per message between neighbours.
+        sources: learned sources per point of the short-range moments.
         layers: rounds of short range, long range and feed-forward.
         k: neighbours per point.
         radial: radial functions per edge.
-        largest_mode: |n| of the highest Fourier mode.
+        largest_mode: |n| of the highest Fourier mode that is summed directly.
         channels: feature densities whose modes are taken.
+        mesh: points per side of a mesh for the modes from there to a quarter of it, or None. About
+            2 N^(1/3) reaches down to two mean separations.
         geometry: ``PeriodicBox()``, or ``Euclidean()`` for an open box.
+
+    Raises:
+        ValueError: at a call, for a mesh that is too coarse or in an open box, or a cloud of fewer
+            than three columns or of k rows or fewer.
     """
 
     width: int = 64
-    messages: int = 64
+    sources: int = 8
     layers: int = 3
     k: int = 16
     radial: int = 12
     largest_mode: int = 4
     channels: int = 8
+    mesh: int | None = None
     geometry: Geometry = PeriodicBox()
 
     @nn.compact
@@ -226,25 +191,43 @@ class ParticleMesh(nn.Module):
         condition: Float[Array, "batch condition"] | None = None,
     ) -> Float[Array, "batch points features"]:
         x = zero_padding(x, mask)
-        positions, marks = x[..., :3], x[..., 3:]
+        positions, marks = split_columns(x, 3)
         separation = mean_separation(x, mask, 3)
         embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))
         neighbors = nearest_neighbors(positions, self.k, self.geometry, mask)
-        edges = describe_edges(neighbors, separation, self.radial)
-        modes = fourier_modes(positions, mask, self.largest_mode)
+        short = ShortRange(neighbors, separation, self.radial)
+        modes = self._modes(positions, mask)
 
-        node = jnp.concatenate([marks, jnp.ones((*x.shape[:2], 1))], axis=-1)
+        ones = zero_padding(jnp.ones((*x.shape[:2], 1)), mask)
+        node = jnp.concatenate([marks, ones], axis=-1)
         if not self.geometry.periodic:
-            node = jnp.concatenate([node, positions, periodic_features(positions, 3)], axis=-1)
+            node = absolute_features(positions, node, 3, self.geometry)
         h = nn.Dense(self.width)(node) + nn.Dense(self.width)(embedding)[:, None]
         for _ in range(self.layers):
 
             def update(normal):
-                short = ShortRange(self.messages)(normal, edges)
-                long = LongRange(self.channels)(normal, modes, embedding)
-                return FeedForward(self.width)(jnp.concatenate([normal, short, long], axis=-1))
+                sources = nn.Dense(self.sources)(normal)
+                parts = [normal, short.moments(sources) / np.sqrt(self.k)]
+                parts += [LongRange(self.channels)(normal, m, embedding) for m in modes]
+                return FeedForward(self.width)(jnp.concatenate(parts, axis=-1))
 
             h = ResidualBlock(update)(h, embedding)
         out = nn.Dense(x.shape[-1], kernel_init=ZERO)(nn.LayerNorm()(h))
-        force = PairForce()(edges, embedding) + MeanField()(modes, embedding)
+        force = short.force(nn.Dense(self.radial, kernel_init=ZERO)(embedding))
+        for m in modes:
+            force = force + MeanField()(ones, m, embedding)
         return zero_padding(out.at[..., :3].add(force), mask)
+
+    def _modes(
+        self, positions: Float[Array, "batch points 3"], mask: Bool[Array, "batch points"] | None
+    ) -> list[Modes]:
+        """The ranges of Fourier modes that are asked for."""
+        modes: list[Modes] = [DirectModes.of(positions, mask, self.largest_mode)]
+        if self.mesh is not None:
+            if not self.geometry.periodic:
+                raise ValueError(
+                    f"expected a periodic box for a mesh, got {self.geometry} and "
+                    f"mesh={self.mesh}; use mesh=None in an open box"
+                )
+            modes.append(PaintedMesh.of(positions, mask, self.mesh, self.largest_mode))
+        return modes

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from galgen.generative import Bridge, LinearPath, OptimalAssignment, ProductPath, TorusGeodesic
-from galgen.generative.bridge import stratified_times
 from galgen.types import Batch
 
 TORUS = ProductPath((TorusGeodesic(), LinearPath()), (3, 1))
@@ -50,14 +49,3 @@ def test_velocity_is_zero_on_padding() -> None:
         lambda x, *_: x + 1, jnp.zeros((1, 5, 4)), jnp.array(0.5), mask, None
     )
     assert np.all(np.asarray(velocity)[0, 3:] == 0) and np.all(np.asarray(velocity)[0, :3] == 1)
-
-
-def test_times_are_stratified_and_uniform() -> None:
-    t = np.stack([stratified_times(jax.random.key(i), 8) for i in range(500)])
-    assert np.array_equal(np.floor(t * 8).astype(int), np.tile(np.arange(8), (500, 1)))
-    assert (t * 8 % 1).mean() == pytest.approx(0.5, abs=0.02)
-
-
-def test_lateness_is_checked() -> None:
-    with pytest.raises(ValueError, match="positive lateness"):
-        Bridge(TORUS, lateness=0.0)

@@ -1,6 +1,7 @@
 """One table of networks, one set of truths."""
 
 import dataclasses
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -8,24 +9,46 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from galgen.geometry import Euclidean, wrap
-from galgen.networks import MLP, ConvolutionalNetwork, GraphNetwork, ParticleMesh, SetTransformer
+from galgen.geometry import Euclidean, cube_symmetries, wrap
+from galgen.networks import (
+    EGNN,
+    MLP,
+    ConvolutionalNetwork,
+    DeepSet,
+    EquivariantNetwork,
+    GraphNetwork,
+    ParticleMesh,
+    SetTransformer,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
+    """What a network claims; what it does not claim is tested to be so."""
+
     network: nn.Module
     translation: bool
+    cube: bool = False
 
 
+OPEN = Euclidean()
 TABLE = {
-    "ParticleMesh": Row(ParticleMesh(24, 16, 2, 6, 6, 2, 4), True),
-    "ParticleMesh, open": Row(ParticleMesh(24, 16, 2, 6, 6, 2, 4, Euclidean()), False),
-    "GraphNetwork": Row(GraphNetwork(width=24, layers=2, k=6, radial=6), True),
-    "GraphNetwork, open": Row(GraphNetwork(24, 2, 6, 6, geometry=Euclidean()), False),
-    "SetTransformer": Row(SetTransformer(width=24, layers=2, heads=2), False),
-    "SetTransformer, open": Row(SetTransformer(24, 2, 2, geometry=Euclidean()), False),
+    "ParticleMesh": Row(ParticleMesh(24, 4, 2, 6, 6, 2, 4), True),
+    "ParticleMesh, open": Row(ParticleMesh(24, 4, 2, 6, 6, 2, 4, geometry=OPEN), False),
+    "GraphNetwork": Row(GraphNetwork(24, 2, 6, 6), True),
+    "GraphNetwork, jraph": Row(GraphNetwork(24, 2, 6, 6, gathered=False), True),
+    "GraphNetwork, open": Row(GraphNetwork(24, 2, 6, 6, geometry=OPEN), False),
+    "EquivariantNetwork": Row(EquivariantNetwork(10, 6, 1, 1, 5, 6), True, True),
+    "EGNN": Row(EGNN(12, 4, 1, 5, 6), True, True),
+    "SetTransformer": Row(SetTransformer(24, 2, 2), False),
+    "SetTransformer, open": Row(SetTransformer(24, 2, 2, geometry=OPEN), False),
+    "SetTransformer, induced": Row(SetTransformer(24, 2, 2, inducing=4), False),
+    "SetTransformer, relative": Row(SetTransformer(24, 2, 2, relative=True), True),
+    "DeepSet": Row(DeepSet(24, 2), False),
+    "DeepSet, open": Row(DeepSet(24, 2, geometry=OPEN), False),
 }
+# Compiling takes longer than running.
+jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 POINTS, REAL = 24, 17
 T = jnp.array([0.3, 0.8])
 CONDITION = jnp.array([[0.5, -1.0], [1.0, 0.2]])
@@ -48,20 +71,14 @@ def perturbed(params):
 def row(request: pytest.FixtureRequest):
     """The table's row, weights that are not at their zero initialisation, and a compiled call."""
     entry = TABLE[request.param]
-    params = entry.network.init(jax.random.key(0), cloud(), T, MASK, CONDITION)
-    params = perturbed(params)
-    call = jax.jit(entry.network.apply)
-    return (
-        entry,
-        params,
-        lambda x, mask=MASK: call(params, x, T[: len(x)], mask, CONDITION[: len(x)]),
-    )
+    initial = jit(entry.network.init)(jax.random.key(0), cloud(), T, MASK, CONDITION)
+    weights, apply = perturbed(initial), jit(entry.network.apply)
 
+    def call(x, mask=MASK, t=T, condition=CONDITION, params=weights):
+        return apply(params, x, t[: len(x)], mask, condition[: len(x)])
 
-def test_starts_as_zero(row) -> None:
-    entry, *_ = row
-    params = entry.network.init(jax.random.key(0), cloud(), T, MASK, CONDITION)
-    assert np.all(np.asarray(entry.network.apply(params, cloud(), T, MASK, CONDITION)) == 0)
+    assert np.all(np.asarray(call(cloud(), params=initial)) == 0), "does not start as zero"
+    return entry, weights, call
 
 
 def test_output_is_not_trivial(row) -> None:
@@ -88,12 +105,15 @@ def test_padding_never_speaks(row) -> None:
     cut = call(x[:1, :REAL], None)
     assert np.allclose(cut, call(x)[:1, :REAL], atol=2e-5)
 
-    def power(params, x):
-        return jnp.sum(entry.network.apply(params, x, T, MASK, CONDITION) ** 2)
+    @jit
+    def gradient(params, x):
+        def power(params):
+            return jnp.sum(entry.network.apply(params, x, T, MASK, CONDITION) ** 2)
 
-    for a, b in zip(
-        *(jax.tree.leaves(jax.grad(power)(params, y)) for y in (x, poisoned)), strict=True
-    ):
+        return jax.grad(power)(params)
+
+    leaves = (jax.tree.leaves(gradient(params, y)) for y in (x, poisoned))
+    for a, b in zip(*leaves, strict=True):
         assert np.all(np.isfinite(a))
         assert np.array_equal(a, b)
 
@@ -110,34 +130,58 @@ def test_translation_on_the_torus(row) -> None:
         assert difference > 1e-3, "claims less than it does: list it as equivariant"
 
 
-def test_one_real_point_and_no_condition(row) -> None:
+def test_symmetries_of_the_cube(row) -> None:
+    """Positions turn with the cloud and marks do not, for all 48 if it is claimed."""
+    entry, _, call = row
+    x = cloud()
+    out = np.asarray(call(x))
+    differences = []
+    for matrix in cube_symmetries() if entry.cube else cube_symmetries()[5:8]:
+        turned = x.at[..., :3].set(wrap((x[..., :3] - 0.5) @ matrix.T + 0.5))
+        expected = np.concatenate([out[..., :3] @ matrix.T, out[..., 3:]], axis=-1)
+        differences.append(np.max(np.abs(np.asarray(call(turned)) - expected)))
+    if entry.cube:
+        assert max(differences) < 1e-4
+    else:
+        assert max(differences) > 1e-3, "claims less than it does: list it as equivariant"
+
+
+def test_one_real_point_no_condition_no_marks(row) -> None:
     entry, *_ = row
     mask = jnp.arange(POINTS)[None] < jnp.array([[1], [1]])
-    params = entry.network.init(jax.random.key(0), cloud(), T, mask, None)
-    params = jax.tree.map(lambda a: a + 0.1, params)
+    x = cloud(3)
+    params = perturbed(jit(entry.network.init)(jax.random.key(0), x, T, mask, None))
 
-    def power(params):
-        return jnp.sum(entry.network.apply(params, cloud(), T, mask, None) ** 2)
+    @jit
+    def call(params):
+        def power(params):
+            return jnp.sum(entry.network.apply(params, x, T, mask, None) ** 2)
 
-    value, gradient = jax.value_and_grad(power)(params)
+        return jax.value_and_grad(power)(params)
+
+    value, gradient = call(params)
     assert np.isfinite(value)
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradient))
 
 
 def test_time_and_condition_are_heard(row) -> None:
-    entry, params, _ = row
+    _, _, call = row
     x = cloud()
-    here = entry.network.apply(params, x, T, MASK, CONDITION)
-    assert np.max(np.abs(entry.network.apply(params, x, T + 0.1, MASK, CONDITION) - here)) > 1e-3
-    assert np.max(np.abs(entry.network.apply(params, x, T, MASK, CONDITION + 1) - here)) > 1e-3
+    assert np.max(np.abs(call(x, t=T + 0.1) - call(x))) > 1e-3
+    assert np.max(np.abs(call(x, condition=CONDITION + 1) - call(x))) > 1e-3
 
 
-def test_positions_alone(row) -> None:
+def test_what_is_no_cloud_is_refused(row) -> None:
     entry, *_ = row
-    x = cloud(3)
-    params = entry.network.init(jax.random.key(0), x, T, MASK, CONDITION)
-    params = jax.tree.map(lambda a: a + 0.1, params)
-    assert np.all(np.isfinite(entry.network.apply(params, x, T, MASK, CONDITION)))
+    with pytest.raises(ValueError, match="expected"):
+        entry.network.init(jax.random.key(0), cloud(2), T, MASK, CONDITION)
+
+
+def test_the_two_layouts_of_a_graph_agree() -> None:
+    dense, flat = TABLE["GraphNetwork"].network, TABLE["GraphNetwork, jraph"].network
+    params = perturbed(jit(dense.init)(jax.random.key(0), cloud(), T, MASK, CONDITION))
+    a, b = (jit(n.apply)(params, cloud(), T, MASK, CONDITION) for n in (dense, flat))
+    assert np.allclose(a, b, atol=2e-5)
 
 
 @pytest.mark.parametrize(
@@ -149,12 +193,13 @@ def test_positions_alone(row) -> None:
 )
 def test_plain_networks(network: nn.Module, shape, wrong) -> None:
     x = jax.random.normal(jax.random.key(0), shape)
-    params = network.init(jax.random.key(0), x, T, None, CONDITION)
-    assert np.all(np.asarray(network.apply(params, x, T, None, CONDITION)) == 0)
+    apply = jit(network.apply)
+    params = jit(network.init)(jax.random.key(0), x, T, None, CONDITION)
+    assert np.all(np.asarray(apply(params, x, T, None, CONDITION)) == 0)
     params = perturbed(params)
-    out = network.apply(params, x, T, None, CONDITION)
+    out = apply(params, x, T, None, CONDITION)
     assert out.shape == shape
-    assert np.max(np.abs(network.apply(params, x, T, None, CONDITION + 1) - out)) > 1e-3
-    assert np.max(np.abs(network.apply(params, x, T + 0.2, None, CONDITION) - out)) > 1e-3
+    assert np.max(np.abs(apply(params, x, T, None, CONDITION + 1) - out)) > 1e-3
+    assert np.max(np.abs(apply(params, x, T + 0.2, None, CONDITION) - out)) > 1e-3
     with pytest.raises(ValueError, match="expected"):
         network.init(jax.random.key(0), jnp.zeros(wrong), T, jnp.ones((2, 3), bool), None)

@@ -1,0 +1,45 @@
+"""Brute force: the distances of a block of rows to all, reduced to the k smallest, then the next.
+
+With N points and a block of B rows, time N^2 and memory B N.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from galgen.geometry import Geometry
+from galgen.neighbors.pairs import nearest_of_all
+
+
+@dataclasses.dataclass(frozen=True)
+class BruteForce:
+    """Every pair, by blocks of rows.
+
+    Attributes:
+        block: rows, counted over the whole batch, whose distances are held at once.
+    """
+
+    block: int = 512
+
+    def search(
+        self,
+        positions: Float[Array, "batch points dim"],
+        real: Bool[Array, "batch points"],
+        k: int,
+        geometry: Geometry,
+    ) -> Int[Array, "batch points k"]:
+        """Rows of the ``k`` nearest real points, ``NOBODY`` where there are too few."""
+        batch, points, _ = positions.shape
+        size = min(points, max(1, self.block // batch))
+        blocks = -(-points // size)
+        rows = jnp.minimum(jnp.arange(blocks * size), points - 1).reshape(blocks, size)
+
+        def search_block(rows):
+            return nearest_of_all(positions, real, jnp.tile(rows, (batch, 1)), k, geometry)
+
+        found = jnp.moveaxis(jax.lax.map(search_block, rows), 0, 1)
+        return found.reshape(batch, blocks * size, k)[:, :points]

@@ -1,0 +1,118 @@
+"""The one entry: neighbours of every point by a method of choice.
+
+A point is never its own neighbour, and a padded row is never anybody's. Every method finds the same
+neighbours but for the choice between two at equal distance; methods differ in time and memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from galgen.geometry import Geometry
+from galgen.neighbors.brute_force import BruteForce
+from galgen.neighbors.cell_list import CellList
+from galgen.neighbors.pairs import NOBODY
+from galgen.neighbors.tree import Tree
+
+
+@flax.struct.dataclass
+class Neighbors:
+    """The ``k`` nearest neighbours of every point, nearest first.
+
+    ============ ===================== =================================================
+    field        shape                 meaning
+    ============ ===================== =================================================
+    indices      ``(..., points, k)``  row of each neighbour (0 where not valid)
+    displacement ``(..., points, k, dim)`` from the point to its neighbour; 0 where not valid
+    valid        ``(..., points, k)``  False where the cloud has too few real points
+    ============ ===================== =================================================
+    """
+
+    indices: Int[Array, "*batch points k"]
+    displacement: Float[Array, "*batch points k dim"]
+    valid: Bool[Array, "*batch points k"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Automatic:
+    """Brute force for small clouds, cells for large ones, as ``benchmarks/neighbors.py`` advises.
+
+    Attributes:
+        small: rows from which on cells are used.
+    """
+
+    small: int = 1500
+
+    def search(
+        self,
+        positions: Float[Array, "batch points dim"],
+        real: Bool[Array, "batch points"],
+        k: int,
+        geometry: Geometry,
+    ) -> Int[Array, "batch points k"]:
+        """Rows of the ``k`` nearest real points, ``NOBODY`` where there are too few."""
+        method = BruteForce() if positions.shape[-2] < self.small else CellList()
+        return method.search(positions, real, k, geometry)
+
+
+Method = BruteForce | CellList | Tree | Automatic
+
+
+def nearest_neighbors(
+    positions: Float[Array, "batch points dim"],
+    k: int,
+    geometry: Geometry,
+    mask: Bool[Array, "batch points"] | None = None,
+    method: Method = Automatic(),
+) -> Neighbors:
+    """The ``k`` nearest real neighbours of every point of every cloud.
+
+    Displacements are differentiable in the positions; which rows are neighbours is not. A real row
+    that is not finite is nobody's neighbour, and its own displacements are NaN.
+
+    Args:
+        positions: in the unit box; on the torus any real number is taken modulo one.
+        k: neighbours per point, less than the number of rows.
+        geometry: supplies the displacement, minimum-image in a periodic box.
+        mask: True where a row is real.
+        method: how to search.
+
+    Raises:
+        ValueError: if ``k`` is not between 1 and ``points - 1``.
+    """
+    points = positions.shape[-2]
+    if not 1 <= k < points:
+        raise ValueError(
+            f"expected 1 <= k < number of rows ({points}), got k={k}; "
+            f"lower k or pad the clouds to at least {k + 1} rows"
+        )
+    real = jnp.ones(positions.shape[:-1], bool) if mask is None else mask
+    # A padded row may hold anything, NaN included: it must not reach the arithmetic.
+    positions = jnp.where(real[..., None], positions, 0.0)
+    finite = jnp.all(jnp.isfinite(positions), axis=-1)
+    rows = _search(jax.lax.stop_gradient(positions), real & finite, k, geometry, method)
+    valid = rows != NOBODY
+    indices = jnp.where(valid, rows, 0)
+    there = jax.vmap(lambda cloud, row: cloud[row])(positions, indices)
+    displacement = geometry.displacement(positions[..., None, :], there)
+    absent = jnp.where(finite, 0.0, jnp.nan)[..., None, None]
+    return Neighbors(indices, jnp.where(valid[..., None], displacement, absent), valid)
+
+
+@functools.partial(jax.jit, static_argnames=("k", "geometry", "method"))
+def _search(
+    positions: Float[Array, "batch points dim"],
+    real: Bool[Array, "batch points"],
+    k: int,
+    geometry: Geometry,
+    method: Method,
+) -> Int[Array, "batch points k"]:
+    """Compiled once for each shape, where a caller is not compiled itself."""
+    positions = jnp.where(real[..., None], positions, 0.0)
+    return jnp.where(real[..., None], method.search(positions, real, k, geometry), NOBODY)

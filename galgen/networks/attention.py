@@ -1,0 +1,207 @@
+"""Attention among the points of a cloud, in memory linear in their number.
+
+Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762, eq. 1) over the real keys j::
+
+    o_i = sum_j a_ij v_j,      a_ij = softmax_j(q_i . k_j / sqrt(channels))
+
+The matrix a_ij is never kept. :func:`attend` takes one of two routes when it is traced:
+
+flash      on a GPU, cuDNN's kernel (Dao et al. 2022, arXiv:2205.14135) in bfloat16. It takes no
+           mask but the number of real keys, so the real keys are moved to the front. Only
+           reverse-mode derivatives exist, and results agree with the other route to 1 in 100.
+blockwise  elsewhere, one head and one block of queries at a time; a block is computed again in
+           the backward pass instead of stored (Rabe and Staats 2021, arXiv:2112.05682).
+
+Rotations on the torus
+----------------------
+A pair c of channels is turned by the angle 2 pi n_c . x, where n_c is an integer wave vector: the
+periodic form of rotary positions (Su et al. 2021, arXiv:2104.09864, eq. 14-16). With R(x) the
+rotation of all pairs, attention reads only displacements, and exactly periodically::
+
+    q_i . R(x_j - x_i) k_j = R(x_i) q_i . R(x_j) k_j
+    o_i = R(-x_i) sum_j a_ij R(x_j) v_j = sum_j a_ij R(x_j - x_i) v_j
+
+The turned values let an output say where its neighbours are, not only what they are.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from galgen.masking import zero_padding
+
+LARGEST_FLASH_HEAD = 128
+"""Channels per head that cuDNN takes on every card with flash kernels."""
+
+
+def attend(
+    query: Float[Array, "batch queries heads channels"],
+    key: Float[Array, "batch keys heads channels"],
+    value: Float[Array, "batch keys heads channels"],
+    mask: Bool[Array, "batch keys"] | None = None,
+) -> Float[Array, "batch queries heads channels"]:
+    """Every query's weighted mean of the values of the real keys; see the module's docstring.
+
+    Args:
+        query: not yet scaled.
+        key: finite also where it is padding.
+        value: likewise.
+        mask: True where a key is real, at least once per cloud, in any order.
+    """
+    if has_flash_kernels() and query.shape[-1] <= LARGEST_FLASH_HEAD:
+        return flash(query, key, value, mask)
+    return blockwise(query, key, value, mask)
+
+
+def has_flash_kernels() -> bool:
+    """Whether the default device is an NVIDIA GPU of compute capability 8.0 (Ampere) or later."""
+    if jax.default_backend() != "gpu":
+        return False
+    capability = str(getattr(jax.local_devices()[0], "compute_capability", ""))
+    return capability.replace(".", "").isdigit() and float(capability) >= 8.0
+
+
+def blockwise(
+    query: Float[Array, "batch queries heads channels"],
+    key: Float[Array, "batch keys heads channels"],
+    value: Float[Array, "batch keys heads channels"],
+    mask: Bool[Array, "batch keys"] | None = None,
+    block: int = 128,
+) -> Float[Array, "batch queries heads channels"]:
+    """Exact attention that holds ``batch * block * keys`` weights at once.
+
+    Clouds stay one axis of every operation, so that they can be split over devices.
+    """
+    batch, queries, heads, channels = query.shape
+    block = min(block, queries)
+    blocks = -(-queries // block)
+    query = jnp.pad(
+        query / np.sqrt(channels), ((0, 0), (0, blocks * block - queries), (0, 0), (0, 0))
+    )
+    by_head = query.reshape(batch, blocks, block, heads, channels).transpose(3, 1, 0, 2, 4)
+
+    def one_head(arguments):
+        query_blocks, keys, values = arguments
+
+        @jax.checkpoint
+        def one_block(rows):
+            logits = jnp.einsum("bqc,bkc->bqk", rows, keys)
+            if mask is not None:
+                logits = jnp.where(mask[:, None], logits, -1e30)
+            largest = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
+            weight = jnp.exp(logits - largest)
+            total = jnp.sum(weight, axis=-1, keepdims=True)
+            return jnp.einsum("bqk,bkc->bqc", weight, values) / total
+
+        return jax.lax.map(one_block, query_blocks)
+
+    out = jax.lax.map(one_head, (by_head, key.transpose(2, 0, 1, 3), value.transpose(2, 0, 1, 3)))
+    return out.transpose(2, 1, 3, 0, 4).reshape(batch, -1, heads, channels)[:, :queries]
+
+
+def flash(
+    query: Float[Array, "batch queries heads channels"],
+    key: Float[Array, "batch keys heads channels"],
+    value: Float[Array, "batch keys heads channels"],
+    mask: Bool[Array, "batch keys"] | None = None,
+    implementation: Literal["cudnn", "xla"] = "cudnn",
+) -> Float[Array, "batch queries heads channels"]:
+    """Attention by ``jax.nn.dot_product_attention`` in bfloat16, told the number of real keys.
+
+    cuDNN wants channels in multiples of 8, and JAX 0.10 even lengths: both are padded here.
+
+    Args:
+        query: not yet scaled.
+        key: in any order: the result does not depend on the order of keys.
+        value: in the order of ``key``.
+        mask: True where a key is real.
+        implementation: ``"xla"`` runs the same call anywhere, in quadratic memory, for tests.
+    """
+    queries, channels = query.shape[1], query.shape[-1]
+    lengths = None
+    if mask is None and key.shape[1] % 2:
+        mask = jnp.ones(key.shape[:2], bool)
+    if mask is not None:
+        order = jnp.argsort(~mask, axis=-1, stable=True)
+        lengths = jnp.maximum(jnp.sum(mask, axis=-1), 1).astype(jnp.int32)
+        real = jnp.arange(mask.shape[-1]) < lengths[:, None]
+        # Whatever gradient the kernel leaves in the padding stops here.
+        key, value = (
+            zero_padding(jnp.take_along_axis(a, order[..., None, None], axis=1), real)
+            for a in (key, value)
+        )
+    low = (
+        jnp.pad(a, ((0, 0), (0, a.shape[1] % 2), (0, 0), (0, -channels % 8))).astype(jnp.bfloat16)
+        for a in (query, key, value)
+    )
+    out = jax.nn.dot_product_attention(
+        *low,
+        scale=1.0 / float(np.sqrt(channels)),
+        key_value_seq_lengths=lengths,
+        implementation=implementation,
+    )
+    return out[:, :queries, :, :channels].astype(query.dtype)
+
+
+class Rotation(NamedTuple):
+    """The rotation R(x) of pairs of channels at every point: cos and sin of 2 pi n_c . x."""
+
+    cos: Float[Array, "batch points 1 pairs"]
+    sin: Float[Array, "batch points 1 pairs"]
+
+    def inverse(self) -> Rotation:
+        """R(-x)."""
+        return Rotation(self.cos, -self.sin)
+
+    def __call__(
+        self, x: Float[Array, "batch points heads channels"]
+    ) -> Float[Array, "batch points heads channels"]:
+        """Channel c and channel c + pairs turned as one vector of the plane."""
+        first, second = jnp.split(x, 2, axis=-1)
+        turned = (first * self.cos - second * self.sin, first * self.sin + second * self.cos)
+        return jnp.concatenate(turned, axis=-1)
+
+
+def torus_rotation(
+    positions: Float[Array, "batch points dim"], pairs: int, octaves: int
+) -> Rotation:
+    """The rotation of ``pairs`` pairs of channels at positions on the unit torus."""
+    vectors = wave_vectors(pairs, octaves, positions.shape[-1])
+    # Full precision: a GPU's default would round the phase.
+    cycles = jnp.matmul(positions, vectors.T, precision="highest")[:, :, None]
+    angle = 2.0 * jnp.pi * (cycles - jnp.round(cycles))
+    return Rotation(jnp.cos(angle), jnp.sin(angle))
+
+
+def wave_vectors(pairs: int, octaves: int, dim: int) -> Float[np.ndarray, "pairs dim"]:
+    """One integer wave vector per pair of channels, the same for every head.
+
+    A quarter are zero: channels that carry what a point is. Then come the axes at 1, 2, 4, ...
+    cycles, ``octaves`` of them, which resolve distances, and last the other modes by length.
+
+    Raises:
+        ValueError: if there are too few pairs for every axis to be seen.
+    """
+    if pairs < dim or octaves < 1:
+        raise ValueError(
+            f"expected at least {2 * dim} channels per head (a pair for each of {dim} axes) and "
+            f"one octave, got {2 * pairs} and {octaves}; raise width, lower heads or set octaves"
+        )
+    axes = [
+        tuple(int(2**j * (a == b)) for b in range(dim)) for j in range(octaves) for a in range(dim)
+    ]
+    chosen = [(0,) * dim] * (pairs // 4) + axes
+    largest = 1
+    while len(chosen) < pairs:
+        cube = itertools.product(range(-largest, largest + 1), repeat=dim)
+        inside = [n for n in cube if n > (0,) * dim and sum(c * c for c in n) <= largest**2]
+        new = set(inside) - set(chosen)
+        chosen += sorted(new, key=lambda n: (sum(c * c for c in n), n))
+        largest += 1
+    return np.array(chosen[:pairs], np.float32)

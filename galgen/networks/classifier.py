@@ -1,0 +1,75 @@
+"""Plain image classifiers: ``network(x)`` gives logits, one per class.
+
+The probability of class k is softmax(logits)_k; train with
+``optax.softmax_cross_entropy_with_integer_labels``. The last layer is zero at initialisation, so
+that a new classifier finds every class equally likely.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from galgen.networks.layers import ZERO, FeedForward
+
+
+def check_images(x: Float[Array, "..."], classes: int) -> None:
+    """Images in a batch, and something to tell apart.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if x.ndim != 4:
+        raise ValueError(
+            f"expected images (batch, height, width, channels), got shape {x.shape}; "
+            "add the axis that is missing"
+        )
+    if classes < 2:
+        raise ValueError(f"expected at least two classes, got {classes}; set classes")
+
+
+class ConvolutionalClassifier(nn.Module):
+    """Strided 3 x 3 convolutions, the mean over the image, one linear layer.
+
+    Attributes:
+        classes: number of classes.
+        widths: channels of each convolution; each but the first halves the sides of the image.
+    """
+
+    classes: int
+    widths: tuple[int, ...] = (16, 32, 64)
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch height wide channels"]
+    ) -> Float[Array, "batch classes"]:
+        check_images(x, self.classes)
+        for layer, width in enumerate(self.widths):
+            x = nn.Conv(width, (3, 3), strides=2 if layer else 1)(x)
+            x = nn.silu(nn.LayerNorm()(x))
+        return nn.Dense(self.classes, kernel_init=ZERO)(jnp.mean(x, axis=(1, 2)))
+
+
+class MLPClassifier(nn.Module):
+    """Residual feed-forward blocks on the pixels as one vector.
+
+    Attributes:
+        classes: number of classes.
+        width: features of the hidden state.
+        layers: residual blocks.
+    """
+
+    classes: int
+    width: int = 128
+    layers: int = 2
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch height wide channels"]
+    ) -> Float[Array, "batch classes"]:
+        check_images(x, self.classes)
+        h = nn.Dense(self.width)(x.reshape(len(x), -1))
+        for _ in range(self.layers):
+            h = h + FeedForward(self.width)(nn.LayerNorm()(h))
+        return nn.Dense(self.classes, kernel_init=ZERO)(nn.LayerNorm()(h))

@@ -1,0 +1,125 @@
+"""Networks of sets: what the common table of symmetries does not ask of them."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from galgen.geometry import Euclidean, wrap
+from galgen.networks.deep_set import DeepSet
+from galgen.networks.set_transformer import SetTransformer
+
+NETWORKS = {
+    "DeepSet": DeepSet(12, 1, dim=2),
+    "full": SetTransformer(12, 1, 2, dim=2),
+    "induced": SetTransformer(12, 1, 2, dim=2, inducing=3),
+    "relative": SetTransformer(12, 1, 2, dim=2, relative=True),
+}
+POINTS = 14
+T = jnp.array([0.3, 0.8])
+CONDITION = jnp.array([[0.5, -1.0], [1.0, 0.2]])
+# Real rows are scattered; the first cloud has one point.
+SCATTERED = jnp.zeros((2, POINTS), bool).at[0, 5].set(True).at[1, jnp.array([1, 4, 5, 9])].set(True)
+X = jnp.asarray(np.random.default_rng(1).random((2, POINTS, 3)), jnp.float32)
+
+
+def weights(network: nn.Module, *arguments):
+    """Weights nowhere zero, drawn by NumPy: no initialisation to compile."""
+    rng = np.random.default_rng(0)
+
+    def draw(path, leaf):
+        fan_in = leaf.shape[0] if leaf.ndim > 1 else 10
+        centre = 1.0 if path[-1].key == "scale" else 0.0
+        return (centre + rng.normal(size=leaf.shape) / np.sqrt(fan_in)).astype(np.float32)
+
+    shapes = jax.eval_shape(network.init, jax.random.key(0), *arguments)
+    return jax.tree_util.tree_map_with_path(draw, shapes)
+
+
+@pytest.fixture(params=NETWORKS, scope="module")
+def row(request: pytest.FixtureRequest):
+    """The network's name, weights and a compiled call."""
+    network: nn.Module = NETWORKS[request.param]
+    return request.param, weights(network, X, T, SCATTERED, CONDITION), jax.jit(network.apply)
+
+
+def test_real_rows_may_be_anywhere(row) -> None:
+    _, params, call = row
+    out = call(params, X, T, SCATTERED, CONDITION)
+    assert np.all(np.asarray(out)[~np.asarray(SCATTERED)] == 0)
+    order = jnp.argsort(~SCATTERED, axis=-1, stable=True)
+    front = jnp.take_along_axis(X, order[..., None], axis=1)
+    mask = jnp.take_along_axis(SCATTERED, order, axis=1)
+    expected = jnp.take_along_axis(out, order[..., None], axis=1)
+    assert np.allclose(call(params, front, T, mask, CONDITION), expected, atol=2e-5)
+
+
+def test_nan_in_the_padding_reaches_no_gradient(row) -> None:
+    _, params, call = row
+
+    def loss(params, x):
+        return jnp.sum((call(params, x, T, SCATTERED, CONDITION) - 1.0) ** 2)
+
+    poisoned = jnp.where(SCATTERED[..., None], X, jnp.nan)
+    gradient = jax.jit(jax.grad(loss, (0, 1)))
+    clean, dirty = (gradient(params, x) for x in (X, poisoned))
+    for a, b in zip(jax.tree.leaves(clean), jax.tree.leaves(dirty), strict=True):
+        assert np.all(np.isfinite(b))
+        assert np.array_equal(a, b)
+    assert np.all(np.asarray(dirty[1])[~np.asarray(SCATTERED)] == 0)
+
+
+def test_no_mask_is_all_real_and_points_hear_each_other(row) -> None:
+    _, params, call = row
+    out = call(params, X, T, None, CONDITION)
+    every = call(params, X, T, jnp.ones((2, POINTS), bool), CONDITION)
+    assert np.allclose(out, every, atol=2e-5)
+    changed = call(params, X.at[:, 0].add(jnp.array([0.3, 0.2, 1.0])), T, None, CONDITION)
+    assert np.max(np.abs(changed - out)[:, 1:]) > 1e-3
+
+
+def test_only_relative_positions_do_not_see_a_translation(row) -> None:
+    name, params, call = row
+    moved = X.at[..., :2].set(wrap(X[..., :2] + jnp.array([0.37, 0.61])))
+    for mask in (None, SCATTERED):
+        out, after = (call(params, x, T, mask, CONDITION) for x in (X, moved))
+        difference = np.max(np.abs(after - out))
+        assert difference < 5e-5 if name == "relative" else difference > 1e-3
+
+
+def test_network_is_continuous_across_the_faces(row) -> None:
+    _, params, call = row
+    sides = [X.at[0, 5, 0].set(side) for side in (1e-6, 1.0 - 1e-6)]
+    out, other = (call(params, x, T, SCATTERED, CONDITION) for x in sides)
+    assert np.allclose(out, other, atol=1e-3)
+
+
+def test_relative_outputs_carry_directions() -> None:
+    """Two equal points a displacement apart: what one says of it is not what the other says."""
+    network = SetTransformer(12, 1, 2, dim=2, relative=True)
+    x = jnp.array([[[0.2, 0.4], [0.5, 0.3]]])
+    out = jax.jit(network.apply)(weights(network, x, T[:1]), x, T[:1])[0]
+    assert np.max(np.abs(out[0] - out[1])) > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("network", "shape", "message"),
+    [
+        (SetTransformer(10, 1, 3), (2, 4, 3), "divisible by the number of heads, got width=10"),
+        (SetTransformer(12, 1, 2), (2, 4, 2), "at least 3 columns.* got shape"),
+        (DeepSet(12, 1), (2, 4, 2), "at least 3 columns.* got shape"),
+        (SetTransformer(12, 1, 2, inducing=0), (2, 4, 3), "at least one inducing .* None"),
+        (SetTransformer(12, 1, 2, inducing=4, relative=True), (2, 4, 3), "got inducing=4"),
+        (
+            SetTransformer(12, 1, 2, geometry=Euclidean(), relative=True),
+            (2, 4, 3),
+            "expected PeriodicBox",
+        ),
+        (SetTransformer(14, 1, 2, relative=True), (2, 4, 3), "expected an even number"),
+        (SetTransformer(16, 1, 4, relative=True), (2, 4, 3), "at least 6 channels per head"),
+    ],
+)
+def test_errors_say_what_to_do(network: nn.Module, shape, message: str) -> None:
+    with pytest.raises(ValueError, match=f"expected .*{message.removeprefix('expected ')}"):
+        jax.eval_shape(network.init, jax.random.key(0), jnp.zeros(shape), T)
