@@ -1,7 +1,7 @@
 """The demo: haloes in a box of 128 Mpc/h for given Omega_m and sigma_8, in minutes on 2 cores.
 
-Paper:   Chen and Lipman 2023, arXiv:2302.03660 (flow matching on the torus); the coupling is
-         optimal transport within each cloud
+Paper:   score-based diffusion (Song et al. 2021, arXiv:2011.13456) with noise wrapped on the torus;
+         targets averaged over which halo came from which (galgen/generative/exchange.py)
 Command: make demo, or galgen demo
 Cost and score: benchmarks/RESULTS.md
 """
@@ -12,11 +12,15 @@ from galgen.data.dataset import CatalogueDataset
 from galgen.experiment import Experiment
 from galgen.generative import (
     Bridge,
-    LinearPath,
-    OptimalAssignment,
+    Churn,
+    Exchange,
+    Heun,
+    LogitNormalTimes,
+    NoisePrediction,
     ProductPath,
     Sampler,
-    TorusGeodesic,
+    TorusDiffusion,
+    VariancePreserving,
 )
 from galgen.networks import ParticleMesh
 from galgen.training import Trainer
@@ -25,9 +29,12 @@ experiment = Experiment(
     data=CatalogueDataset(Path("runs/demo_suite.h5"), columns=("x", "y", "z", "log_mass")),
     network=ParticleMesh(),
     bridge=Bridge(
-        ProductPath((TorusGeodesic(), LinearPath()), columns=(3, 1)),
-        coupling=OptimalAssignment(),
+        # Noise of 64 Mpc/h fills the box; of 0.4 Mpc/h is far below the size of a halo.
+        ProductPath((TorusDiffusion(sigma_min=0.003), VariancePreserving()), columns=(3, 1)),
+        prediction=NoisePrediction(),
+        times=LogitNormalTimes(-0.1, 1.2),
+        exchange=Exchange(8),
     ),
-    sampler=Sampler(steps=12),
-    trainer=Trainer(steps=1000, batch_size=16, learning_rate=2e-3),
+    sampler=Sampler(Churn(Heun(), 0.5), steps=32),
+    trainer=Trainer(steps=2500, batch_size=16, learning_rate=3e-3, ema_decay=0.995),
 )

@@ -44,8 +44,8 @@ class Exchange:
     """Averages a target over assignments of noisy rows to data rows; see the module's docstring.
 
     Attributes:
-        sweeps: of pair swaps. Each costs a sort and two transition densities per row, little
-            beside a network on clouds.
+        sweeps: of pair swaps. Each costs a sort and a transition density per row, little beside a
+            network on clouds.
     """
 
     sweeps: int = 16
@@ -76,24 +76,30 @@ class Exchange:
             )
         real = jnp.ones(data.shape[:2], bool) if mask is None else mask
 
+        def weigh(source):
+            """log K and the target of every row, as it would be if it came from ``source``."""
+            base = path.base_between(x, source, t)
+            return path.log_transition(x, source, t), target(base, source)
+
         def sweep(carry, key):
-            source, total = carry
+            source, log_here, here, total = carry
             pair_key, accept_key = jax.random.split(key)
             partner = _pairs(pair_key, x, real)
             other = jnp.take_along_axis(source, partner[..., None], axis=1)
+            log_there, there = weigh(other)
             # The log odds of the pair as it is and swapped; alike in both rows of a pair.
-            gain = path.log_transition(x, other, t) - path.log_transition(x, source, t)
-            gain = gain + jnp.take_along_axis(gain, partner, axis=1)
-            swapped = jax.nn.sigmoid(gain)[..., None]
-            here, there = (target(path.base_between(x, d, t), d) for d in (source, other))
-            total = total + (1.0 - swapped) * here + swapped * there
+            gain = log_there - log_here
+            odds = jax.nn.sigmoid(gain + jnp.take_along_axis(gain, partner, axis=1))
+            total = total + here + odds[..., None] * (there - here)
             threshold = jax.random.uniform(accept_key, real.shape)
             first = jnp.minimum(partner, jnp.arange(real.shape[1]))
-            accepted = jnp.take_along_axis(threshold, first, axis=1)[..., None] < swapped
-            return (jnp.where(accepted, other, source), total), None
+            accepted = jnp.take_along_axis(threshold, first, axis=1) < odds
+            moved = accepted[..., None]
+            source, here = jnp.where(moved, other, source), jnp.where(moved, there, here)
+            return (source, jnp.where(accepted, log_there, log_here), here, total), None
 
-        keys = jax.random.split(key, self.sweeps)
-        (_, total), _ = jax.lax.scan(sweep, (data, jnp.zeros_like(data)), keys)
+        start = (data, *weigh(data), jnp.zeros_like(data))
+        (*_, total), _ = jax.lax.scan(sweep, start, jax.random.split(key, self.sweeps))
         return total / self.sweeps
 
 
@@ -107,7 +113,7 @@ def _pairs(
     origin = jax.random.uniform(origin_key, (batch, 1, position.shape[-1]))
     code = jnp.where(real, morton_code(wrap(position + origin)), np.uint32(2**32 - 1))
     order = jnp.argsort(code, axis=-1)
-    rank = jnp.argsort(order, axis=-1)
+    rank = jnp.zeros_like(order).at[jnp.arange(batch)[:, None], order].set(jnp.arange(points))
     parity = jax.random.randint(parity_key, (batch, 1), 0, 2)
     wanted = jnp.where((rank + parity) % 2 == 0, rank + 1, rank - 1)
     paired = real & (wanted >= 0) & (wanted < jnp.sum(real, axis=-1, keepdims=True))

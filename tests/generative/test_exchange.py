@@ -126,7 +126,7 @@ def test_errors_name_the_remedy() -> None:
     cloud = jnp.zeros((1, 4, 3))
     with pytest.raises(ValueError, match="at least one sweep"):
         Exchange(0)
-    with pytest.raises(ValueError, match="transition density"):
+    with pytest.raises(ValueError, match="a path with Gaussian noise"):
         Exchange()(
             jax.random.key(0), TorusGeodesic(), lambda b, d: b, cloud, cloud, None, jnp.zeros(1)
         )
