@@ -135,12 +135,19 @@ class Cost:
     compilation: float
 
 
-def measure(function: Callable[..., Any], arguments: tuple[Any, ...], options: Options) -> Cost:
-    """Compile, warm up and time; infinite times where memory would not do."""
+def compiled_for(
+    function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> tuple[Callable[..., Any], float, float]:
+    """The compiled function, the GiB of its temporaries and the CPU-seconds of compilation."""
     start = time.process_time()
     compiled = jax.jit(function).lower(*arguments).compile()
-    compilation = time.process_time() - start
     memory = compiled.memory_analysis().temp_size_in_bytes / GIBIBYTE
+    return compiled, memory, time.process_time() - start
+
+
+def measure(function: Callable[..., Any], arguments: tuple[Any, ...], options: Options) -> Cost:
+    """Compile, warm up and time; infinite times where memory would not do."""
+    compiled, memory, compilation = compiled_for(function, arguments)
     if memory > options.memory:
         return Cost(np.inf, np.inf, memory, compilation)
     jax.block_until_ready(compiled(*arguments))
@@ -202,9 +209,11 @@ def main(options: Options) -> None:
     for points in options.large:
         mesh = 2 * round(points ** (1 / 3))
         network = ParticleMesh(largest_mode=2, mesh=mesh)
-        forward, _, arguments = calls(network, points)
+        forward, backward, arguments = calls(network, points)
         print(f"\nN = {points}, forward, mesh {mesh}\n{head}")
         print(line("ParticleMesh", measure(forward, arguments, options), {}), flush=True)
+        _, memory, _ = compiled_for(backward, arguments)
+        print(f"  forward + backward would take {memory:.3f} GiB", flush=True)
 
 
 if __name__ == "__main__":

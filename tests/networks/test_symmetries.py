@@ -130,6 +130,17 @@ def test_translation_on_the_torus(row) -> None:
         assert difference > 1e-3, "claims less than it does: list it as equivariant"
 
 
+def test_positions_outside_a_periodic_box_are_taken_modulo_one(row) -> None:
+    entry, _, call = row
+    x = cloud()
+    outside = x.at[..., :3].add(jnp.array([1.0, -2.0, 1.0]))
+    difference = np.max(np.abs(call(outside) - call(x)))
+    if entry.network.geometry.periodic:
+        assert difference < 2e-4
+    else:
+        assert difference > 1e-3, "an open box has no other side"
+
+
 def test_symmetries_of_the_cube(row) -> None:
     """Positions turn with the cloud and marks do not, for all 48 if it is claimed."""
     entry, _, call = row
