@@ -32,7 +32,7 @@ experiment = Experiment(
         # Noise of 64 Mpc/h fills the box; of 0.4 Mpc/h is far below the size of a halo.
         ProductPath((TorusDiffusion(sigma_min=0.003), VariancePreserving()), columns=(3, 1)),
         prediction=NoisePrediction(),
-        times=LogitNormalTimes(-0.1, 1.2),
+        times=LogitNormalTimes(0.1, 1.2),
         exchange=Exchange(8),
     ),
     sampler=Sampler(Churn(Heun(), 0.5), steps=32),

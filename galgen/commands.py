@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -183,22 +184,33 @@ def _field(name: str, kind: Any, default: Any, text: str, option: str | None = N
 
 
 def conditions_of(
-    path: Path, splits: Sequence[str], encoding: Encoding[Any]
+    path: Path, splits: Sequence[str], encoding: Encoding[Any], repeats: int | None = None
 ) -> tuple[list[Condition], list[str]]:
     """The condition and the split of every catalogue of a suite in ``splits``.
+
+    Args:
+        path: of the suite.
+        splits: those that it has are used.
+        encoding: of the run, which says what a condition is.
+        repeats: the most catalogues of one split and one condition; None for all.
 
     Raises:
         InputError: if the model draws no catalogues, or the suite has none of the splits.
     """
     if not isinstance(encoding, CloudEncoding):
         raise InputError("expected a run that draws catalogues for --like, got one of arrays")
-    groups = held_out_groups(path, splits)
-    conditions: list[Condition] = [
-        encoding.standardizer.condition_values(catalogue)
-        for catalogues in groups.values()
-        for catalogue in catalogues
-    ]
-    return conditions, [split for split, group in groups.items() for _ in group]
+    conditions: list[Condition] = []
+    chosen: list[str] = []
+    for split, catalogues in held_out_groups(path, splits).items():
+        seen: Counter[tuple[float, ...]] = Counter()
+        for catalogue in catalogues:
+            condition = encoding.standardizer.condition_values(catalogue)
+            key = tuple(condition.values())
+            seen[key] += 1
+            if repeats is None or seen[key] <= repeats:
+                conditions.append(condition)
+                chosen.append(split)
+    return conditions, chosen
 
 
 def held_out_groups(path: Path, splits: Sequence[str]) -> dict[str, list[Catalogue]]:
@@ -231,6 +243,8 @@ class Validate(Command):
     """Suite with held-out catalogues; the one that the run was trained on if not given."""
     samples: Path | None = None
     """Suite of drawn catalogues; drawn now, at the held-out conditions, if not given."""
+    repeats: int = 64
+    """The most catalogues drawn now at one and the same condition of a split."""
     splits: tuple[str, ...] = ("test", "low", "high")
     """Splits to compare, those that the suite has."""
     output: Path | None = None
@@ -251,7 +265,11 @@ class Validate(Command):
         if samples is None:
             samples = self.folder / "samples.h5"
             run = Run.load(self.folder)
-            conditions, splits = conditions_of(path, self.splits, run.encoding)
+            if self.repeats < 4:
+                raise InputError(
+                    f"expected repeats of 4 or more, got {self.repeats}; fewer cannot be compared"
+                )
+            conditions, splits = conditions_of(path, self.splits, run.encoding, self.repeats)
             # Held-out cosmologies are what they are: one just outside the range is still judged.
             drawn = run.sample(conditions, self.seed, extrapolate=True, progress=True)
             save(run, drawn, splits, samples)

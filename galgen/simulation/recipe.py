@@ -34,7 +34,8 @@ class SuiteRecipe:
         train: catalogues to train on.
         test: catalogues held out, of other cosmologies of the same ranges.
         contrast: catalogues at each of two cosmologies, ``low`` and ``high``, which lie one tenth
-            of the ranges of omega_m and sigma_8 inside opposite corners; held out.
+            of the ranges of omega_m and sigma_8 inside opposite corners; held out, and many, so
+            that the truth has little noise where the response to cosmology is judged.
         seed: of cosmologies and phases.
     """
 
@@ -46,7 +47,7 @@ class SuiteRecipe:
     n_s: tuple[float, float] | None = None
     train: int = 400
     test: int = 128
-    contrast: int = 64
+    contrast: int = 256
     seed: int = 0
 
     def __post_init__(self) -> None:
