@@ -92,16 +92,17 @@ def train(network: nn.Module, bridge: Bridge, source: BatchSource, options: Opti
         optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rate))
         step = jax.jit(make_step(loss, optimizer, 0.99))
         state = initial_state(params, optimizer)
-        state, _ = step(state, key, first)  # compiles
+        for batch in {batch.x.shape: batch for batch in batches}.values():
+            state, _ = step(state, key, batch)  # compiles
         start = time.process_time()
         for i in range(trial):
             state, metrics = step(state, key, batches[i % len(batches)])
             jax.block_until_ready(metrics)
         return state, (time.process_time() - start) / trial
 
-    _, cost = run(100, 8)
+    _, cost = run(100, 16)
     steps = max(int(options.seconds / cost), 10)
-    state, cost = run(steps, steps - 1)
+    state, cost = run(steps, steps - 2)
     return state.ema, steps, cost
 
 

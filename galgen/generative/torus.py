@@ -96,7 +96,7 @@ class TorusDiffusion(_TorusPath):
         return _BOX.move(data, self.sigma(expand_time(t, data)) * base)
 
     def velocity(self, base, data, t):
-        return self.velocity_from_noise(self.noise(base, data, t), data, t)
+        return self.velocity_from_noise(base, data, t)
 
     def noise(self, base, data, t):
         u = self._images(base, self.sigma(expand_time(t, data)))

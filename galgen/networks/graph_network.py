@@ -13,10 +13,9 @@ neighbours change. The graph is rebuilt from the positions at every call. Edges 
 only, minimum-image in a periodic box, so the network is exactly translation-equivariant on the
 torus.
 
-The round is written once, and runs in two layouts of equal result: gathered, where edges are arrays
-``(batch, points, k)``, and ``jraph.GraphsTuple``, where the clouds of a batch are one flat graph
-and sums are scattered. Every point has k edges, so gathering wastes nothing and is the faster; the
-flat layout is for graphs that users bring to jraph's own tools.
+The round is written once, and runs in two layouts of equal result and, on CPU, equal cost:
+gathered, where edges are arrays ``(batch, points, k)``, and ``jraph.GraphsTuple``, where the clouds
+of a batch are one flat graph and sums are scattered, for graphs that users bring to jraph's tools.
 """
 
 from __future__ import annotations

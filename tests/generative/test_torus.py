@@ -46,6 +46,15 @@ def test_noise_is_the_wrapped_score(t: float) -> None:
         assert np.allclose(noise, base, atol=1e-4), "unwrapped where noise is small"
 
 
+def test_velocity_is_the_time_derivative() -> None:
+    base = PATH.sample_base(jax.random.key(0), (5, 40, 3))
+    data = jax.random.uniform(jax.random.key(1), (5, 40, 3))
+    t, h = jnp.linspace(0.1, 0.9, 5), 1e-3
+    earlier, later = (PATH.interpolate(base, data, t + s) for s in (-h, h))
+    rate = PeriodicBox().displacement(earlier, later) / (2 * h)
+    assert np.allclose(rate, PATH.velocity(base, data, t), atol=5e-3)
+
+
 def test_start_is_exactly_uniform_and_noise_fills_the_box() -> None:
     start = np.asarray(PATH.sample_start(jax.random.key(0), (20_000, 3)))
     assert all(stats.kstest(start[:, axis], "uniform").pvalue > 1e-3 for axis in range(3))
