@@ -6,7 +6,7 @@ network whose neighbours come from sorting every row of an N x N table of distan
 layers act on all edges. Ratios are of CPU-seconds in one run, naive over ours: above one, ours is
 faster. Peak memory is what XLA reserves for temporaries.
 
-    python benchmarks/networks.py                       # N = 512, 5,000 and 20,000; half an hour
+    python benchmarks/networks.py                       # N = 512, 5,000 and 20,000
     python benchmarks/networks.py --sizes 5000 --networks ParticleMesh SetTransformer
     python benchmarks/networks.py --large 1000000       # ParticleMesh alone, forward
 
@@ -104,6 +104,7 @@ NETWORKS: dict[str, nn.Module] = {
     "EGNN": EGNN(),
     "SetTransformer": SetTransformer(),
     "SetTransformer, 256 x 6": SetTransformer(width=256, layers=6),
+    "SetTransformer, relative": SetTransformer(relative=True),
     "SetTransformer, induced": SetTransformer(inducing=64),
     "DeepSet": DeepSet(),
 }

@@ -29,7 +29,7 @@ experiment = Experiment(
     data=CatalogueDataset(Path("runs/demo_suite.h5"), columns=("x", "y", "z", "log_mass")),
     network=ParticleMesh(),
     bridge=Bridge(
-        # Noise of 64 Mpc/h fills the box; of 0.4 Mpc/h is far below the size of a halo.
+        # Noise from 64 Mpc/h, which fills the box, to 0.4, an eighth of the closest pairs judged.
         ProductPath((TorusDiffusion(sigma_min=0.003), VariancePreserving()), columns=(3, 1)),
         prediction=NoisePrediction(),
         times=LogitNormalTimes(0.1, 1.2),

@@ -5,9 +5,9 @@ of the batch's own target power::
 
     loss = mean over columns of  < |network(x_t, t) - target|^2 > / < |target|^2 >
 
-so that positions (in box units) and marks (standardised) weigh alike, and 1 means that nothing has
-been learned beyond zero. The minimiser for each t and x_t is the conditional mean of the target,
-whatever the (positive) normalisation.
+so that every column weighs alike, and 1 means that nothing has been learned beyond zero. The
+minimiser for each t and x_t is the conditional mean of the target, whatever the (positive)
+normalisation.
 """
 
 from __future__ import annotations
@@ -56,6 +56,13 @@ class Bridge:
     prediction: Prediction = VelocityPrediction()
     times: Times = UniformTimes()
     exchange: Exchange | None = None
+
+    def __post_init__(self) -> None:
+        if self.exchange is not None and not isinstance(self.coupling, Independent):
+            raise ValueError(
+                f"expected Independent() where targets are exchanged, got {self.coupling}: only "
+                "then is the pairing a draw of the posterior; leave out one of them"
+            )
 
     def loss(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
         """The normalised squared error of ``denoiser`` on one batch; see the module's docstring."""

@@ -223,6 +223,16 @@ class LinearPath(AffinePath):
         draw = jax.random.uniform if self.uniform else jax.random.normal
         return draw(key, shape)
 
+    def log_transition(self, x, data, t):
+        if self.uniform:
+            raise self._no_noise("for a transition density")
+        return super().log_transition(x, data, t)
+
+    def renoise(self, key, x, t, earlier):
+        if self.uniform:
+            raise self._no_noise("for a stochastic sampler")
+        return super().renoise(key, x, t, earlier)
+
 
 @dataclasses.dataclass(frozen=True)
 class VariancePreserving(AffinePath):

@@ -89,7 +89,8 @@ class Churn(Step):
     The state first returns to ``t - amount * size`` (not before 0) by the path's own exact law, and
     is then carried to ``t + size``. Errors made earlier are forgotten on the scale of the noise,
     at the price of longer steps. With ``amount=1`` the noise added is that of ancestral sampling,
-    to first order in the step.
+    to first order in the step. The law is that of an independent coupling: under another one base
+    and data move together, and fresh noise is not theirs.
 
     Attributes:
         step: the rule that carries it forward.

@@ -2,7 +2,8 @@
 
 from galgen.neighbors.brute_force import BruteForce
 from galgen.neighbors.cell_list import CellList
-from galgen.neighbors.search import Automatic, Method, Neighbors, nearest_neighbors
+from galgen.neighbors.method import Method
+from galgen.neighbors.search import Automatic, Neighbors, nearest_neighbors
 from galgen.neighbors.tree import Tree
 
 __all__ = [

@@ -9,14 +9,13 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
 
-from galgen.geometry import Geometry
+from galgen.neighbors.method import Method
 from galgen.neighbors.pairs import nearest_of_all
 
 
 @dataclasses.dataclass(frozen=True)
-class BruteForce:
+class BruteForce(Method):
     """Every pair, by blocks of rows.
 
     Attributes:
@@ -25,14 +24,7 @@ class BruteForce:
 
     block: int = 512
 
-    def search(
-        self,
-        positions: Float[Array, "batch points dim"],
-        real: Bool[Array, "batch points"],
-        k: int,
-        geometry: Geometry,
-    ) -> Int[Array, "batch points k"]:
-        """Rows of the ``k`` nearest real points, ``NOBODY`` where there are too few."""
+    def search(self, positions, real, k, geometry):
         batch, points, _ = positions.shape
         size = min(points, max(1, self.block // batch))
         blocks = -(-points // size)

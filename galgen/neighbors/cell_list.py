@@ -24,11 +24,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from galgen.geometry import Geometry, wrap
+from galgen.neighbors.method import Method
 from galgen.neighbors.pairs import NOBODY, nearest_among, nearest_of_all, smallest
 
 
 @dataclasses.dataclass(frozen=True)
-class CellList:
+class CellList(Method):
     """The cells around a point, and brute force for whom they do not serve.
 
     Attributes:
@@ -41,14 +42,7 @@ class CellList:
     cells: int = 40
     block: int = 512
 
-    def search(
-        self,
-        positions: Float[Array, "batch points dim"],
-        real: Bool[Array, "batch points"],
-        k: int,
-        geometry: Geometry,
-    ) -> Int[Array, "batch points k"]:
-        """Rows of the ``k`` nearest real points, ``NOBODY`` where there are too few."""
+    def search(self, positions, real, k, geometry):
         batch, points, _ = positions.shape
         if geometry.periodic:
             positions = wrap(positions)

@@ -17,8 +17,8 @@ from jaxtyping import Array, Bool, Float, Int
 from galgen.geometry import Geometry
 from galgen.neighbors.brute_force import BruteForce
 from galgen.neighbors.cell_list import CellList
+from galgen.neighbors.method import Method
 from galgen.neighbors.pairs import NOBODY
-from galgen.neighbors.tree import Tree
 
 
 @flax.struct.dataclass
@@ -40,7 +40,7 @@ class Neighbors:
 
 
 @dataclasses.dataclass(frozen=True)
-class Automatic:
+class Automatic(Method):
     """Brute force for small clouds, cells for large ones, as ``benchmarks/neighbors.py`` advises.
 
     Attributes:
@@ -49,19 +49,9 @@ class Automatic:
 
     small: int = 1500
 
-    def search(
-        self,
-        positions: Float[Array, "batch points dim"],
-        real: Bool[Array, "batch points"],
-        k: int,
-        geometry: Geometry,
-    ) -> Int[Array, "batch points k"]:
-        """Rows of the ``k`` nearest real points, ``NOBODY`` where there are too few."""
+    def search(self, positions, real, k, geometry):
         method = BruteForce() if positions.shape[-2] < self.small else CellList()
         return method.search(positions, real, k, geometry)
-
-
-Method = BruteForce | CellList | Tree | Automatic
 
 
 def nearest_neighbors(

@@ -8,25 +8,18 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Int
 from scipy.spatial import cKDTree
 
-from galgen.geometry import Geometry
+from galgen.neighbors.method import Method
 from galgen.neighbors.pairs import NOBODY
 
 
 @dataclasses.dataclass(frozen=True)
-class Tree:
+class Tree(Method):
     """An independent reference on the host; its time is not the compiler's. For CPU."""
 
-    def search(
-        self,
-        positions: Float[Array, "batch points dim"],
-        real: Bool[Array, "batch points"],
-        k: int,
-        geometry: Geometry,
-    ) -> Int[Array, "batch points k"]:
-        """Rows of the ``k`` nearest real points, ``NOBODY`` where there are too few."""
+    def search(self, positions, real, k, geometry):
         shape = jax.ShapeDtypeStruct((*real.shape, k), jnp.int32)
         host = functools.partial(_search_clouds, k=k, periodic=geometry.periodic)
         return jax.pure_callback(host, shape, positions, real, vmap_method="sequential")

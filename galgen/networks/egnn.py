@@ -28,15 +28,13 @@ from jaxtyping import Array, Bool, Float
 from galgen.errors import InputError
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import masked_mean, number_of_points, zero_padding
-from galgen.neighbors import nearest_neighbors
 from galgen.networks.layers import (
     ZERO,
     AdaptiveNorm,
     Edges,
     Embedding,
     FeedForward,
-    describe_edges,
-    mean_separation,
+    nearest_edges,
 )
 
 VectorColumns = tuple[int, int, int] | None
@@ -213,8 +211,7 @@ class EGNN(nn.Module):
         x = zero_padding(x, mask)
         carried, marks = split_vectors(x, mask, self.geometry, self.vector_columns)
         embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))
-        neighbors = nearest_neighbors(x[..., :3], self.k, self.geometry, mask)
-        edges = describe_edges(neighbors, mean_separation(x, mask, 3), self.radial)
+        edges = nearest_edges(x, mask, self.k, self.radial, self.geometry)
 
         spread = jnp.broadcast_to(embedding[:, None], (*x.shape[:2], self.width))
         h = nn.Dense(self.width)(jnp.concatenate([marks, spread], axis=-1))

@@ -36,14 +36,13 @@ from jaxtyping import Array, Bool, Float
 from galgen.errors import InputError
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import masked_mean, number_of_points, zero_padding
-from galgen.neighbors import nearest_neighbors
 from galgen.networks.egnn import (
     VectorColumns,
     join_vectors,
     senders,
     split_vectors,
 )
-from galgen.networks.layers import ZERO, Edges, Embedding, describe_edges, mean_separation
+from galgen.networks.layers import ZERO, Edges, Embedding, nearest_edges
 
 # Weights of standard deviation fan_in^(-1/2), as in nn.Dense, so that one learning rate suits both.
 linear = functools.partial(e3nn.flax.Linear, gradient_normalization="element")
@@ -190,8 +189,7 @@ class EquivariantNetwork(nn.Module):
         x = zero_padding(x, mask)
         vectors, scalars = split_vectors(x, mask, self.geometry, self.vector_columns)
         embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))
-        neighbors = nearest_neighbors(x[..., :3], self.k, self.geometry, mask)
-        edges = describe_edges(neighbors, mean_separation(x, mask, 3), self.radial)
+        edges = nearest_edges(x, mask, self.k, self.radial, self.geometry)
         density = describe_density(edges, self.degree)
         higher = [(self.vectors, ir) for _, ir in density.harmonics[1:]]
         irreps = e3nn.Irreps([(self.width, "0e"), *higher])

@@ -76,7 +76,8 @@ class DirectModes(NamedTuple):
         vectors = half_modes(largest)
         length = np.linalg.norm(vectors, axis=-1)
         shells, shell = np.unique(length, return_inverse=True)
-        angle = 2.0 * jnp.pi * positions @ vectors.T
+        # Full precision: a GPU's default would round the phase.
+        angle = 2.0 * jnp.pi * jnp.matmul(positions, vectors.T, precision="highest")
         waves = zero_padding(jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], axis=-1), mask)
         unit = vectors / length[:, None]
         return cls(waves, unit, shell, shells, number_of_points(positions, mask))

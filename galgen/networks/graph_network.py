@@ -29,7 +29,6 @@ from jaxtyping import Array, Bool, Float
 
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import masked_mean, number_of_points, zero_padding
-from galgen.neighbors import nearest_neighbors
 from galgen.networks.layers import (
     ZERO,
     Edges,
@@ -37,8 +36,7 @@ from galgen.networks.layers import (
     FeedForward,
     ResidualBlock,
     absolute_features,
-    describe_edges,
-    mean_separation,
+    nearest_edges,
     split_columns,
 )
 
@@ -88,10 +86,8 @@ class GraphNetwork(nn.Module):
             )
         x = zero_padding(x, mask)
         positions, marks = split_columns(x, 3)
-        separation = mean_separation(x, mask, 3)
         embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))
-        neighbors = nearest_neighbors(positions, self.k, self.geometry, mask)
-        edges = describe_edges(neighbors, separation, self.radial)
+        edges = nearest_edges(x, mask, self.k, self.radial, self.geometry)
 
         node = jnp.concatenate([marks, jnp.zeros((*x.shape[:2], 1))], axis=-1)
         if not self.geometry.periodic:

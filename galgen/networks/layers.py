@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from galgen.geometry import Geometry
 from galgen.masking import number_of_points
-from galgen.neighbors import Neighbors
+from galgen.neighbors import Neighbors, nearest_neighbors
 
 ZERO = nn.initializers.zeros_init()
 
@@ -153,6 +153,18 @@ class Edges(NamedTuple):
     radial: Float[Array, "batch points k radial"]
     features: Float[Array, "batch points k features"]
     weight: Float[Array, "batch points k"]
+
+
+def nearest_edges(
+    x: Float[Array, "batch points features"],
+    mask: Bool[Array, "batch points"] | None,
+    k: int,
+    radial: int,
+    geometry: Geometry,
+) -> Edges:
+    """The edges to the ``k`` nearest neighbours by the first three columns, described."""
+    neighbors = nearest_neighbors(x[..., :3], k, geometry, mask)
+    return describe_edges(neighbors, mean_separation(x, mask, 3), radial)
 
 
 def describe_edges(neighbors: Neighbors, separation: Float[Array, " batch"], radial: int) -> Edges:

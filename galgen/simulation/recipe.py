@@ -34,8 +34,7 @@ class SuiteRecipe:
         train: catalogues to train on.
         test: catalogues held out, of other cosmologies of the same ranges.
         contrast: catalogues at each of two cosmologies, ``low`` and ``high``, which lie one tenth
-            of the ranges of omega_m and sigma_8 inside opposite corners; held out, and many, so
-            that the truth has little noise where the response to cosmology is judged.
+            of the ranges of omega_m and sigma_8 inside opposite corners; held out.
         seed: of cosmologies and phases.
     """
 
@@ -47,7 +46,7 @@ class SuiteRecipe:
     n_s: tuple[float, float] | None = None
     train: int = 400
     test: int = 128
-    contrast: int = 256
+    contrast: int = 64
     seed: int = 0
 
     def __post_init__(self) -> None:

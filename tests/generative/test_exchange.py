@@ -12,6 +12,7 @@ from galgen.generative import (
     Exchange,
     LinearPath,
     NoisePrediction,
+    OptimalAssignment,
     ProductPath,
     TorusDiffusion,
     TorusGeodesic,
@@ -126,10 +127,13 @@ def test_errors_name_the_remedy() -> None:
     cloud = jnp.zeros((1, 4, 3))
     with pytest.raises(ValueError, match="at least one sweep"):
         Exchange(0)
+    with pytest.raises(ValueError, match=r"expected Independent\(\)"):
+        Bridge(VariancePreserving(), OptimalAssignment(), exchange=Exchange())
+    for path in (TorusGeodesic(), LinearPath(uniform=True)):
+        with pytest.raises(ValueError, match="a path with Gaussian noise"):
+            Exchange()(jax.random.key(0), path, lambda b, d: b, cloud, cloud, None, jnp.zeros(1))
     with pytest.raises(ValueError, match="a path with Gaussian noise"):
-        Exchange()(
-            jax.random.key(0), TorusGeodesic(), lambda b, d: b, cloud, cloud, None, jnp.zeros(1)
-        )
+        LinearPath(uniform=True).renoise(jax.random.key(0), cloud, jnp.array(0.5), jnp.array(0.2))
     with pytest.raises(ValueError, match="exchange=None"):
         Exchange()(
             jax.random.key(0), LinearPath(), lambda b, d: b, cloud[0], cloud[0], None, jnp.zeros(4)

@@ -90,7 +90,7 @@ def test_translation_to_mesh_resolution(meshed) -> None:
     by_cells = meshed(wrap(X + jnp.array([3, 7, 11]) / 16))
     anyhow = meshed(wrap(X + jnp.array([0.371, 0.118, 0.902])))
     assert np.abs(by_cells - out).max() < 1e-4
-    assert 1e-5 < np.abs(anyhow - out).max() < 0.1 * out[REAL].std()
+    assert 1e-5 < np.abs(anyhow - out).max() < 0.05 * out[REAL].std()
 
 
 def test_the_mesh_knows_no_padding_and_no_order(meshed) -> None:

@@ -1,0 +1,21 @@
+"""What each command of ``galgen`` does; :mod:`galgen.cli` parses them."""
+
+from galgen.commands.command import Command
+from galgen.commands.demo import Demo
+from galgen.commands.inspect import Inspect
+from galgen.commands.sample import Sample, conditions_of, sample_command
+from galgen.commands.simulate import Simulate
+from galgen.commands.train import Train
+from galgen.commands.validate import Validate
+
+__all__ = [
+    "Command",
+    "Demo",
+    "Inspect",
+    "Sample",
+    "Simulate",
+    "Train",
+    "Validate",
+    "conditions_of",
+    "sample_command",
+]

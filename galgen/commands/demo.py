@@ -1,0 +1,48 @@
+"""galgen demo: all of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+from galgen.commands.command import Command
+from galgen.commands.simulate import PROCESSES, Simulate
+from galgen.commands.validate import Validate
+from galgen.errors import InputError
+from galgen.experiment import load_config
+from galgen.simulation.recipe import SuiteRecipe
+
+RECIPE = SuiteRecipe(contrast=256)
+"""Many held out at each corner: the truth has little noise where the response is judged."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Demo(Command):
+    """The main job in minutes: simulate, train, sample, validate.
+
+    Example: galgen demo --folder runs/demo
+    """
+
+    folder: Path = Path("runs/demo")
+    """The run; its suite is kept beside it and used again."""
+    config: Path = Path("configs/demo.py")
+    """The configuration file."""
+    processes: int = PROCESSES
+    """Worker processes of the simulator."""
+
+    def run(self) -> None:
+        start = time.perf_counter()
+        experiment = load_config(self.config)
+        suite = experiment.data.held_out()
+        if suite is None:
+            raise InputError(f"expected a configuration of catalogues, got {self.config}")
+        simulate = Simulate(RECIPE, suite, self.processes)
+        if simulate.cached:
+            print(f"suite {suite} is there already")
+        else:
+            simulate.run()
+        resume = (self.folder / "experiment.json").exists()
+        experiment.train(self.folder, resume)
+        Validate(self.folder).run()
+        print(f"demo took {(time.perf_counter() - start) / 60:.1f} minutes")

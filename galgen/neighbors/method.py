@@ -1,0 +1,23 @@
+"""What every way of searching answers."""
+
+from __future__ import annotations
+
+import abc
+
+from jaxtyping import Array, Bool, Float, Int
+
+from galgen.geometry import Geometry
+
+
+class Method(abc.ABC):
+    """A search for nearest neighbours; a frozen dataclass, so that it can be a static argument."""
+
+    @abc.abstractmethod
+    def search(
+        self,
+        positions: Float[Array, "batch points dim"],
+        real: Bool[Array, "batch points"],
+        k: int,
+        geometry: Geometry,
+    ) -> Int[Array, "batch points k"]:
+        """Rows of the ``k`` nearest real points, ``NOBODY`` where there are too few."""
