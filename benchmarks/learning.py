@@ -8,6 +8,8 @@ an independent draw of the truth, whose misses are noise alone, and points place
 
     python benchmarks/learning.py --seconds 120
     python benchmarks/learning.py --seconds 60 --networks ParticleMesh GraphNetwork
+    python benchmarks/learning.py --seconds 600 --batch 4 --held-out 24 --process.parents 128 \\
+        --process.children 16 --process.sigma 0.025
 """
 
 from __future__ import annotations
@@ -54,10 +56,11 @@ NETWORKS: dict[str, nn.Module] = {
     "SetTransformer, relative": SetTransformer(width=64, layers=4, relative=True),
     "SetTransformer, induced": SetTransformer(width=64, layers=4, inducing=32),
     "DeepSet": DeepSet(),
+    "DeepSet, relative": DeepSet(relative=True),
 }
-PROCESS = ThomasProcess(parents=16.0, children=8.0, sigma=0.05)
-EDGES = np.geomspace(0.02, 0.25, 9)
-CLOUDS, BATCH = 1024, 16
+EDGES = np.geomspace(0.4, 5.0, 9)
+"""Of the bins of separation, in units of the process's sigma."""
+CLOUDS = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +74,15 @@ class Options:
     held_out: int = 96
     """Clouds drawn, and in the independent draw of the truth."""
     learning_rate: float = 2e-3
+    batch: int = 16
+    """Clouds per step."""
+    process: ThomasProcess = ThomasProcess(parents=16.0, children=8.0, sigma=0.05)
+    """What is learned."""
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Of the bins of separation, in sides of the box."""
+        return EDGES * self.process.sigma
 
 
 def train(network: nn.Module, bridge: Bridge, source: BatchSource, options: Options):
@@ -106,41 +118,42 @@ def train(network: nn.Module, bridge: Bridge, source: BatchSource, options: Opti
     return state.ema, steps, cost
 
 
-def correlation(clouds: list[np.ndarray]) -> np.ndarray:
+def correlation(clouds: list[np.ndarray], options: Options) -> np.ndarray:
     """xi in each bin against the process's own mean density, so that it has no bias."""
+    edges = options.edges
     x, mask = pad(clouds, max(len(c) for c in clouds))
-    result = two_point_correlation(jnp.asarray(x[..., :3]), jnp.asarray(mask), EDGES, (1.0,) * 3)
-    shells = 4 / 3 * np.pi * np.diff(EDGES**3)
+    result = two_point_correlation(jnp.asarray(x[..., :3]), jnp.asarray(mask), edges, (1.0,) * 3)
+    shells = 4 / 3 * np.pi * np.diff(edges**3)
     pairs = np.asarray(result.pairs, np.float64).sum(axis=0)
-    return pairs / (len(clouds) * PROCESS.mean_count**2 * shells) - 1
+    return pairs / (len(clouds) * options.process.mean_count**2 * shells) - 1
 
 
-def exact_correlation() -> np.ndarray:
+def exact_correlation(options: Options) -> np.ndarray:
     """The closed form, averaged over each shell."""
-    fine = [np.linspace(low, high, 201) for low, high in itertools.pairwise(EDGES)]
-    return np.array([np.average(PROCESS.correlation(r), weights=r**2) for r in fine])
+    fine = [np.linspace(low, high, 201) for low, high in itertools.pairwise(options.edges)]
+    return np.array([np.average(options.process.correlation(r), weights=r**2) for r in fine])
 
 
 def main(options: Options) -> None:
     """Print one row per network."""
     rng = np.random.default_rng(0)
-    train_clouds = [c for c in PROCESS.sample(rng, CLOUDS) if len(c) > 20]
-    held_out = [c for c in PROCESS.sample(rng, options.held_out) if len(c) > 20]
-    truth = [c for c in PROCESS.sample(rng, options.held_out) if len(c) > 20]
-    source = BatchSource(train_clouds, None, BATCH, buckets=2)
+    train_clouds = [c for c in options.process.sample(rng, CLOUDS) if len(c) > 20]
+    held_out = [c for c in options.process.sample(rng, options.held_out) if len(c) > 20]
+    truth = [c for c in options.process.sample(rng, options.held_out) if len(c) > 20]
+    source = BatchSource(train_clouds, None, options.batch, buckets=2)
     bridge = Bridge(TorusDiffusion(), prediction=NoisePrediction(), exchange=Exchange(8))
     sampler = Sampler(Churn(Heun(), 0.5), steps=32)
-    exact = exact_correlation()
+    exact = exact_correlation(options)
 
     def row(name: str, clouds: list[np.ndarray], steps: str = "", cost: str = "") -> None:
-        xi = correlation(clouds)
+        xi = correlation(clouds, options)
         fraction = 1 - np.abs(xi - exact) / exact
         figures = " ".join(f"{f:6.2f}" for f in fraction)
         print(
             f"{name:26s} {steps:>6s} {cost:>7s} {figures}  {np.median(fraction):6.2f}", flush=True
         )
 
-    middles = " ".join(f"{r:6.3f}" for r in np.sqrt(EDGES[1:] * EDGES[:-1]))
+    middles = " ".join(f"{r:6.3f}" for r in np.sqrt(options.edges[1:] * options.edges[:-1]))
     print(f"{options.seconds:g} CPU-seconds each")
     print(f"{'r / box':26s} {'steps':>6s} {'s/step':>7s} {middles}  median")
     print(f"{'exact xi':26s} {'':>6s} {'':>7s} " + " ".join(f"{v:6.2f}" for v in exact))
@@ -157,7 +170,9 @@ def main(options: Options) -> None:
             return sampler(bridge, denoiser, key, x.shape, mask).x
 
         drawn: list[np.ndarray] = []
-        for number, rows in enumerate(np.array_split(order, max(len(order) // 32, 1))):
+        for number, rows in enumerate(
+            np.array_split(order, max(len(order) // (2 * options.batch), 1))
+        ):
             x, mask = pad([held_out[i] for i in rows], source.sizes[-1])
             result = np.asarray(draw(jax.random.key(number), jnp.asarray(x), jnp.asarray(mask)))
             drawn += [cloud[real] for cloud, real in zip(result, mask, strict=True)]

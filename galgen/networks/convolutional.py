@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from galgen.networks.layers import ZERO, AdaptiveNorm, Embedding
+from galgen.networks.layers import ZERO, AdaptiveNorm, Embedding, read_columns
 
 
 class ConvolutionBlock(nn.Module):
@@ -54,7 +54,8 @@ class ConvolutionalNetwork(nn.Module):
                 f"{factor} and no mask, got shape {x.shape}; change widths or pad the images"
             )
         embedding = Embedding(self.widths[-1])(t, condition)
-        h = nn.Conv(self.widths[0], (3, 3))(x)
+        first = nn.Conv(self.widths[0], (3, 3), name="input")
+        h = read_columns(self, first, x, x.shape[-1])
         skips = []
         for width in self.widths[:-1]:
             for _ in range(self.blocks):

@@ -35,6 +35,7 @@ from galgen.networks.layers import (
     Embedding,
     FeedForward,
     nearest_edges,
+    read_columns,
 )
 
 VectorColumns = tuple[int, int, int] | None
@@ -156,7 +157,7 @@ class DirectedBlock(nn.Module):
     ) -> tuple[Scalars, Vectors]:
         width, vectors = h.shape[-1], v.shape[-2]
         normal, gate = AdaptiveNorm()(h, embedding)
-        v_gate = nn.Dense(vectors, kernel_init=ZERO)(embedding)[:, None, :, None]
+        v_gate = 1.0 + nn.Dense(vectors, kernel_init=ZERO)(embedding)[:, None, :, None]
         own = bounded(v)
         summed, pushed = DirectedMessages(width, vectors)(normal, own, edges)
 
@@ -214,7 +215,8 @@ class EGNN(nn.Module):
         edges = nearest_edges(x, mask, self.k, self.radial, self.geometry)
 
         spread = jnp.broadcast_to(embedding[:, None], (*x.shape[:2], self.width))
-        h = nn.Dense(self.width)(jnp.concatenate([marks, spread], axis=-1))
+        node = jnp.concatenate([marks, spread], axis=-1)
+        h = read_columns(self, nn.Dense(self.width, name="input"), node, x.shape[-1])
         summed, v = DirectedMessages(self.width, self.vectors)(h, carried, edges)
         if carried.shape[-2] > 0:
             v = v + mix(self.vectors, carried)

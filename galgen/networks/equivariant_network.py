@@ -42,7 +42,7 @@ from galgen.networks.egnn import (
     senders,
     split_vectors,
 )
-from galgen.networks.layers import ZERO, Edges, Embedding, nearest_edges
+from galgen.networks.layers import ZERO, Edges, Embedding, nearest_edges, read_columns
 
 # Weights of standard deviation fan_in^(-1/2), as in nn.Dense, so that one learning rate suits both.
 linear = functools.partial(e3nn.flax.Linear, gradient_normalization="element")
@@ -195,7 +195,8 @@ class EquivariantNetwork(nn.Module):
         irreps = e3nn.Irreps([(self.width, "0e"), *higher])
 
         spread = jnp.broadcast_to(embedding[:, None], (*x.shape[:2], self.width))
-        node = nn.Dense(self.width)(jnp.concatenate([scalars, spread], axis=-1))
+        node = jnp.concatenate([scalars, spread], axis=-1)
+        node = read_columns(self, nn.Dense(self.width, name="input"), node, x.shape[-1])
         node = jnp.concatenate([node, vectors.reshape(*x.shape[:2], -1)], axis=-1)
         node = e3nn.IrrepsArray([(self.width, "0e"), (vectors.shape[2], "1o")], node)
         h = linear(irreps, force_irreps_out=True)(node)
@@ -203,7 +204,7 @@ class EquivariantNetwork(nn.Module):
         h = h + linear(irreps)(density.moments(linear(sources)(h)))
         for _ in range(self.layers):
             normal = AdaptiveIrrepsNorm()(h, embedding)
-            gate = nn.Dense(irreps.num_irreps, kernel_init=ZERO)(embedding)[:, None]
+            gate = 1.0 + nn.Dense(irreps.num_irreps, kernel_init=ZERO)(embedding)[:, None]
             messages = density.moments(linear(sources)(normal))
             h = h + IrrepsUpdate()(normal, messages, mask) * gate
 

@@ -30,13 +30,14 @@ from jaxtyping import Array, Bool, Float
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import masked_mean, number_of_points, zero_padding
 from galgen.networks.layers import (
-    ZERO,
     Edges,
     Embedding,
     FeedForward,
+    Output,
     ResidualBlock,
     absolute_features,
     nearest_edges,
+    read_columns,
     split_columns,
 )
 
@@ -92,7 +93,8 @@ class GraphNetwork(nn.Module):
         node = jnp.concatenate([marks, jnp.zeros((*x.shape[:2], 1))], axis=-1)
         if not self.geometry.periodic:
             node = absolute_features(positions, node, 3, self.geometry)
-        h = nn.Dense(self.width)(node) + nn.Dense(self.width)(embedding)[:, None]
+        h = read_columns(self, nn.Dense(self.width, name="input"), node, x.shape[-1])
+        h = h + nn.Dense(self.width)(embedding)[:, None]
         for _ in range(self.layers):
 
             def update(normal):
@@ -100,7 +102,7 @@ class GraphNetwork(nn.Module):
                 return MessagePassing(self.heads, self.gathered)(edges, normal, token)
 
             h = ResidualBlock(update)(h, embedding)
-        return zero_padding(nn.Dense(x.shape[-1], kernel_init=ZERO)(nn.LayerNorm()(h)), mask)
+        return Output(x.shape[-1])(h, mask)
 
 
 class MessagePassing(nn.Module):

@@ -1,8 +1,9 @@
 """Layers that networks share: time and condition, adaptive normalisation, features of edges.
 
 Time and condition enter every network in one way: they are embedded together, and each block reads
-from the embedding a shift, a scale and a gate (adaptive layer normalisation with zero-initialised
-gates, Peebles and Xie 2023, arXiv:2212.09748, section 3.2), so that a new block is the identity.
+from the embedding a shift, a scale and a gate (adaptive layer normalisation, Peebles and Xie 2023,
+arXiv:2212.09748, section 3.2). Gates start at one, not at zero as there: the output of a network
+starts at zero already, and with both at zero the first gradients vanish (benchmarks/RESULTS.md).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from galgen.geometry import Geometry
-from galgen.masking import number_of_points
+from galgen.masking import number_of_points, zero_padding
 from galgen.neighbors import Neighbors, nearest_neighbors
 
 ZERO = nn.initializers.zeros_init()
@@ -30,7 +31,10 @@ def fourier_features(t: Float[Array, " batch"], number: int = 16) -> Float[Array
 
 
 class Embedding(nn.Module):
-    """Time, condition and (for clouds) the number of points, as one vector per example."""
+    """Time, condition and (for clouds) the number of points, as one vector per example.
+
+    A parameter of the condition that is NaN is unknown: the network is told so, and not its value.
+    """
 
     width: int
 
@@ -43,7 +47,8 @@ class Embedding(nn.Module):
     ) -> Float[Array, "batch width"]:
         parts = [fourier_features(t)]
         if condition is not None:
-            parts.append(condition)
+            unknown = jnp.isnan(condition)
+            parts += [jnp.where(unknown, 0.0, condition), unknown.astype(condition.dtype)]
         if count is not None:
             parts.append(jnp.log(count)[:, None] / 4.0)
         hidden = nn.silu(nn.Dense(self.width)(jnp.concatenate(parts, axis=-1)))
@@ -51,7 +56,10 @@ class Embedding(nn.Module):
 
 
 class AdaptiveNorm(nn.Module):
-    """Layer normalisation whose shift and scale are read from the embedding; also gives a gate."""
+    """Layer normalisation whose shift and scale are read from the embedding; also gives a gate.
+
+    A new one does not shift, scales by one, and gates by one.
+    """
 
     @nn.compact
     def __call__(
@@ -62,7 +70,7 @@ class AdaptiveNorm(nn.Module):
         modulation = modulation.reshape(len(x), *(1,) * (x.ndim - 2), 3 * width)
         shift, scale, gate = jnp.split(modulation, 3, axis=-1)
         normal = nn.LayerNorm(use_bias=False, use_scale=False)(x)
-        return normal * (1.0 + scale) + shift, gate
+        return normal * (1.0 + scale) + shift, 1.0 + gate
 
 
 class ResidualBlock(nn.Module):
@@ -87,6 +95,45 @@ class FeedForward(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "*lead width"]) -> Float[Array, "*lead out"]:
         return nn.Dense(self.width)(nn.silu(nn.Dense(self.expansion * self.width)(x)))
+
+
+class Output(nn.Module):
+    """The last layer: normalisation and one linear map that starts at zero."""
+
+    columns: int
+
+    @nn.compact
+    def __call__(
+        self,
+        h: Float[Array, "batch *rest width"],
+        mask: Bool[Array, "batch points"] | None = None,
+    ) -> Float[Array, "batch *rest columns"]:
+        out = nn.Dense(self.columns, kernel_init=ZERO)(nn.LayerNorm()(h))
+        return zero_padding(out, mask)
+
+
+def read_columns(
+    network: nn.Module, first: nn.Module, features: Float[Array, "*lead features"], columns: int
+) -> Float[Array, "*lead width"]:
+    """``first(features)``; weights made for other data are refused in our words, not Flax's.
+
+    Args:
+        network: whose call it is.
+        first: its first layer, called "input".
+        features: made of the ``columns`` of the data.
+        columns: of the data.
+
+    Raises:
+        ValueError: if there are weights already, made for another number of columns.
+    """
+    known = network.variables.get("params", {}).get("input")
+    if known is not None and (more := known["kernel"].shape[-2] - features.shape[-1]):
+        raise ValueError(
+            f"expected {columns + more} columns, for which the weights of this "
+            f"{type(network).__name__} were made, got {columns}; pass those columns, or "
+            "initialise new weights"
+        )
+    return first(features)
 
 
 def split_columns(
@@ -125,6 +172,28 @@ def absolute_features(
     if not geometry.periodic:
         parts.append(positions)
     return jnp.concatenate(parts, axis=-1)
+
+
+def place_features(
+    positions: Float[Array, "batch points dim"],
+    marks: Float[Array, "batch points marks"],
+    octaves: int,
+    geometry: Geometry,
+    relative: bool,
+) -> Float[Array, "batch points features"]:
+    """What a point says of itself: its marks and, unless ``relative``, where it is.
+
+    Raises:
+        ValueError: for ``relative`` in an open box, which has walls and no translations.
+    """
+    if not relative:
+        return absolute_features(positions, marks, octaves, geometry)
+    if not geometry.periodic:
+        raise ValueError(
+            f"expected PeriodicBox() where relative=True, got {geometry}: an open box has walls; "
+            "set relative=False"
+        )
+    return jnp.concatenate([marks, jnp.ones((*marks.shape[:2], 1), marks.dtype)], axis=-1)
 
 
 def mean_separation(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import flax.linen as nn
 from jaxtyping import Array, Bool, Float
 
-from galgen.networks.layers import ZERO, Embedding, FeedForward, ResidualBlock
+from galgen.networks.layers import Embedding, FeedForward, Output, ResidualBlock, read_columns
 
 
 class MLP(nn.Module):
@@ -33,7 +33,8 @@ class MLP(nn.Module):
                 f"mask {'present' if mask is not None else 'None'}; use a point-cloud network"
             )
         embedding = Embedding(self.width)(t, condition)
-        h = nn.Dense(self.width)(x) + nn.Dense(self.width)(embedding)
+        h = read_columns(self, nn.Dense(self.width, name="input"), x, x.shape[-1])
+        h = h + nn.Dense(self.width)(embedding)
         for _ in range(self.layers):
             h = ResidualBlock(FeedForward(self.width))(h, embedding)
-        return nn.Dense(x.shape[-1], kernel_init=ZERO)(nn.LayerNorm()(h))
+        return Output(x.shape[-1])(h)

@@ -43,10 +43,12 @@ from galgen.networks.layers import (
     Edges,
     Embedding,
     FeedForward,
+    Output,
     ResidualBlock,
     absolute_features,
     describe_edges,
     mean_separation,
+    read_columns,
     split_columns,
 )
 
@@ -202,7 +204,8 @@ class ParticleMesh(nn.Module):
         node = jnp.concatenate([marks, ones], axis=-1)
         if not self.geometry.periodic:
             node = absolute_features(positions, node, 3, self.geometry)
-        h = nn.Dense(self.width)(node) + nn.Dense(self.width)(embedding)[:, None]
+        h = read_columns(self, nn.Dense(self.width, name="input"), node, x.shape[-1])
+        h = h + nn.Dense(self.width)(embedding)[:, None]
         for _ in range(self.layers):
 
             def update(normal):
@@ -212,7 +215,7 @@ class ParticleMesh(nn.Module):
                 return FeedForward(self.width)(jnp.concatenate(parts, axis=-1))
 
             h = ResidualBlock(update)(h, embedding)
-        out = nn.Dense(x.shape[-1], kernel_init=ZERO)(nn.LayerNorm()(h))
+        out = Output(x.shape[-1])(h, mask)
         force = short.force(nn.Dense(self.radial, kernel_init=ZERO)(embedding))
         for m in modes:
             force = force + MeanField()(ones, m, embedding)

@@ -1,44 +1,57 @@
-"""A set transformer for point clouds: every point attends to every other, or to a few summaries.
+r"""A set transformer for point clouds: every point attends to every other, or to a few summaries.
 
 Attention without positional order is permutation-equivariant (Vaswani et al. 2017,
 arXiv:1706.03762). Padded rows are masked as keys. Queries and keys are normalised before their
 product, which bounds the logits (Henry et al. 2020, arXiv:2010.04245; here by root mean square with
-a learned scale per channel). How attention is computed is told in ``attention.py``. Two choices:
+a learned scale per channel). How attention is computed is told in ``attention.py``.
+
+Queries, keys and values are turned by position (:mod:`galgen.networks.rotation`), so that attention
+reads displacements. One vector b of channels, ones at first, is added to queries and keys alike:
+its product with itself, b . R(x_j - x_i) b, is largest for near points, so a new network looks at
+its neighbourhood. Without the rotation the network does not learn pairs at all in a time in which
+with it they are learned (``benchmarks/RESULTS.md``). Two choices:
 
 *Full or induced.* Full attention costs N^2 operations in memory linear in N. Induced attention
-(Lee et al. 2019, arXiv:1810.00825, eq. 9-10) costs N m: m learned inducing points I read the
-cloud, and the cloud reads them::
+(Lee et al. 2019, arXiv:1810.00825, eq. 9-10) costs N m: m learned inducing points I, each with a
+learned place in the box, read the cloud, and the cloud reads them::
 
-    H = MAB(I, X),    ISAB(X) = MAB(X, H),    MAB(A, B) = A + attend(A, B, B), and a feed-forward
+    H = MAB(I, X),    ISAB(X) = attend(X, H, H)
+    MAB(A, B) = A' + feed-forward(norm(A')),    A' = A + norm(attend(A, B, B))
 
-*Absolute or relative.* Absolute: positions are features of the points, periodic ones in a periodic
-box, so the network is continuous across the faces; it does not claim translation equivariance.
-Relative: positions enter only by rotating queries, keys and values on the torus, so that attention
-knows displacements alone and the network is exactly translation-equivariant. An inducing point has
-no position, and an open box no translations: both refuse ``relative``.
+What is read is normalised before it is added: a mean over many points fluctuates little.
+
+*Absolute or relative.* Absolute: positions are also features of the points, periodic ones in a
+periodic box, so the network is continuous across the faces; it does not claim translation
+equivariance. Relative: they are not, and the network is exactly translation-equivariant on the
+torus. Inducing points have absolute places, and an open box no translations: both refuse
+``relative``.
 """
 
 from __future__ import annotations
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
+from scipy.stats import qmc
 
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import number_of_points, zero_padding
-from galgen.networks.attention import Rotation, attend, torus_rotation
+from galgen.networks.attention import attend
 from galgen.networks.layers import (
-    ZERO,
     Embedding,
     FeedForward,
+    Output,
     ResidualBlock,
-    absolute_features,
+    place_features,
+    read_columns,
     split_columns,
 )
+from galgen.networks.rotation import Rotation, rotation_at, wave_vectors
 
 
 class Attention(nn.Module):
-    """Multi-head attention of one set to another, or to itself."""
+    """Multi-head attention of one set to another, or to itself, by displacement."""
 
     heads: int
 
@@ -48,25 +61,20 @@ class Attention(nn.Module):
         to: Float[Array, "batch queries width"],
         of: Float[Array, "batch keys width"],
         mask: Bool[Array, "batch keys"] | None,
-        rotation: Rotation | None = None,
+        to_place: Rotation,
+        of_place: Rotation,
     ) -> Float[Array, "batch queries width"]:
-        """What each row of ``to`` reads from the real rows of ``of``.
-
-        With a ``rotation``, ``to`` and ``of`` are the same points, and only displacements are read.
-        """
+        """What each row of ``to`` reads from the real rows of ``of``."""
         width = to.shape[-1]
         query = nn.Dense(width, use_bias=False)(to)
         key, value = jnp.split(nn.Dense(2 * width, use_bias=False)(of), 2, axis=-1)
         query, key, value = (
             a.reshape(*a.shape[:2], self.heads, width // self.heads) for a in (query, key, value)
         )
-        query, key = nn.RMSNorm()(query), nn.RMSNorm()(key)
-        if rotation is None:
-            attended = attend(query, key, value, mask)
-        else:
-            attended = attend(rotation(query), rotation(key), rotation(value), mask)
-            attended = rotation.inverse()(attended)
-        return nn.Dense(width)(attended.reshape(to.shape))
+        near = self.param("near", nn.initializers.ones_init(), query.shape[2:])
+        query, key = nn.RMSNorm()(query) + near, nn.RMSNorm()(key) + near
+        read = attend(to_place(query), of_place(key), of_place(value), mask)
+        return nn.Dense(width)(to_place.inverse()(read).reshape(to.shape))
 
 
 class InducedAttention(nn.Module):
@@ -77,14 +85,27 @@ class InducedAttention(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "batch points width"], mask: Bool[Array, "batch points"] | None
+        self,
+        x: Float[Array, "batch points width"],
+        mask: Bool[Array, "batch points"] | None,
+        x_place: Rotation,
+        place: Rotation,
     ) -> Float[Array, "batch points width"]:
         width = x.shape[-1]
         points = self.param("inducing", nn.initializers.normal(1.0), (self.inducing, width))
         h = jnp.broadcast_to(points, (len(x), *points.shape))
-        h = nn.LayerNorm()(h + Attention(self.heads)(h, x, mask))
-        h = nn.LayerNorm()(h + FeedForward(width)(h))
-        return Attention(self.heads)(x, h, None)
+        h = h + nn.LayerNorm()(Attention(self.heads)(h, x, mask, place, x_place))
+        h = h + FeedForward(width)(nn.LayerNorm()(h))
+        return Attention(self.heads)(x, h, None, x_place, place)
+
+
+def even_places(
+    key: jax.Array, shape: tuple[int, int], dtype: jnp.dtype = jnp.float32
+) -> Float[Array, "inducing dim"]:
+    """Places of inducing points before training: spread evenly over the box (Halton's sequence)."""
+    del key
+    number, dim = shape
+    return jnp.asarray(qmc.Halton(dim, scramble=False).random(number), dtype)
 
 
 class SetTransformer(nn.Module):
@@ -93,7 +114,7 @@ class SetTransformer(nn.Module):
     The first ``dim`` columns are positions in the unit box, the others marks.
 
     Attributes:
-        width: features per point, a multiple of ``heads``.
+        width: features per point, an even number for each of the ``heads``.
         layers: attention and feed-forward blocks.
         heads: attention heads.
         octaves: wavelengths of position from the box down by this many halvings.
@@ -101,8 +122,10 @@ class SetTransformer(nn.Module):
         geometry: ``PeriodicBox()``, or ``Euclidean()``, which adds the raw positions.
         inducing: inducing points per layer, or None for full attention.
         relative: positions enter through displacements only: exact translation equivariance on
-            the torus. Full attention in a ``PeriodicBox``, with an even number of channels per
-            head.
+            the torus. Full attention in a ``PeriodicBox``.
+
+    Raises:
+        ValueError: at a call, for fields that contradict each other, or fewer columns than ``dim``.
     """
 
     width: int = 96
@@ -125,50 +148,46 @@ class SetTransformer(nn.Module):
         self._check()
         positions, marks = split_columns(zero_padding(x, mask), self.dim)
         embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))
-        rotation = None
-        if self.relative:
-            rotation = torus_rotation(positions, self.width // self.heads // 2, self.octaves)
-            features = jnp.concatenate([marks, jnp.ones((*x.shape[:2], 1), x.dtype)], axis=-1)
+        vectors = wave_vectors(self.width // self.heads // 2, self.octaves, self.dim)
+        place = rotation_at(positions, vectors, self.geometry)
+        features = place_features(positions, marks, self.octaves, self.geometry, self.relative)
+        inducing = self.inducing
+        if inducing is None:
+
+            def mix(normal):
+                return Attention(self.heads)(normal, normal, mask, place, place)
+
         else:
-            features = absolute_features(positions, marks, self.octaves, self.geometry)
+            places = self.param("places", even_places, (inducing, self.dim))
+            inducing_place = rotation_at(places[None], vectors, self.geometry)
 
-        def mix(normal):
-            if self.inducing is None:
-                return Attention(self.heads)(normal, normal, mask, rotation)
-            return InducedAttention(self.heads, self.inducing)(normal, mask)
+            def mix(normal):
+                attention = InducedAttention(self.heads, inducing)
+                return attention(normal, mask, place, inducing_place)
 
-        h = nn.Dense(self.width)(features) + nn.Dense(self.width)(embedding)[:, None]
+        h = read_columns(self, nn.Dense(self.width, name="input"), features, x.shape[-1])
+        h = h + nn.Dense(self.width)(embedding)[:, None]
         for _ in range(self.layers):
             h = ResidualBlock(mix)(h, embedding)
             h = ResidualBlock(FeedForward(self.width, 4))(h, embedding)
-        return zero_padding(nn.Dense(x.shape[-1], kernel_init=ZERO)(nn.LayerNorm()(h)), mask)
+        return Output(x.shape[-1])(h, mask)
 
     def _check(self) -> None:
         """Fields that contradict each other."""
-        if self.heads < 1 or self.width % self.heads:
+        if self.heads < 1 or self.width % (2 * self.heads):
             raise ValueError(
-                f"expected a width divisible by the number of heads, got width={self.width}, "
+                f"expected an even number of channels for each head, got width={self.width}, "
                 f"heads={self.heads}; change one of them"
             )
-        if self.inducing is not None and self.inducing < 1:
+        if self.inducing is None:
+            return
+        if self.inducing < 1:
             raise ValueError(
                 f"expected at least one inducing point, got inducing={self.inducing}; "
                 "use None for full attention"
             )
-        if not self.relative:
-            return
-        if self.inducing is not None:
+        if self.relative:
             raise ValueError(
                 f"expected full attention where relative=True, got inducing={self.inducing}: "
-                "inducing points have no position; set inducing=None or relative=False"
-            )
-        if not self.geometry.periodic:
-            raise ValueError(
-                f"expected PeriodicBox() where relative=True, got {self.geometry}: rotations are "
-                "periodic; set relative=False in an open box"
-            )
-        if self.width // self.heads % 2:
-            raise ValueError(
-                f"expected an even number of channels per head where relative=True, got "
-                f"{self.width} / {self.heads}; change width or heads"
+                "inducing points have places in the box; set inducing=None or relative=False"
             )

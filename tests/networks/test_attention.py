@@ -1,16 +1,14 @@
 """Attention against the plain formula, its memory, its two routes, and rotations on the torus."""
 
 import functools
-import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from galgen.geometry import wrap
 from galgen.networks import attention
-from galgen.networks.attention import attend, blockwise, flash, torus_rotation, wave_vectors
+from galgen.networks.attention import attend, blockwise, flash
 
 
 def arrays(queries: int, keys: int, batch: int = 2, heads: int = 3, channels: int = 5):
@@ -161,34 +159,3 @@ def test_which_devices_have_flash_kernels(monkeypatch, backend, capability, flas
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
     monkeypatch.setattr(jax, "local_devices", lambda: [Device()])
     assert attention.has_flash_kernels() is flash
-
-
-def test_rotated_products_know_displacements_alone() -> None:
-    positions = jnp.asarray(np.random.default_rng(3).random((2, 9, 3)), jnp.float32)
-    moved = wrap(positions + jnp.array([0.37, 0.61, 0.93]))
-    query, key, _, _ = arrays(9, 9, channels=64)
-    here, there = (torus_rotation(x, 32, 5) for x in (positions, moved))
-    products = [np.einsum("bqhc,bkhc->bhqk", r(query), r(key)) for r in (here, there)]
-    assert np.allclose(*products, atol=5e-5)
-    assert not np.allclose(products[0], np.einsum("bqhc,bkhc->bhqk", query, key), atol=0.1)
-    assert np.allclose(here.inverse()(here(query)), query, atol=1e-5)
-    shifted = torus_rotation(positions + jnp.array([1.0, -2.0, 3.0]), 32, 5)
-    assert np.allclose(shifted(query), here(query), atol=1e-4)
-
-
-@pytest.mark.parametrize(("pairs", "dim"), [(2, 2), (3, 3), (12, 3), (32, 3), (40, 2)])
-def test_wave_vectors_see_every_axis(pairs: int, dim: int) -> None:
-    vectors = wave_vectors(pairs, 5, dim)
-    assert vectors.shape == (pairs, dim)
-    assert np.array_equal(vectors, np.round(vectors))
-    rows = {tuple(row) for row in vectors}
-    assert {tuple(row) for row in np.eye(dim)} <= rows
-    moving = [row for row in map(tuple, vectors) if any(row)]
-    assert len(moving) == pairs - pairs // 4 == len(set(moving))
-    pairs_of_rows = itertools.combinations(moving, 2)
-    assert all(np.any(np.add(a, b)) for a, b in pairs_of_rows), "n and -n are one mode"
-
-
-def test_too_few_channels_for_the_axes() -> None:
-    with pytest.raises(ValueError, match=r"expected at least 6 channels per head .* got 4 and 5"):
-        wave_vectors(2, 5, 3)

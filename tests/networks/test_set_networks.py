@@ -8,13 +8,14 @@ import pytest
 
 from galgen.geometry import Euclidean, wrap
 from galgen.networks.deep_set import DeepSet
-from galgen.networks.set_transformer import SetTransformer
+from galgen.networks.set_transformer import SetTransformer, even_places
 
 NETWORKS = {
     "DeepSet": DeepSet(12, 1, dim=2),
     "full": SetTransformer(12, 1, 2, dim=2),
     "induced": SetTransformer(12, 1, 2, dim=2, inducing=3),
     "relative": SetTransformer(12, 1, 2, dim=2, relative=True),
+    "DeepSet, relative": DeepSet(12, 1, dim=2, relative=True),
 }
 POINTS = 14
 T = jnp.array([0.3, 0.8])
@@ -85,7 +86,7 @@ def test_only_relative_positions_do_not_see_a_translation(row) -> None:
     for mask in (None, SCATTERED):
         out, after = (call(params, x, T, mask, CONDITION) for x in (X, moved))
         difference = np.max(np.abs(after - out))
-        assert difference < 5e-5 if name == "relative" else difference > 1e-3
+        assert difference < 5e-5 if "relative" in name else difference > 1e-3
 
 
 def test_network_is_continuous_across_the_faces(row) -> None:
@@ -95,9 +96,10 @@ def test_network_is_continuous_across_the_faces(row) -> None:
     assert np.allclose(out, other, atol=1e-3)
 
 
-def test_relative_outputs_carry_directions() -> None:
+@pytest.mark.parametrize("name", ["relative", "DeepSet, relative"])
+def test_relative_outputs_carry_directions(name: str) -> None:
     """Two equal points a displacement apart: what one says of it is not what the other says."""
-    network = SetTransformer(12, 1, 2, dim=2, relative=True)
+    network = NETWORKS[name]
     x = jnp.array([[[0.2, 0.4], [0.5, 0.3]]])
     out = jax.jit(network.apply)(weights(network, x, T[:1]), x, T[:1])[0]
     assert np.max(np.abs(out[0] - out[1])) > 1e-2
@@ -106,7 +108,16 @@ def test_relative_outputs_carry_directions() -> None:
 @pytest.mark.parametrize(
     ("network", "shape", "message"),
     [
-        (SetTransformer(10, 1, 3), (2, 4, 3), "divisible by the number of heads, got width=10"),
+        (
+            SetTransformer(10, 1, 3),
+            (2, 4, 3),
+            "even number of channels for each head, got width=10",
+        ),
+        (
+            SetTransformer(14, 1, 2),
+            (2, 4, 3),
+            "even number of channels for each head, got width=14",
+        ),
         (SetTransformer(12, 1, 2), (2, 4, 2), "at least 3 columns.* got shape"),
         (DeepSet(12, 1), (2, 4, 2), "at least 3 columns.* got shape"),
         (SetTransformer(12, 1, 2, inducing=0), (2, 4, 3), "at least one inducing .* None"),
@@ -116,10 +127,21 @@ def test_relative_outputs_carry_directions() -> None:
             (2, 4, 3),
             "expected PeriodicBox",
         ),
-        (SetTransformer(14, 1, 2, relative=True), (2, 4, 3), "expected an even number"),
-        (SetTransformer(16, 1, 4, relative=True), (2, 4, 3), "at least 6 channels per head"),
+        (DeepSet(12, 1, geometry=Euclidean(), relative=True), (2, 4, 3), "expected PeriodicBox"),
+        (SetTransformer(16, 1, 4), (2, 4, 3), "at least 6 channels to turn"),
+        (DeepSet(2, 1), (2, 4, 3), "at least 6 channels to turn"),
     ],
 )
 def test_errors_say_what_to_do(network: nn.Module, shape, message: str) -> None:
     with pytest.raises(ValueError, match=f"expected .*{message.removeprefix('expected ')}"):
         jax.eval_shape(network.init, jax.random.key(0), jnp.zeros(shape), T)
+
+
+def test_inducing_points_start_spread_over_the_box() -> None:
+    places = np.asarray(even_places(jax.random.key(0), (64, 3)))
+    assert np.all((places >= 0) & (places < 1))
+    octant = (places > 0.5) @ np.array([1, 2, 4])
+    assert np.all(np.abs(np.bincount(octant, minlength=8) - 8) <= 2)
+    gap = places[:, None] - places
+    gap = np.linalg.norm(gap - np.round(gap), axis=-1) + np.eye(64)
+    assert gap.min() > 0.2 * 64 ** (-1 / 3)

@@ -45,6 +45,7 @@ TABLE = {
     "SetTransformer, induced": Row(SetTransformer(24, 2, 2, inducing=4), False),
     "SetTransformer, relative": Row(SetTransformer(24, 2, 2, relative=True), True),
     "DeepSet": Row(DeepSet(24, 2), False),
+    "DeepSet, relative": Row(DeepSet(24, 2, relative=True), True),
     "DeepSet, open": Row(DeepSet(24, 2, geometry=OPEN), False),
 }
 # Compiling takes longer than running.
@@ -182,10 +183,28 @@ def test_time_and_condition_are_heard(row) -> None:
     assert np.max(np.abs(call(x, condition=CONDITION + 1) - call(x))) > 1e-3
 
 
+def test_an_unknown_parameter_is_not_its_mean(row) -> None:
+    """NaN stands for a parameter that is not given: finite, and told from any value."""
+    _, _, call = row
+    x = cloud()
+    unknown, zero = (call(x, condition=CONDITION.at[:, 0].set(v)) for v in (jnp.nan, 0.0))
+    assert np.all(np.isfinite(unknown))
+    assert np.max(np.abs(unknown - zero)) > 1e-3
+
+
 def test_what_is_no_cloud_is_refused(row) -> None:
     entry, *_ = row
     with pytest.raises(ValueError, match="expected"):
         entry.network.init(jax.random.key(0), cloud(2), T, MASK, CONDITION)
+
+
+def test_other_columns_than_the_weights_were_made_for_are_refused(row) -> None:
+    _, _, call = row
+    for columns in (3, 5):
+        with pytest.raises(
+            ValueError, match=rf"expected 4 columns.* got {columns}; .* new weights"
+        ):
+            call(cloud(columns))
 
 
 def test_the_two_layouts_of_a_graph_agree() -> None:
@@ -214,3 +233,6 @@ def test_plain_networks(network: nn.Module, shape, wrong) -> None:
     assert np.max(np.abs(apply(params, x, T + 0.2, None, CONDITION) - out)) > 1e-3
     with pytest.raises(ValueError, match="expected"):
         network.init(jax.random.key(0), jnp.zeros(wrong), T, jnp.ones((2, 3), bool), None)
+    wider = jnp.concatenate([x, x], axis=-1)
+    with pytest.raises(ValueError, match=f"expected {shape[-1]} columns.* got {2 * shape[-1]};"):
+        apply(params, wider, T, None, CONDITION)
