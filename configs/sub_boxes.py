@@ -11,7 +11,7 @@ from pathlib import Path
 
 from galgen.data.dataset import CatalogueDataset
 from galgen.experiment import Experiment
-from galgen.generative import Bridge, LinearPath, OptimalAssignment, Sampler
+from galgen.generative import Bridge, LinearPath, OptimalAssignment, Sampler, Uniform
 from galgen.geometry import Euclidean
 from galgen.networks import ParticleMesh
 from galgen.training import Trainer
@@ -21,7 +21,7 @@ experiment = Experiment(
     # the symmetries of the cube hold for the ensemble.
     data=CatalogueDataset(Path("sub_boxes.h5"), columns=("x", "y", "z"), condition=()),
     network=ParticleMesh(geometry=Euclidean()),
-    bridge=Bridge(LinearPath(uniform=True), coupling=OptimalAssignment()),
+    bridge=Bridge(LinearPath(Uniform()), coupling=OptimalAssignment()),
     sampler=Sampler(steps=12),
     trainer=Trainer(steps=600, batch_size=16, learning_rate=2e-3),
 )

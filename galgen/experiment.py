@@ -27,7 +27,7 @@ from galgen import __version__
 from galgen.data.dataset import Dataset, Prepared
 from galgen.data.encoding import Condition, Draw, Encoding
 from galgen.errors import InputError
-from galgen.generative import Bridge, Denoiser, Sampler
+from galgen.generative import Bridge, Denoiser, Sampler, SamplingMethod
 from galgen.serialization import read_json, write_json
 from galgen.training import Checkpoints, Loss, Trainer
 from galgen.training.sharding import data_mesh, put_batch, replicated
@@ -50,7 +50,7 @@ class Experiment:
     data: Dataset
     network: nn.Module
     bridge: Bridge
-    sampler: Sampler = Sampler()
+    sampler: SamplingMethod = Sampler()
     trainer: Trainer = Trainer()
 
     def denoiser(self, params: Params) -> Denoiser:

@@ -88,11 +88,43 @@ def morton_code(x: Float[Array, "*shape dim"], bits: int = 10) -> UInt32[Array, 
         bits: of each coordinate; 10 fit three coordinates into 32 bits.
     """
     cell = (x * 2**bits).astype(jnp.uint32)
+    return _interleave([cell[..., axis] for axis in range(x.shape[-1])], bits)
+
+
+def hilbert_code(x: Float[Array, "*shape dim"], bits: int = 10) -> UInt32[Array, "*shape"]:
+    """Place of each point of the unit box along the Hilbert curve: neighbours along it touch.
+
+    Skilling 2004, "Programming the Hilbert curve", AIP Conference Proceedings 707, 381.
+
+    Args:
+        x: in [0, 1]; one to three coordinates.
+        bits: of each coordinate; 10 fit three coordinates into 32 bits.
+    """
     dim = x.shape[-1]
-    code = jnp.zeros(x.shape[:-1], jnp.uint32)
-    for bit in range(bits):
+    whole = jnp.minimum((x * 2**bits).astype(jnp.uint32), np.uint32(2**bits - 1))
+    cell = [whole[..., axis] for axis in range(dim)]
+    for bit in range(bits - 1, 0, -1):
+        low = np.uint32(2**bit - 1)
         for axis in range(dim):
-            code = code | (((cell[..., axis] >> bit) & 1) << (dim * bit + axis))
+            upper = (cell[axis] >> bit) & 1 == 1
+            exchanged = jnp.where(upper, 0, (cell[0] ^ cell[axis]) & low)
+            cell[0] = cell[0] ^ jnp.where(upper, low, exchanged)
+            if axis:
+                cell[axis] = cell[axis] ^ exchanged
+    for axis in range(1, dim):
+        cell[axis] = cell[axis] ^ cell[axis - 1]
+    flips = jnp.zeros_like(cell[0])
+    for bit in range(bits - 1, 0, -1):
+        flips = flips ^ jnp.where((cell[-1] >> bit) & 1 == 1, np.uint32(2**bit - 1), 0)
+    return _interleave([c ^ flips for c in reversed(cell)], bits)
+
+
+def _interleave(cell: list[UInt32[Array, "*shape"]], bits: int) -> UInt32[Array, "*shape"]:
+    """One bit of each number after the other, those of the first the least significant."""
+    code = jnp.zeros_like(cell[0])
+    for bit in range(bits):
+        for axis, number in enumerate(cell):
+            code = code | (((number >> bit) & 1) << (len(cell) * bit + axis))
     return code
 
 

@@ -18,7 +18,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 def small(experiment: Experiment, **data) -> Experiment:
     """Two steps of a small batch, a thin network, two sampling steps; the rest as it is."""
-    width = {"widths": (4, 8, 8)} if hasattr(experiment.network, "widths") else {"width": 16}
+    width = {"widths": (4, 8, 8)} if hasattr(experiment.network, "widths") else {"width": 24}
     return dataclasses.replace(
         experiment,
         data=dataclasses.replace(experiment.data, **data),

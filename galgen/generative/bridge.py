@@ -1,4 +1,4 @@
-"""A bridge model: path, coupling and prediction in one object, its loss and its velocity.
+r"""A bridge model: path, coupling and prediction in one object, its loss and its velocity.
 
 The training loss is the masked mean squared error of the network's prediction, per column in units
 of the batch's own target power::
@@ -7,7 +7,14 @@ of the batch's own target power::
 
 so that every column weighs alike, and 1 means that nothing has been learned beyond zero. The
 minimiser for each t and x_t is the conditional mean of the target, whatever the (positive)
-normalisation.
+normalisation; the batch's power depends on its own targets, but little where it has many rows.
+
+With a :class:`~galgen.generative.weighting.Weighting` the error is that of the noise, weighted by
+log-SNR and in units of the mean weight; then it is the same for every prediction.
+
+Inputs are checked where their values are at hand. Under ``jit`` they are not: a NaN in the data
+makes the loss NaN, at which the trainer stops. Arrays keep the precision of the data, float32 or
+bfloat16; times and the means of the loss are float32 at least.
 """
 
 from __future__ import annotations
@@ -21,9 +28,10 @@ from jaxtyping import Array, Bool, Float
 
 from galgen.generative.coupling import Coupling, Independent
 from galgen.generative.exchange import Exchange
-from galgen.generative.path import Path
-from galgen.generative.prediction import Prediction, VelocityPrediction
+from galgen.generative.path import Ends, Path, check_time
+from galgen.generative.prediction import Prediction, VelocityPrediction, require_noise
 from galgen.generative.times import Times, UniformTimes
+from galgen.generative.weighting import Weighting, log_snr, mean_weight, noise_error
 from galgen.masking import masked_mean, zero_padding
 from galgen.types import Batch
 
@@ -49,6 +57,14 @@ class Bridge:
         prediction: what the network's output means.
         times: the density of training times.
         exchange: averages the target over which row came from which, for diffusions of clouds.
+        weighting: of the squared error of the noise by log-SNR; None for the plain error of the
+            output.
+        condition_dropout: the fraction of examples that are trained without their condition, for
+            :class:`~galgen.generative.guidance.Guidance`; 0.1 is usual.
+
+    Raises:
+        ValueError: for a prediction, exchange or weighting that the path does not allow, or a
+            dropout outside [0, 1).
     """
 
     path: Path
@@ -56,8 +72,17 @@ class Bridge:
     prediction: Prediction = VelocityPrediction()
     times: Times = UniformTimes()
     exchange: Exchange | None = None
+    weighting: Weighting | None = None
+    condition_dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        self.prediction.check(self.path)
+        if self.weighting is not None:
+            require_noise(self.path, "for a weighting by signal-to-noise ratio")
+        if not 0 <= self.condition_dropout < 1:
+            raise ValueError(
+                f"expected a condition_dropout in [0, 1), got {self.condition_dropout}; try 0.1"
+            )
         if self.exchange is not None and not isinstance(self.coupling, Independent):
             raise ValueError(
                 f"expected Independent() where targets are exchanged, got {self.coupling}: only "
@@ -65,33 +90,77 @@ class Bridge:
             )
 
     def loss(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
-        """The normalised squared error of ``denoiser`` on one batch; see the module's docstring."""
-        key_base, key_coupling, key_time, key_exchange = jax.random.split(key, 4)
+        """The normalised squared error of ``denoiser`` on one batch; see the module's docstring.
+
+        Raises:
+            ValueError: for a mask of the wrong shape, or data that are not finite (not under jit).
+        """
+        key_base, key_coupling, key_time, key_exchange, key_way, key_drop = jax.random.split(key, 6)
+        _check_mask(batch.x, batch.mask)
         data = zero_padding(batch.x, batch.mask)
-        base = zero_padding(self.path.sample_base(key_base, data.shape), batch.mask)
-        base = self.coupling(key_coupling, self.path, base, data, batch.mask)
+        _check_finite(data)
+        base = self.path.sample_base(key_base, data.shape).astype(data.dtype)
+        base = zero_padding(base, batch.mask)
+        base = self.coupling(key_coupling, self.path, base, data, batch.mask, batch.condition)
         t = self.times.sample(key_time, len(data))
-        x = zero_padding(self.path.interpolate(base, data, t), batch.mask)
+        x, ends = self.path.lay(key_way, base, data, t)
+        x = zero_padding(x, batch.mask)
         unit = self.unit(data, batch.mask)
 
-        def target_of(base, data):
-            return self.prediction.target(self.path, base, data, t, unit)
+        def target_of(ends):
+            return self.prediction.target(self.path, ends, t, unit)
 
         if self.exchange is None:
-            target = target_of(base, data)
+            target = target_of(ends)
         else:
             target = self.exchange(key_exchange, self.path, target_of, x, data, batch.mask, t)
-        error = denoiser(x, t, batch.mask, batch.condition) - target
-        axes = tuple(range(data.ndim - 1))
-        power = masked_mean(target**2, batch.mask, axes)
-        unexplained = masked_mean(error**2, batch.mask, axes)
-        return jnp.mean(unexplained / jnp.maximum(power, 1e-12))
+        condition = self._dropped(key_drop, batch.condition)
+        output = self._output(denoiser, x, t, batch.mask, condition)
+        precise = jnp.promote_types(data.dtype, jnp.float32)
+        target = target.astype(precise)
+        return self._mean_error(output.astype(precise) - target, target, x, t, unit, batch.mask)
+
+    def _dropped(self, key, condition):
+        """The condition, NaN where it is dropped."""
+        if condition is None or not self.condition_dropout:
+            return condition
+        dropped = jax.random.bernoulli(key, self.condition_dropout, (len(condition), 1))
+        return jnp.where(dropped, jnp.nan, condition)
+
+    def _mean_error(self, error, target, x, t, unit, mask):
+        """The loss of an error of the output."""
+        axes = tuple(range(x.ndim - 1))
+        if self.weighting is None:
+            power = masked_mean(target**2, mask, axes)
+            return jnp.mean(masked_mean(error**2, mask, axes) / jnp.maximum(power, 1e-12))
+        error = noise_error(self.prediction, self.path, error, x, t, unit)
+        weight = self.weighting(log_snr(self.path, t, x))
+        mean = mean_weight(self.weighting, self.path, self.times, x)
+        return jnp.mean(masked_mean(weight * error**2, mask, axes) / mean)
 
     def unit(
         self, x: Float[Array, "batch *event"], mask: Bool[Array, "batch points"] | None
     ) -> Float[Array, "..."]:
         """How far each column of each example travels, to order of magnitude."""
         return self.path.travelled(self.coupling.length(x, mask), x)
+
+    def ends(
+        self,
+        denoiser: Denoiser,
+        x: Float[Array, "batch *event"],
+        t: Float[Array, ""],
+        mask: Bool[Array, "batch points"] | None,
+        condition: Float[Array, "batch condition"] | None,
+    ) -> Ends:
+        """The data and noise that ``denoiser`` sees in ``x`` at time ``t``; zero on padded rows.
+
+        Raises:
+            ValueError: for a path whose ends the prediction does not determine, a mask of the wrong
+                shape, or a time outside [0, 1] (not under jit).
+        """
+        times, output = self._evaluate(denoiser, x, t, mask, condition)
+        ends = self.prediction.solve(self.path, output, x, times, self.unit(x, mask))
+        return Ends(zero_padding(ends.data, mask), zero_padding(ends.noise, mask))
 
     def velocity(
         self,
@@ -101,8 +170,39 @@ class Bridge:
         mask: Bool[Array, "batch points"] | None,
         condition: Float[Array, "batch condition"] | None,
     ) -> Float[Array, "batch *event"]:
-        """d x / d t of the generating flow at ``x``; zero on padded rows."""
-        times = jnp.full((len(x),), t)
-        output = denoiser(x, times, mask, condition)
+        """d x / d t of the generating flow at ``x``; zero on padded rows.
+
+        Raises:
+            ValueError: for a mask of the wrong shape, or a time outside [0, 1] (not under jit).
+        """
+        times, output = self._evaluate(denoiser, x, t, mask, condition)
         unit = self.unit(x, mask)
         return zero_padding(self.prediction.velocity(self.path, output, x, times, unit), mask)
+
+    def _evaluate(self, denoiser, x, t, mask, condition):
+        """The time of every example, and the output of ``denoiser`` in the precision of ``x``."""
+        _check_mask(x, mask)
+        check_time(t)
+        times = jnp.full((len(x),), t)
+        return times, self._output(denoiser, x, times, mask, condition).astype(x.dtype)
+
+    def _output(self, denoiser, x, t, mask, condition):
+        return denoiser(self.prediction.scale_input(self.path, x, t), t, mask, condition)
+
+
+def _check_mask(x: Float[Array, "..."], mask: Bool[Array, "..."] | None) -> None:
+    if mask is not None and mask.shape != x.shape[:2]:
+        raise ValueError(
+            f"expected a mask of shape {x.shape[:2]}, one entry per row of data {x.shape}, got "
+            f"{mask.shape}; pass mask=None if all rows are real"
+        )
+
+
+def _check_finite(data: Float[Array, "..."]) -> None:
+    finite = jnp.all(jnp.isfinite(data))
+    if not isinstance(finite, jax.core.Tracer) and not finite:
+        number = int(jnp.sum(~jnp.isfinite(data)))
+        raise ValueError(
+            f"expected finite data, got {number} values that are not, of {data.size}; "
+            "clean the catalogue or mask these rows"
+        )

@@ -30,13 +30,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from galgen.generative.path import Path
+from galgen.generative.path import Ends, Path
 from galgen.geometry import morton_code, wrap
 
-Target = Callable[
-    [Float[Array, "batch *event"], Float[Array, "batch *event"]], Float[Array, "batch *event"]
-]
-"""``target(base, data)``, row by row."""
+Target = Callable[[Ends], Float[Array, "batch *event"]]
+"""``target(ends)``, row by row."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Exchange:
         mask: Bool[Array, "batch points"] | None,
         t: Float[Array, " batch"],
     ) -> Float[Array, "batch *event"]:
-        """The mean of ``target(base, data)`` along the chain, one row for each row of ``x``.
+        """The mean of ``target(ends)`` along the chain, one row for each row of ``x``.
 
         Raises:
             ValueError: for data that are not clouds, or a path without a transition density.
@@ -78,8 +76,7 @@ class Exchange:
 
         def weigh(source):
             """log K and the target of every row, as it would be if it came from ``source``."""
-            base = path.base_between(x, source, t)
-            return path.log_transition(x, source, t), target(base, source)
+            return path.log_transition(x, source, t), target(path.ends_from_data(source, x, t))
 
         def sweep(carry, key):
             source, log_here, here, total = carry

@@ -5,44 +5,82 @@ the interpolant x_t and its velocity d x_t / dt. A network regresses that veloci
 Lipman et al. 2022, arXiv:2210.02747, eq. 14; stochastic interpolants, Albergo and Vanden-Eijnden
 2022, arXiv:2209.15571), and following the learned velocity from t=0 carries base to data.
 
-Affine paths::
+At a given x_t and t, whatever a network predicts is solved to the same two :class:`Ends`, data and
+noise (x_0, where the path starts from something else), and the velocity follows from them::
 
-    x_t = alpha(t) x_1 + sigma(t) x_0
+    (output, x_t, t) -> Ends(data, noise) -> velocity
 
-    linear               alpha = t,  sigma = 1 - t  (Liu et al. 2022, arXiv:2209.03003)
-    variance preserving  alpha = sqrt(sigmoid(l)), sigma = sqrt(sigmoid(-l)),  l = log SNR(t)
-                         (Kingma et al. 2021, arXiv:2107.00630, eq. 3, with their time reversed)
-
-Paths of the flat torus are in :mod:`galgen.generative.torus`; a
+Paths in Euclidean space are in :mod:`galgen.generative.affine_path` and
+:mod:`galgen.generative.interpolant`, those of the flat torus in :mod:`galgen.generative.torus`; a
 :class:`~galgen.generative.product_path.ProductPath` gives each group of columns a path of its own.
 
 A sampler needs, besides the velocity, the state at t=0 (``sample_start``) and, if it is to be
 stochastic, the way back: x_s for s < t has, given x_t, an exact law that adds fresh noise
-(``renoise``)::
-
-    x_s = (alpha_s / alpha_t) x_t + sqrt(sigma_s^2 - (alpha_s sigma_t / alpha_t)^2) z
+(``renoise``).
 """
 
 from __future__ import annotations
 
 import abc
-import dataclasses
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float
 
 SMALLEST_COEFFICIENT = 1e-4
 """Divisions by alpha or sigma stop here: at the ends of a path they would amplify rounding."""
 
 
-def expand_time(t: Float[Array, " batch"], x: Float[Array, "batch *event"]) -> Float[Array, "..."]:
-    """``t`` with trailing axes, to broadcast against ``x``."""
+class Ends(NamedTuple):
+    """What x_t is made of.
+
+    Attributes:
+        data: x_1.
+        noise: x_0, or the noise of a diffusion, as far as it can be known from x_t and x_1.
+    """
+
+    data: Float[Array, "batch *event"]
+    noise: Float[Array, "batch *event"]
+
+
+def expand_time(t: Float[Array, " number"], x: Float[Array, "batch *event"]) -> Float[Array, "..."]:
+    """``t`` with trailing axes, to broadcast against ``x``.
+
+    Raises:
+        ValueError: for a time outside [0, 1]; under ``jit`` values are not seen.
+    """
+    check_time(t)
     return t.reshape(t.shape + (1,) * (x.ndim - t.ndim))
 
 
+def check_time(t: Float[Array, "..."]) -> None:
+    """Raise ValueError for a time outside [0, 1], but for rounding; traced times pass."""
+    if isinstance(t, jax.core.Tracer):
+        return
+    times = np.asarray(t)
+    if not np.all((times >= -1e-6) & (times <= 1 + 1e-6)):
+        raise ValueError(
+            f"expected times from 0 (base) to 1 (data), got {times.min()} to {times.max()}; "
+            "rescale them"
+        )
+
+
 class Path(abc.ABC):
-    """A bridge between base and data; see the module's docstring."""
+    """A bridge between base and data; see the module's docstring.
+
+    Attributes:
+        affine: x_t is linear in data and noise, in Euclidean space.
+        gaussian: x_t is data with Gaussian noise, wrapped or not: it has a score and a log-SNR.
+    """
+
+    affine: bool = False
+    gaussian: bool = False
+
+    @property
+    def parts(self) -> tuple[Path, ...]:
+        """The paths of all groups of columns."""
+        return (self,)
 
     @abc.abstractmethod
     def sample_base(self, key: jax.Array, shape: tuple[int, ...]) -> Float[Array, "batch *event"]:
@@ -51,6 +89,19 @@ class Path(abc.ABC):
     def sample_start(self, key: jax.Array, shape: tuple[int, ...]) -> Float[Array, "batch *event"]:
         """Draw the state that sampling starts from at t=0; the base draw, if not said otherwise."""
         return self.sample_base(key, shape)
+
+    def log_start(
+        self, x: Float[Array, "batch *event"], mask: Bool[Array, "batch points"] | None
+    ) -> Float[Array, " batch"]:
+        """Log density of the state ``x`` at t=0 (``sample_start``); padded rows count nothing.
+
+        Raises:
+            ValueError: for a path whose start has no density that is known.
+        """
+        raise ValueError(
+            f"expected a path whose start has a known density for a likelihood, got {self!r}; "
+            "use one from a normal or a uniform base"
+        )
 
     @abc.abstractmethod
     def interpolate(
@@ -64,51 +115,85 @@ class Path(abc.ABC):
     @abc.abstractmethod
     def velocity(
         self,
-        base: Float[Array, "batch *event"],
+        noise: Float[Array, "batch *event"],
         data: Float[Array, "batch *event"],
         t: Float[Array, " batch"],
     ) -> Float[Array, "batch *event"]:
         """Its time derivative at fixed ends."""
 
+    def lay(
+        self,
+        key: jax.Array,
+        base: Float[Array, "batch *event"],
+        data: Float[Array, "batch *event"],
+        t: Float[Array, " batch"],
+    ) -> tuple[Float[Array, "batch *event"], Ends]:
+        """x_t, and the ends that a network is taught to see in it.
+
+        The velocity of the flow at x_t is the mean of ``velocity`` of these ends over all that lead
+        there. ``key`` feeds what is random on the way.
+        """
+        return self.interpolate(base, data, t), Ends(data, base)
+
     def travelled(
         self, length: Float[Array, " batch"], x: Float[Array, "batch *event"]
     ) -> Float[Array, "..."]:
         """The distance ``length`` of each example, to broadcast against the columns of ``x``."""
-        return expand_time(length, x)
+        return length.reshape(length.shape + (1,) * (x.ndim - 1))
 
-    def noise(
+    def ends_from_velocity(
         self,
-        base: Float[Array, "batch *event"],
-        data: Float[Array, "batch *event"],
+        velocity: Float[Array, "batch *event"],
+        x: Float[Array, "batch *event"],
         t: Float[Array, " batch"],
-    ) -> Float[Array, "batch *event"]:
-        """The target of a network that predicts noise.
+    ) -> Ends:
+        """The ends of the path that passes ``x`` with this velocity.
 
         Raises:
-            ValueError: for a path along which noise does not determine the velocity.
+            ValueError: for a path whose ends the velocity does not determine.
         """
-        raise ValueError(
-            f"expected a path with Gaussian noise for a noise prediction, got {self!r}; "
-            "use VelocityPrediction()"
+        raise self.unfit(
+            "a path that its velocity determines", "to find its ends", "an ODE sampler"
         )
 
-    def velocity_from_noise(
+    def ends_from_noise(
         self,
         noise: Float[Array, "batch *event"],
         x: Float[Array, "batch *event"],
         t: Float[Array, " batch"],
-    ) -> Float[Array, "batch *event"]:
-        """The velocity at ``x`` that a prediction of the noise implies."""
-        raise NotImplementedError  # wherever noise() does not raise, this is defined
+    ) -> Ends:
+        """The ends of the path that passes ``x`` from this noise.
 
-    def base_between(
+        Raises:
+            ValueError: for a path whose ends the noise does not determine.
+        """
+        raise self._no_noise("to find the data in x_t")
+
+    def ends_from_data(
         self,
-        x: Float[Array, "batch *event"],
         data: Float[Array, "batch *event"],
+        x: Float[Array, "batch *event"],
         t: Float[Array, " batch"],
-    ) -> Float[Array, "batch *event"]:
-        """The base draw that leads from ``data`` to ``x`` at ``t``: inverse of ``interpolate``."""
-        raise self._no_noise("to find the base between data and x_t")
+    ) -> Ends:
+        """The ends of the path that passes ``x`` towards this data.
+
+        Raises:
+            ValueError: for a path without Gaussian noise, but affine ones.
+        """
+        raise self._no_noise("to find the noise between data and x_t")
+
+    def scales(
+        self, t: Float[Array, " number"], x: Float[Array, "batch *event"]
+    ) -> tuple[Float[Array, "number ..."], Float[Array, "number ..."]]:
+        """(alpha, sigma): what data and noise are multiplied by in x_t, per column if they differ.
+
+        Returns:
+            Both to broadcast against the columns of ``x``, whose values are not read.
+
+        Raises:
+            ValueError: for a path without Gaussian noise.
+        """
+        raise self._no_noise("for a signal-to-noise ratio")
 
     def log_transition(
         self,
@@ -122,12 +207,6 @@ class Path(abc.ABC):
             ValueError: for a path without Gaussian noise.
         """
         raise self._no_noise("for a transition density")
-
-    def _no_noise(self, purpose: str) -> ValueError:
-        return ValueError(
-            f"expected a path with Gaussian noise {purpose}, got {self!r}; "
-            "use a diffusion, or leave out the exchange and the churn"
-        )
 
     def renoise(
         self,
@@ -155,107 +234,10 @@ class Path(abc.ABC):
     ) -> Float[Array, "points points"]:
         """Squared distance between every base row and every data row, for couplings."""
 
+    def unfit(self, expected: str, purpose: str, remedy: str) -> ValueError:
+        """The error for a path that cannot serve a purpose."""
+        return ValueError(f"expected {expected} {purpose}, got {self!r}; use {remedy}")
 
-class AffinePath(Path):
-    """x_t = alpha(t) x_1 + sigma(t) x_0 in Euclidean space, with a standard normal base."""
-
-    @abc.abstractmethod
-    def coefficients(
-        self, t: Float[Array, "..."]
-    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """``(alpha, sigma)`` at time ``t``."""
-
-    def rates(self, t: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """The time derivatives of ``(alpha, sigma)``."""
-        return jax.jvp(self.coefficients, (t,), (jnp.ones_like(t),))[1]
-
-    def sample_base(self, key: jax.Array, shape: tuple[int, ...]) -> Float[Array, "batch *event"]:
-        return jax.random.normal(key, shape)
-
-    def interpolate(self, base, data, t):
-        alpha, sigma = self.coefficients(expand_time(t, data))
-        return alpha * data + sigma * base
-
-    def velocity(self, base, data, t):
-        alpha_rate, sigma_rate = self.rates(expand_time(t, data))
-        return alpha_rate * data + sigma_rate * base
-
-    def noise(self, base, data, t):
-        return base
-
-    def velocity_from_noise(self, noise, x, t):
-        time = expand_time(t, x)
-        alpha, sigma = self.coefficients(time)
-        alpha_rate, sigma_rate = self.rates(time)
-        data = (x - sigma * noise) / jnp.maximum(alpha, SMALLEST_COEFFICIENT)
-        return alpha_rate * data + sigma_rate * noise
-
-    def base_between(self, x, data, t):
-        alpha, sigma = self.coefficients(expand_time(t, x))
-        return (x - alpha * data) / jnp.maximum(sigma, SMALLEST_COEFFICIENT)
-
-    def log_transition(self, x, data, t):
-        return -0.5 * jnp.sum(self.base_between(x, data, t) ** 2, axis=-1)
-
-    def renoise(self, key, x, t, earlier):
-        (alpha, sigma), (alpha_before, sigma_before) = map(self.coefficients, (t, earlier))
-        ratio = alpha_before / jnp.maximum(alpha, SMALLEST_COEFFICIENT)
-        fresh = jnp.sqrt(jnp.maximum(sigma_before**2 - (ratio * sigma) ** 2, 0.0))
-        return ratio * x + fresh * jax.random.normal(key, x.shape, x.dtype)
-
-    def move(self, x, step):
-        return x + step
-
-    def squared_distance(self, base, data):
-        return jnp.sum((data[None] - base[:, None]) ** 2, axis=-1)
-
-
-@dataclasses.dataclass(frozen=True)
-class LinearPath(AffinePath):
-    """alpha = t, sigma = 1 - t. ``uniform`` draws the base from the unit box (open boxes)."""
-
-    uniform: bool = False
-
-    def coefficients(self, t):
-        return t, 1.0 - t
-
-    def sample_base(self, key: jax.Array, shape: tuple[int, ...]) -> Float[Array, "batch *event"]:
-        draw = jax.random.uniform if self.uniform else jax.random.normal
-        return draw(key, shape)
-
-    def log_transition(self, x, data, t):
-        if self.uniform:
-            raise self._no_noise("for a transition density")
-        return super().log_transition(x, data, t)
-
-    def renoise(self, key, x, t, earlier):
-        if self.uniform:
-            raise self._no_noise("for a stochastic sampler")
-        return super().renoise(key, x, t, earlier)
-
-
-@dataclasses.dataclass(frozen=True)
-class VariancePreserving(AffinePath):
-    """A variance-preserving diffusion whose log-SNR rises linearly in time.
-
-    The defaults keep the base within 2e-2 of a standard normal at t=0 and the data within 7e-3
-    (standardised units) at t=1.
-    """
-
-    log_snr_min: float = -8.0
-    log_snr_max: float = 10.0
-
-    def __post_init__(self) -> None:
-        if not self.log_snr_min < self.log_snr_max:
-            raise ValueError(
-                f"expected log_snr_min < log_snr_max, got {self.log_snr_min} and "
-                f"{self.log_snr_max}; time runs from noise to data, so log-SNR rises"
-            )
-
-    def log_snr(self, t: Float[Array, "..."]) -> Float[Array, "..."]:
-        """log(alpha^2 / sigma^2)."""
-        return self.log_snr_min + t * (self.log_snr_max - self.log_snr_min)
-
-    def coefficients(self, t):
-        log_snr = self.log_snr(t)
-        return jnp.sqrt(jax.nn.sigmoid(log_snr)), jnp.sqrt(jax.nn.sigmoid(-log_snr))
+    def _no_noise(self, purpose: str) -> ValueError:
+        remedy = "a diffusion, or leave out the exchange and the churn"
+        return self.unfit("a path with Gaussian noise", purpose, remedy)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from galgen.generative.path import Path
+
+Tree = TypeVar("Tree")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +50,15 @@ class ProductPath(Path):
         edges = [sum(self.columns[: i + 1]) for i in range(len(self.columns) - 1)]
         return jnp.split(x, edges, axis=-1)
 
-    def _by_group(
-        self, call: Callable[..., Float[Array, "..."]], *arrays: Float[Array, "batch *event"]
-    ) -> Float[Array, "batch *event"]:
-        """``call(path, *columns)`` of every group, side by side."""
+    @property
+    def parts(self) -> tuple[Path, ...]:
+        return tuple(part for path in self.paths for part in path.parts)
+
+    def _by_group(self, call: Callable[..., Tree], *arrays: Float[Array, "batch *event"]) -> Tree:
+        """``call(path, *columns)`` of every group, its arrays side by side."""
         groups = zip(self.paths, *map(self._split, arrays), strict=True)
-        return jnp.concatenate([call(path, *columns) for path, *columns in groups], axis=-1)
+        results = [call(path, *columns) for path, *columns in groups]
+        return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=-1), *results)
 
     def _drawn(
         self,
@@ -71,6 +77,10 @@ class ProductPath(Path):
     def sample_start(self, key: jax.Array, shape: tuple[int, ...]) -> Float[Array, "batch *event"]:
         return self._drawn(lambda path, k, s: path.sample_start(k, s), key, shape)
 
+    def log_start(self, x, mask):
+        groups = zip(self.paths, self._split(x), strict=True)
+        return sum(path.log_start(y, mask) for path, y in groups)
+
     def travelled(self, length, x):
         first = jnp.arange(x.shape[-1]) < self.columns[0]
         return jnp.where(first, super().travelled(length, x), 1.0)
@@ -78,17 +88,28 @@ class ProductPath(Path):
     def interpolate(self, base, data, t):
         return self._by_group(lambda p, b, d: p.interpolate(b, d, t), base, data)
 
-    def velocity(self, base, data, t):
-        return self._by_group(lambda p, b, d: p.velocity(b, d, t), base, data)
+    def velocity(self, noise, data, t):
+        return self._by_group(lambda p, n, d: p.velocity(n, d, t), noise, data)
 
-    def noise(self, base, data, t):
-        return self._by_group(lambda p, b, d: p.noise(b, d, t), base, data)
+    def lay(self, key, base, data, t):
+        keys = iter(jax.random.split(key, len(self.paths)))
+        return self._by_group(lambda p, b, d: p.lay(next(keys), b, d, t), base, data)
 
-    def velocity_from_noise(self, noise, x, t):
-        return self._by_group(lambda p, n, y: p.velocity_from_noise(n, y, t), noise, x)
+    def ends_from_velocity(self, velocity, x, t):
+        return self._by_group(lambda p, v, y: p.ends_from_velocity(v, y, t), velocity, x)
 
-    def base_between(self, x, data, t):
-        return self._by_group(lambda p, y, d: p.base_between(y, d, t), x, data)
+    def ends_from_noise(self, noise, x, t):
+        return self._by_group(lambda p, n, y: p.ends_from_noise(n, y, t), noise, x)
+
+    def ends_from_data(self, data, x, t):
+        return self._by_group(lambda p, d, y: p.ends_from_data(d, y, t), data, x)
+
+    def scales(self, t, x):
+        def of_group(path, columns):
+            width = columns.shape[-1]
+            return [jnp.repeat(scale, width, axis=-1) for scale in path.scales(t, columns)]
+
+        return tuple(self._by_group(of_group, x))
 
     def log_transition(self, x, data, t):
         groups = zip(self.paths, self._split(x), self._split(data), strict=True)

@@ -4,6 +4,11 @@ The loss is an average over t, and any density over [0, 1] has the same minimise
 weight decides what is learned first. Draws are stratified: one in each of as many equal parts of
 probability as there are examples, which leaves the density as it is and lowers the variance
 (Kingma et al. 2021, arXiv:2107.00630, appendix I.1).
+
+For n draws of a smooth function of t the variance of the mean is of order n^-3, against n^-1 of
+independent draws. Antithetic pairs (u, 1 - u) cancel what is odd about the middle and keep n^-1;
+strata cancel all that is longer than 1 / n, the odd part among it, so that there is nothing left
+for antithetic times to do.
 """
 
 from __future__ import annotations

@@ -1,12 +1,32 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from galgen.generative import Bridge, LinearPath, OptimalAssignment, ProductPath, TorusGeodesic
+from galgen.generative import (
+    Bridge,
+    DataPrediction,
+    GaussianMixture,
+    Heun,
+    LinearPath,
+    NoisePrediction,
+    OptimalAssignment,
+    PreconditionedPrediction,
+    ProductPath,
+    Sampler,
+    SNRWeighting,
+    StochasticInterpolant,
+    TorusDiffusion,
+    TorusGeodesic,
+    VarianceExploding,
+    VariancePreserving,
+)
 from galgen.types import Batch
 
 TORUS = ProductPath((TorusGeodesic(), LinearPath()), (3, 1))
+jitted = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def test_a_zero_network_has_loss_one() -> None:
@@ -49,3 +69,104 @@ def test_velocity_is_zero_on_padding() -> None:
         lambda x, *_: x + 1, jnp.zeros((1, 5, 4)), jnp.array(0.5), mask, None
     )
     assert np.all(np.asarray(velocity)[0, 3:] == 0) and np.all(np.asarray(velocity)[0, :3] == 1)
+
+
+def test_ends_are_those_of_the_prediction() -> None:
+    """For data at one point the ends are known, whatever is predicted; padded rows are zero."""
+    path, t = VariancePreserving(), jnp.array(0.4)
+    mask = jnp.arange(5)[None] < 3
+    alpha, sigma = path.coefficients(t)
+    x = jnp.where(mask[..., None], jax.random.normal(jax.random.key(0), (1, 5, 4)), jnp.nan)
+    noise = jnp.where(mask[..., None], (x - 0.7 * alpha) / sigma, 0)
+    data = jnp.where(mask[..., None], 0.7, 0)
+    for prediction, output in ((NoisePrediction(), noise), (DataPrediction(), data)):
+        bridge = Bridge(path, prediction=prediction)
+        ends = bridge.ends(lambda *_, output=output: output, x, t, mask, None)
+        assert np.allclose(ends.noise, noise, atol=1e-5) and np.allclose(ends.data, data, atol=1e-5)
+
+
+def test_the_network_sees_a_scaled_input() -> None:
+    """Along an exploding path, by a preconditioned prediction: in training and in sampling."""
+    bridge, seen = Bridge(VarianceExploding(), prediction=PreconditionedPrediction()), []
+
+    def denoiser(x, t, mask, condition):
+        seen.append(x)
+        return jnp.zeros_like(x)
+
+    x = jax.random.normal(jax.random.key(0), (2_000, 2))
+    bridge.loss(denoiser, jax.random.key(1), Batch(x))
+    bridge.velocity(denoiser, 80.0 * x, jnp.array(0.0), None, None)
+    assert all(float(y.std()) == pytest.approx(1, abs=0.05) for y in seen) and len(seen) == 2
+
+
+def test_an_interpolant_carries_one_mixture_to_another() -> None:
+    """By the exact velocity of two Gaussians, one of them off the origin; noise in the middle."""
+    start = GaussianMixture(((-2.0,),), 0.5)
+    path = StochasticInterpolant(start)
+    mean, deviation = 1.5, 0.4
+
+    def denoiser(x, t, mask, condition):
+        t = t[:, None]
+        gamma, rate = jax.jvp(path.gamma, (t,), (jnp.ones_like(t),))
+        variance = ((1 - t) * 0.5) ** 2 + (t * deviation) ** 2 + gamma**2
+        covariance = t * deviation**2 - (1 - t) * 0.25 + gamma * rate
+        return mean + 2 + covariance / variance * (x - (1 - t) * -2.0 - t * mean)
+
+    draw = Sampler(Heun(), 64)(Bridge(path), denoiser, jax.random.key(0), (10_000, 1)).x
+    assert float(draw.mean()) == pytest.approx(mean, abs=0.02)
+    assert float(draw.std()) == pytest.approx(deviation, rel=0.03)
+
+
+PRODUCT = ProductPath((TorusDiffusion(), VariancePreserving()), (3, 1))
+
+
+@pytest.mark.parametrize(
+    "bridge",
+    [
+        Bridge(PRODUCT, prediction=NoisePrediction(), weighting=SNRWeighting()),
+        Bridge(TORUS),
+    ],
+    ids=["diffusion", "flow"],
+)
+def test_bfloat16_is_kept_and_close_to_float32(bridge: Bridge) -> None:
+    x = jax.random.uniform(jax.random.key(0), (4, 30, 4))
+    mask = jnp.arange(30)[None] < jnp.array([[30], [21], [9], [1]])
+    seen = []
+
+    def denoiser(x, t, mask, condition):
+        seen.append((x.dtype, t.dtype))
+        return jnp.sin(x)
+
+    losses = [
+        bridge.loss(denoiser, jax.random.key(1), Batch(x.astype(dtype), mask))
+        for dtype in (jnp.bfloat16, jnp.float32)
+    ]
+    assert seen == [(jnp.bfloat16, jnp.float32), (jnp.float32, jnp.float32)]
+    assert losses[0].dtype == losses[1].dtype == jnp.float32
+    assert losses[0] == pytest.approx(float(losses[1]), rel=0.05)
+    velocity = bridge.velocity(denoiser, x.astype(jnp.bfloat16), jnp.array(0.5), mask, None)
+    assert velocity.dtype == jnp.bfloat16 and np.all(np.isfinite(velocity.astype(np.float32)))
+
+
+def test_bad_input_is_named() -> None:
+    bridge, x = Bridge(TORUS), jnp.full((4, 30, 4), 0.5)
+
+    def denoiser(x, *_):
+        return jnp.zeros_like(x)
+
+    for t in (-0.2, 1.2):
+        with pytest.raises(ValueError, match=r"expected times from 0 \(base\) to 1 \(data\), got"):
+            bridge.velocity(denoiser, x, jnp.array(t), None, None)
+        with pytest.raises(ValueError, match=r"expected times from 0 \(base\) to 1 \(data\), got"):
+            bridge.ends(denoiser, x, jnp.array(t), None, None)
+    wrong = jnp.ones((4, 29), bool)
+    with pytest.raises(ValueError, match=r"expected a mask of shape \(4, 30\).*got \(4, 29\)"):
+        bridge.velocity(denoiser, x, jnp.array(0.5), wrong, None)
+    with pytest.raises(ValueError, match=r"expected a mask of shape \(4, 30\).*got \(4, 29\)"):
+        bridge.loss(denoiser, jax.random.key(0), Batch(x, wrong))
+    inside = jitted(lambda x: bridge.loss(denoiser, jax.random.key(0), Batch(x)))
+    for value in (jnp.nan, jnp.inf):
+        bad = x.at[2, 3, 1].set(value)
+        with pytest.raises(ValueError, match="expected finite data, got 1 values that are not"):
+            bridge.loss(denoiser, jax.random.key(0), Batch(bad))
+        assert not np.isfinite(inside(bad)), "under jit the loss says it, and the trainer stops"

@@ -16,6 +16,7 @@ from galgen.generative import (
     ProductPath,
     TorusDiffusion,
     TorusGeodesic,
+    Uniform,
     VariancePreserving,
 )
 from galgen.generative.exchange import _pairs
@@ -46,8 +47,8 @@ def test_mean_over_assignments_is_exact(path, t, sweeps) -> None:
     weights = posterior(path, x, data, t)
     assert 0.02 < 1 - weights.max() < 0.95, "a test of nothing: one assignment only"
 
-    def noise(base, data):
-        return path.noise(base, data, jnp.full(len(base), t))
+    def noise(ends):
+        return ends.noise
 
     # Many chains, each from a draw of the posterior, as the identity is for a noised cloud.
     start = np.random.default_rng(0).choice(len(ROWS), number, p=weights / weights.sum())
@@ -57,16 +58,12 @@ def test_mean_over_assignments_is_exact(path, t, sweeps) -> None:
     target = jax.jit(lambda key: Exchange(sweeps)(key, path, noise, many, drawn, None, times))(
         jax.random.key(2)
     )
-    everything = noise(
-        path.base_between(
-            jnp.broadcast_to(x, (len(ROWS), *x.shape)), data[ROWS], jnp.full(len(ROWS), t)
-        ),
-        data[ROWS],
-    )
+    repeated = jnp.broadcast_to(x, (len(ROWS), *x.shape))
+    everything = path.ends_from_data(data[ROWS], repeated, jnp.full(len(ROWS), t)).noise
     exact = np.einsum("p,pnf->nf", weights, everything)
     error = np.asarray(target.std(axis=0)) / np.sqrt(number)
     assert np.all(np.abs(target.mean(axis=0) - exact) < 5 * error + 1e-4)
-    single = noise(path.base_between(many, drawn, times), drawn)
+    single = path.ends_from_data(drawn, many, times).noise
     assert float(target.var(axis=0).sum()) < 0.9 * float(single.var(axis=0).sum())
 
 
@@ -112,8 +109,8 @@ def test_padding_never_speaks() -> None:
     mask = jnp.arange(20)[None] < jnp.array([[12], [20]])
     x = path.interpolate(path.sample_base(jax.random.key(1), data.shape), data, t)
 
-    def target(base, data):
-        return path.noise(base, data, t)
+    def target(ends):
+        return ends.noise
 
     def run(x, data):
         return Exchange(4)(jax.random.key(2), path, target, x, data, mask, t)
@@ -129,12 +126,20 @@ def test_errors_name_the_remedy() -> None:
         Exchange(0)
     with pytest.raises(ValueError, match=r"expected Independent\(\)"):
         Bridge(VariancePreserving(), OptimalAssignment(), exchange=Exchange())
-    for path in (TorusGeodesic(), LinearPath(uniform=True)):
+    for path in (TorusGeodesic(), LinearPath(Uniform())):
         with pytest.raises(ValueError, match="a path with Gaussian noise"):
-            Exchange()(jax.random.key(0), path, lambda b, d: b, cloud, cloud, None, jnp.zeros(1))
+            Exchange()(
+                jax.random.key(0), path, lambda ends: ends.noise, cloud, cloud, None, jnp.zeros(1)
+            )
     with pytest.raises(ValueError, match="a path with Gaussian noise"):
-        LinearPath(uniform=True).renoise(jax.random.key(0), cloud, jnp.array(0.5), jnp.array(0.2))
+        LinearPath(Uniform()).renoise(jax.random.key(0), cloud, jnp.array(0.5), jnp.array(0.2))
     with pytest.raises(ValueError, match="exchange=None"):
         Exchange()(
-            jax.random.key(0), LinearPath(), lambda b, d: b, cloud[0], cloud[0], None, jnp.zeros(4)
+            jax.random.key(0),
+            LinearPath(),
+            lambda ends: ends.noise,
+            cloud[0],
+            cloud[0],
+            None,
+            jnp.zeros(4),
         )

@@ -1,26 +1,34 @@
 """Samplers against flows whose answer is known in closed form."""
 
+import itertools
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from galgen.generative import (
+    DDIM,
     Bridge,
     Churn,
     DataPrediction,
+    DPMSolver,
     Euler,
     Heun,
     LinearPath,
+    LinearSchedule,
     NoisePrediction,
     ProductPath,
     Sampler,
+    TorusDiffusion,
     TorusGeodesic,
     VariancePreserving,
     VelocityPrediction,
 )
 
 MEAN, SCALE = 1.5, 0.4
+jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def gaussian_denoiser(path, prediction):
@@ -42,7 +50,7 @@ def gaussian_denoiser(path, prediction):
     return denoiser
 
 
-@pytest.mark.parametrize("path", [LinearPath(), VariancePreserving(-12.0, 12.0)])
+@pytest.mark.parametrize("path", [LinearPath(), VariancePreserving(LinearSchedule(-12.0, 12.0))])
 @pytest.mark.parametrize("prediction", [VelocityPrediction(), NoisePrediction(), DataPrediction()])
 def test_gaussian_to_gaussian(path, prediction) -> None:
     bridge = Bridge(path, prediction=prediction)
@@ -53,18 +61,122 @@ def test_gaussian_to_gaussian(path, prediction) -> None:
     assert draws.evaluations == 128
 
 
-@pytest.mark.parametrize(("step", "order"), [(Euler(), 1), (Heun(), 2)])
-def test_order_of_convergence(step, order) -> None:
-    # The exact flow carries x_0 to MEAN + SCALE x_0 (both ends Gaussian, the map is monotone).
-    path = LinearPath()
-    bridge, denoiser = Bridge(path), gaussian_denoiser(LinearPath(), VelocityPrediction())
+def exact_flow(path, start):
+    """Where the probability flow carries ``start``: every x_t is Gaussian, and keeps its rank."""
+    (alpha, sigma), (alpha_end, sigma_end) = (path.coefficients(jnp.array(t)) for t in (0.0, 1.0))
+    width, width_end = (
+        jnp.sqrt((a * SCALE) ** 2 + s**2) for a, s in ((alpha, sigma), (alpha_end, sigma_end))
+    )
+    return alpha_end * MEAN + (start - alpha * MEAN) * width_end / width
+
+
+ORDERS = {Euler(): 1, Heun(): 2, DDIM(): 1, DPMSolver(): 2}
+GAUSSIAN = VariancePreserving(LinearSchedule(-6.0, 6.0))
+
+
+@pytest.mark.parametrize(
+    ("path", "prediction", "step"),
+    [
+        (GAUSSIAN, prediction, step)
+        for prediction in (NoisePrediction(), DataPrediction())
+        for step in ORDERS
+    ]
+    # In log-SNR the ends of a linear path are infinitely far: no DPM-Solver++.
+    + [(LinearPath(), VelocityPrediction(), step) for step in (Euler(), Heun(), DDIM())],
+)
+def test_order_of_convergence(path, prediction, step) -> None:
+    bridge, denoiser = Bridge(path, prediction=prediction), gaussian_denoiser(path, prediction)
+
+    def draw_in(steps):
+        sampler = Sampler(step, steps)
+        return jit(lambda key: sampler(bridge, denoiser, key, (500, 1), None, None, True))(
+            jax.random.key(0)
+        )
+
     errors = []
-    for steps in (8, 16, 32):
-        draw = Sampler(step, steps)(bridge, denoiser, jax.random.key(0), (500, 1), trajectory=True)
-        assert draw.trajectory is not None
-        errors.append(float(jnp.abs(draw.x - (MEAN + SCALE * draw.trajectory[0])).mean()))
+    for steps in (16, 32, 64):
+        draw = draw_in(steps)
+        errors.append(float(jnp.abs(draw.x - exact_flow(path, draw.trajectory[0])).mean()))
     measured = np.log2(np.array(errors[:-1]) / errors[1:])
-    assert measured[-1] == pytest.approx(order, abs=0.25)
+    assert measured[-1] == pytest.approx(ORDERS[step], abs=0.25)
+
+
+@pytest.mark.parametrize("eta", [0.5, 1.0])
+def test_ancestral_steps_are_exact_for_one_point(eta: float) -> None:
+    """With the data known, every state has the path's own marginal, in any number of steps."""
+    path = VariancePreserving(LinearSchedule(-6.0, 6.0))
+    bridge = Bridge(path, prediction=DataPrediction())
+
+    def denoiser(x, t, mask, condition):
+        return jnp.full_like(x, MEAN)
+
+    # From the marginal at t=0, not from the standard normal that is near it.
+    class Exact(VariancePreserving):
+        def sample_start(self, key, shape):
+            alpha, sigma = self.coefficients(jnp.array(0.0))
+            return alpha * MEAN + sigma * super().sample_start(key, shape)
+
+    bridge = Bridge(Exact(path.schedule), prediction=DataPrediction())
+    draw = Sampler(DDIM(eta), 4)(bridge, denoiser, jax.random.key(1), (40_000, 1), trajectory=True)
+    assert draw.trajectory is not None
+    alpha, sigma = path.coefficients(jnp.linspace(0.0, 1.0, 5))
+    noise = np.asarray((draw.trajectory[..., 0] - (alpha * MEAN)[:, None]) / sigma[:, None])
+    assert np.allclose(noise.mean(axis=1), 0, atol=0.02)
+    assert np.allclose(noise.std(axis=1), 1, atol=0.02)
+    kept = np.sqrt(1 - eta**2 * (1 - np.exp(-3.0)))  # log-SNR rises by 3 a step
+    for before, after in itertools.pairwise(noise):
+        assert np.corrcoef(before, after)[0, 1] == pytest.approx(kept, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("step", "steps"), [(DDIM(1.0), 256), (DDIM(0.5), 128), (DPMSolver(), 24), (Churn(DDIM()), 256)]
+)
+def test_stochastic_and_multistep_marginals(step, steps) -> None:
+    path, prediction = VariancePreserving(LinearSchedule(-10.0, 10.0)), NoisePrediction()
+    bridge = Bridge(path, prediction=prediction)
+    draws = Sampler(step, steps)(
+        bridge, gaussian_denoiser(path, prediction), jax.random.key(0), (20_000, 2)
+    )
+    assert np.allclose(draws.x.mean(axis=0), MEAN, atol=0.02)
+    assert np.allclose(draws.x.std(axis=0), SCALE, rtol=0.04)
+    assert draws.evaluations == steps
+
+
+@pytest.mark.parametrize("step", [DDIM(), DDIM(1.0), Churn(DDIM())])
+def test_steps_on_the_torus_reach_a_wrapped_gaussian(step) -> None:
+    """Data around one face of the box: the exact noise is that of a wider wrapped Gaussian."""
+    path, centre, width = TorusDiffusion(sigma_min=2e-3), 0.02, 0.06
+    bridge = Bridge(path, prediction=NoisePrediction())
+    images = jnp.arange(-3.0, 4.0)
+
+    def denoiser(x, t, mask, condition):
+        sigma = path.sigma(t)[:, None]
+        total = jnp.sqrt(sigma**2 + width**2)
+        away = (x - centre - jnp.round(x - centre))[..., None] + images
+        weight = jax.nn.softmax(-0.5 * (away / total[..., None]) ** 2, axis=-1)
+        return jnp.sum(weight * away, axis=-1) * sigma / total**2
+
+    draws = Sampler(step, 128)(bridge, denoiser, jax.random.key(0), (10_000, 1))
+    away = np.asarray(draws.x) - centre
+    away = away - np.round(away)
+    assert abs(away.mean()) < 0.003
+    assert away.std() == pytest.approx(width, rel=0.05)
+    assert np.all((draws.x >= 0) & (draws.x < 1))
+
+
+def test_step_rules_refuse_paths_they_cannot_follow() -> None:
+    def zero(x, *_):
+        return jnp.zeros_like(x)
+
+    torus = Bridge(TorusDiffusion(), prediction=NoisePrediction())
+    with pytest.raises(ValueError, match="affine path for DPM-Solver"):
+        Sampler(DPMSolver(), 2)(torus, zero, jax.random.key(0), (2, 5, 3))
+    with pytest.raises(ValueError, match="Gaussian noise for fresh noise"):
+        Sampler(DDIM(1.0), 2)(Bridge(TorusGeodesic()), zero, jax.random.key(0), (2, 5, 3))
+    with pytest.raises(ValueError, match="eta from 0 to 1"):
+        DDIM(1.5)
+    with pytest.raises(ValueError, match="without memory"):
+        Churn(DPMSolver())
 
 
 def test_torus_steps_are_geodesic_and_padding_stays_zero() -> None:
@@ -107,7 +219,7 @@ def test_late_times_are_finer_and_reach_the_end() -> None:
     assert np.allclose(draw.x, MEAN + SCALE * draw.trajectory[0], atol=5e-3)
 
 
-@pytest.mark.parametrize("path", [LinearPath(), VariancePreserving(-12.0, 12.0)])
+@pytest.mark.parametrize("path", [LinearPath(), VariancePreserving(LinearSchedule(-12.0, 12.0))])
 @pytest.mark.parametrize(("step", "steps"), [(Churn(Heun()), 128), (Churn(Euler(), 0.5), 512)])
 def test_churn_keeps_the_marginals(path, step, steps) -> None:
     prediction = NoisePrediction()
@@ -122,14 +234,14 @@ def test_churn_keeps_the_marginals(path, step, steps) -> None:
 
 def test_churn_forgets_a_wrong_start() -> None:
     """A start twice too wide stays too wide without fresh noise, and is mended by it."""
-    path = VariancePreserving(-12.0, 12.0)
+    path = VariancePreserving(LinearSchedule(-12.0, 12.0))
     denoiser = gaussian_denoiser(path, NoisePrediction())
 
     class Wrong(VariancePreserving):
         def sample_start(self, key, shape):
             return 2.0 * super().sample_start(key, shape)
 
-    bridge = Bridge(Wrong(-12.0, 12.0), prediction=NoisePrediction())
+    bridge = Bridge(Wrong(LinearSchedule(-12.0, 12.0)), prediction=NoisePrediction())
     widths = [
         float(Sampler(step, 64)(bridge, denoiser, jax.random.key(0), (5_000, 1)).x.std())
         for step in (Heun(), Churn(Heun()))

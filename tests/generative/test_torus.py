@@ -39,8 +39,10 @@ def test_noise_is_the_wrapped_score(t: float) -> None:
     d = np.asarray(sigma * base, np.float64)
     h = 1e-5 * sigma
     numerical = (log_theta(d - h, sigma) - log_theta(d + h, sigma)) / (2 * h) * sigma
-    noise = np.asarray(PATH.noise(base, data, jnp.array([t])))
+    noise = np.asarray(PATH.lay(jax.random.key(2), base, data, jnp.array([t]))[1].noise)
     assert np.allclose(noise, numerical, atol=2e-4)
+    from_data = PATH.ends_from_data(data, x, jnp.array([t])).noise
+    assert np.allclose(from_data, noise, atol=2e-6 / sigma + 1e-5), "known from x_t and the data"
     assert np.allclose(PeriodicBox().displacement(data, x), d - np.round(d), atol=1e-5)
     if t == 1.0:
         assert np.allclose(noise, base, atol=1e-4), "unwrapped where noise is small"

@@ -1,0 +1,50 @@
+"""A continuous normalizing flow: a velocity network trained by likelihood.
+
+The loss is the mean negative log likelihood, in nats per dimension (Chen et al. 2018,
+arXiv:1806.07366, section 4; Grathwohl et al. 2019, arXiv:1810.01367)::
+
+    loss = - < log p_1(x_1) > / dimensions
+
+with log p_1 as in :mod:`galgen.generative.likelihood`. It asks nothing of the way between start and
+data, where flow matching regresses the velocity of a way that is given: every step of training
+solves the equation backwards and differentiates through it, tens of network evaluations for one.
+Its value is the quality of the model, which that of flow matching is not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from galgen.generative.bridge import Bridge, Denoiser
+from galgen.generative.likelihood import ExactDivergence, Likelihood
+from galgen.generative.ode import FixedSteps
+from galgen.masking import masked_sum
+from galgen.types import Batch
+
+
+@dataclasses.dataclass(frozen=True)
+class ContinuousFlow:
+    """The flow of a bridge, trained by likelihood instead of by regression.
+
+    Samplers and likelihoods take its ``bridge``.
+
+    Attributes:
+        bridge: the start at t=0, the motion, and what the network's output means.
+        likelihood: how the loss is found. In fixed steps the equation has the same cost throughout
+            training, but the loss is that of the steps: judge the result in adaptive ones.
+    """
+
+    bridge: Bridge
+    likelihood: Likelihood = Likelihood(ExactDivergence(), FixedSteps(8))
+
+    def loss(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
+        """The mean negative log likelihood of one batch, in nats per dimension."""
+        found = self.likelihood(
+            self.bridge, denoiser, key, batch.x, batch.mask, batch.condition
+        ).value
+        dimensions = masked_sum(jnp.ones_like(batch.x), batch.mask, tuple(range(batch.x.ndim)))
+        return -jnp.sum(found) / jnp.maximum(dimensions, 1.0)
