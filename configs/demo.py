@@ -36,5 +36,5 @@ experiment = Experiment(
         exchange=Exchange(8),
     ),
     sampler=Sampler(Churn(Heun(), 0.5), steps=32),
-    trainer=Trainer(steps=2500, batch_size=16, learning_rate=3e-3, ema_decay=0.995),
+    trainer=Trainer(steps=3000, batch_size=16, learning_rate=3e-3, ema_decay=0.995),
 )

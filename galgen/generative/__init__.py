@@ -31,6 +31,7 @@ from galgen.generative.likelihood import (
     Likelihood,
     LogLikelihood,
 )
+from galgen.generative.log_snr_times import LogSNRTimes
 from galgen.generative.mean_flow import MeanFlow, MeanFlowSampler
 from galgen.generative.noise_schedule import (
     CosineSchedule,
@@ -70,7 +71,7 @@ from galgen.generative.sampler import Sampler, Samples, SamplingMethod
 from galgen.generative.step import DDIM, Churn, DPMSolver, Euler, Flow, Heun, Step
 from galgen.generative.times import LogitNormalTimes, Times, UniformTimes
 from galgen.generative.torus import TorusDiffusion, TorusGeodesic
-from galgen.generative.variational import Elbo, LogSNRTimes, VariationalDiffusion
+from galgen.generative.variational import Elbo, VariationalDiffusion
 from galgen.generative.weighting import (
     MinSNRWeighting,
     SigmoidWeighting,

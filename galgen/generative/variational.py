@@ -21,7 +21,7 @@ weigh by d l / d quantile. Where that varies much, few draws carry the integral,
 error's square stays right on average many examples underrate theirs: for Gaussian data the mean of
 (miss / error)^2 over 64 draws is near 1 where l rises evenly (within 0.25, by test), 1.7 for a
 cosine schedule in uniform times, and 48 for a linear path in logit-normal times.
-:class:`LogSNRTimes` make any path's l rise evenly.
+:class:`~galgen.generative.log_snr_times.LogSNRTimes` make any path's l rise evenly.
 
 On the torus the same holds. Backwards in time the noise is a Brownian motion dx = g dW with
 g^2 = -d sigma^2 / dt, on the torus as in the plane, and its law at t given y is the wrapped normal
@@ -69,58 +69,6 @@ from galgen.types import Batch
 
 NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(64)
 """Quadrature over a standard normal."""
-
-
-@dataclasses.dataclass(frozen=True)
-class LogSNRTimes(Times):
-    """The times between two noise levels of a path, log-SNR rising evenly with the quantile.
-
-    Attributes:
-        path: one path; of a product, that of the columns that matter most.
-        log_snr_min, log_snr_max: where times begin and end.
-
-    Raises:
-        ValueError: for a product of paths, a path without Gaussian noise, or levels that it does
-            not reach (not under jit).
-    """
-
-    path: Path
-    log_snr_min: float = -8.0
-    log_snr_max: float = 10.0
-
-    def __post_init__(self) -> None:
-        require_noise(self.path, "for times of given log-SNR")
-        if isinstance(self.path, ProductPath):
-            raise ValueError(f"expected one path, got {self.path!r}; give one of its groups")
-        ends = self._log_snr(jnp.array([0.0, 1.0]))
-        wanted = (self.log_snr_min, self.log_snr_max)
-        if not isinstance(ends, jax.core.Tracer):
-            low, high = (float(end) for end in ends)
-            if not low - 1e-3 <= self.log_snr_min < self.log_snr_max <= high + 1e-3:
-                raise ValueError(
-                    f"expected rising levels within the path's {low} to {high}, got {wanted}; "
-                    "narrow them or widen the path"
-                )
-
-    def _log_snr(self, t: Float[Array, " number"]) -> Float[Array, " number"]:
-        return log_snr(self.path, t, jnp.zeros((1, 1))).ravel()
-
-    def quantile(self, u: Float[Array, " number"]) -> Float[Array, " number"]:
-        wanted = self.log_snr_min + u * (self.log_snr_max - self.log_snr_min)
-
-        def halve(_, ends):
-            low, high = ends
-            middle = 0.5 * (low + high)
-            below = self._log_snr(middle) < wanted
-            return jnp.where(below, middle, low), jnp.where(below, high, middle)
-
-        ends = jax.lax.fori_loop(0, 30, halve, (jnp.zeros_like(u), jnp.ones_like(u)))
-        t = jax.lax.stop_gradient(ends[0])
-        # Bisection has no derivative. One of Newton's steps gives the first, two the second.
-        for _ in range(2):
-            level, rate = jax.jvp(self._log_snr, (t,), (jnp.ones_like(t),))
-            t = t - (level - wanted) / rate
-        return t
 
 
 @flax.struct.dataclass

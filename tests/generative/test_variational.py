@@ -13,6 +13,7 @@ from scipy import integrate, stats
 from galgen.generative.affine_path import LinearPath, VarianceExploding, VariancePreserving
 from galgen.generative.base import Uniform
 from galgen.generative.bridge import Bridge
+from galgen.generative.log_snr_times import LogSNRTimes
 from galgen.generative.noise_schedule import (
     CosineSchedule,
     LearnedLinearSchedule,
@@ -25,7 +26,7 @@ from galgen.generative.prediction import DataPrediction, NoisePrediction
 from galgen.generative.product_path import ProductPath
 from galgen.generative.times import LogitNormalTimes, UniformTimes
 from galgen.generative.torus import TorusDiffusion, TorusGeodesic
-from galgen.generative.variational import Elbo, LogSNRTimes, VariationalDiffusion
+from galgen.generative.variational import Elbo, VariationalDiffusion
 from galgen.masking import masked_mean
 from galgen.serialization import from_json, to_json
 from galgen.types import Batch
