@@ -4,11 +4,14 @@ Paper:   Lipman et al. 2022, arXiv:2210.02747; Ho and Salimans 2022, arXiv:2207.
 Data:    MNIST, downloaded and verified at first use; --data.path FOLDER for local files
 Command: galgen train configs/digits.py --run runs/digits
          galgen sample runs/digits --number 100
+Cost:    12.5 CPU-minutes of training
+Score:   95% of the draws are seen as the digit asked for by a classifier that is right on 98.5% of
+         held-out digits; 73% without guidance (benchmarks/digits.py)
 """
 
 from galgen.data.dataset import DigitDataset
 from galgen.experiment import Experiment
-from galgen.generative import Bridge, LinearPath, Sampler
+from galgen.generative import Bridge, Guidance, LinearPath, Sampler
 from galgen.networks import ConvolutionalNetwork
 from galgen.training import Trainer
 
@@ -16,6 +19,6 @@ experiment = Experiment(
     data=DigitDataset(),
     network=ConvolutionalNetwork(widths=(24, 48, 64)),
     bridge=Bridge(LinearPath(), condition_dropout=0.1),
-    sampler=Sampler(steps=20),
+    sampler=Sampler(steps=20, guidance=Guidance(3.0)),
     trainer=Trainer(steps=1500, batch_size=64, learning_rate=2e-3, ema_decay=0.995),
 )
