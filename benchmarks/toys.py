@@ -167,7 +167,8 @@ def train(model: Bridge | MeanFlow, pair: Pair, options: Options):
     jump = jnp.zeros((1, 1)) if isinstance(model, MeanFlow) else None
     params = jax.jit(NETWORK.init)(jax.random.key(0), first.x[:1], jnp.zeros(1), None, jump)
     state = initial_state(params, optimizer)
-    step = jax.jit(make_step(loss, optimizer, trainer.ema_decay)).lower(state, key, first).compile()
+    step = jax.jit(make_step(loss, optimizer, trainer.ema_decay))
+    jax.block_until_ready(step(state, key, first))  # compiles
     clock = time.process_time()
     for index in range(options.steps):
         state, metrics = step(state, key, pair.batch(index, options.batch))

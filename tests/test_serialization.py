@@ -1,10 +1,45 @@
+import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
+import tyro
 
 from galgen.errors import InputError
-from galgen.experiment import load_config
+from galgen.experiment import Experiment, load_config
+from galgen.generative import (
+    DDIM,
+    AdaptiveSampler,
+    AdaptiveSteps,
+    BisectionAssignment,
+    Bridge,
+    ContinuousFlow,
+    CosineSchedule,
+    DPMSolver,
+    FixedSteps,
+    GaussianMixture,
+    Guidance,
+    Hutchinson,
+    Likelihood,
+    LinearPath,
+    LogSNRTimes,
+    MeanFlow,
+    MinibatchTransport,
+    NoisePrediction,
+    PreconditionedPrediction,
+    ProductPath,
+    Sampler,
+    ScorePrediction,
+    SigmoidWeighting,
+    StochasticInterpolant,
+    TorusDiffusion,
+    TorusGeodesic,
+    TrigonometricPath,
+    Uniform,
+    VariancePreserving,
+    VariationalDiffusion,
+)
 from galgen.serialization import from_json, read_json, to_json, write_json
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
@@ -16,6 +51,41 @@ def test_every_configuration_reads_back_equal(config: Path, tmp_path: Path) -> N
     write_json(tmp_path / "experiment.json", experiment)
     assert read_json(tmp_path / "experiment.json") == experiment
     assert sorted(p.name for p in tmp_path.iterdir()) == ["experiment.json"]
+
+
+TORUS, VARIANCE = TorusDiffusion(), VariancePreserving(CosineSchedule())
+CHOICES = {
+    "paths": ProductPath((TorusGeodesic(), TrigonometricPath()), (3, 1)),
+    "interpolant": Bridge(StochasticInterpolant(GaussianMixture.circle())),
+    "open box": Bridge(LinearPath(Uniform()), BisectionAssignment()),
+    "classes": Bridge(LinearPath(), MinibatchTransport(math.inf), condition_dropout=0.1),
+    "preconditioned": Bridge(VARIANCE, prediction=PreconditionedPrediction()),
+    "weighted": Bridge(TORUS, prediction=ScorePrediction(), weighting=SigmoidWeighting()),
+    "guided": Sampler(DPMSolver(), 8, guidance=Guidance(2.0, (0.1, 0.9))),
+    "ancestral": Sampler(DDIM(1.0)),
+    "adaptive": AdaptiveSampler(AdaptiveSteps(1e-3, 1e-3)),
+    "likelihood": Likelihood(Hutchinson(4), FixedSteps(8)),
+    "bound": VariationalDiffusion(
+        Bridge(VARIANCE, prediction=NoisePrediction()), LogSNRTimes(VARIANCE)
+    ),
+    "trained by likelihood": ContinuousFlow(Bridge(LinearPath())),
+    "jumps": MeanFlow(LinearPath()),
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES)
+def test_every_choice_of_a_model_reads_back_equal(choice) -> None:
+    assert from_json(json.loads(json.dumps(to_json(choice)))) == choice
+
+
+def test_an_experiment_may_sample_in_adaptive_steps(tmp_path: Path) -> None:
+    experiment = load_config(CONFIGS[0])
+    experiment = dataclasses.replace(experiment, sampler=CHOICES["adaptive"])
+    write_json(tmp_path / "experiment.json", experiment)
+    assert read_json(tmp_path / "experiment.json") == experiment
+    arguments = ["--sampler.solver.rtol", "1e-2"]
+    overridden = tyro.cli(Experiment, args=arguments, default=experiment)
+    assert overridden.sampler == AdaptiveSampler(AdaptiveSteps(1e-2, 1e-3))
 
 
 def test_only_classes_of_galgen_are_rebuilt() -> None:

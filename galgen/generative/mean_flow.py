@@ -43,7 +43,7 @@ from galgen.generative.affine_path import LinearPath
 from galgen.generative.bridge import Denoiser
 from galgen.generative.coupling import Coupling, Independent
 from galgen.generative.path import Path, expand_time
-from galgen.generative.sampler import Samples
+from galgen.generative.sampler import Samples, march
 from galgen.generative.times import Times, UniformTimes
 from galgen.generative.torus import TorusGeodesic
 from galgen.masking import masked_mean, zero_padding
@@ -207,12 +207,9 @@ class MeanFlowSampler:
         times = jnp.linspace(0.0, 1.0, self.steps + 1, dtype=start.dtype)
         average = flow.average(denoiser, mask, condition)
 
-        def body(x, interval):
-            t, until = (jnp.full(len(x), time) for time in interval)
-            x = path.move(x, expand_time(until - t, x) * average(x, t, until))
-            x = zero_padding(x, mask)
-            return x, (x if trajectory else None)
+        def advance(number, x, t, later, memory):
+            t, later = (jnp.full(len(x), time) for time in (t, later))
+            return path.move(x, expand_time(later - t, x) * average(x, t, later)), memory
 
-        x, states = jax.lax.scan(body, start, (times[:-1], times[1:]))
-        way = jnp.concatenate([start[None], states]) if trajectory else None
+        x, way = march(advance, start, mask, times, (), trajectory)
         return Samples(x, self.steps, way)

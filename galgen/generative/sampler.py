@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Callable
 
 import flax.struct
 import jax
@@ -17,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from galgen.generative.bridge import Bridge, Denoiser
 from galgen.generative.guidance import Guidance
-from galgen.generative.step import Flow, Heun, Step
+from galgen.generative.step import Flow, Heun, Memory, Step
 from galgen.masking import zero_padding
 
 
@@ -113,16 +114,40 @@ class Sampler(SamplingMethod):
 
         flow = Flow(velocity, ends, path)
 
-        def body(state, interval):
-            x, memory = state
-            t, size, number = interval
+        def advance(number, x, t, later, memory):
             key = jax.random.fold_in(step_key, number)
-            x, memory = self.step(flow, key, x, t, size, memory)
-            x = zero_padding(x, mask)
-            return (x, memory), (x if trajectory else None)
+            return self.step(flow, key, x, t, later - t, memory)
 
-        intervals = (times[:-1], jnp.diff(times), jnp.arange(self.steps))
-        (x, _), states = jax.lax.scan(body, (start, self.step.start(path, start)), intervals)
-        way = jnp.concatenate([start[None], states]) if trajectory else None
+        memory = self.step.start(path, start)
+        x, way = march(advance, start, mask, times, memory, trajectory)
         each = 1 if self.guidance is None else self.guidance.evaluations
         return Samples(x, self.steps * self.step.evaluations * each, way)
+
+
+def march(
+    advance: Callable[..., tuple[Float[Array, "batch *event"], Memory]],
+    start: Float[Array, "batch *event"],
+    mask: Bool[Array, "batch points"] | None,
+    times: Float[Array, " times"],
+    memory: Memory,
+    trajectory: bool,
+) -> tuple[Float[Array, "batch *event"], Float[Array, "times batch *event"] | None]:
+    """From the first of ``times`` to the last in one scan; padded rows stay zero.
+
+    Args:
+        advance: ``(number, x, t, later, memory) -> (x, memory)``, one step.
+        start: state at the first time.
+        mask: True where a row is real.
+        times: rising.
+        memory: of the first step.
+        trajectory: also return every state.
+    """
+
+    def body(state, interval):
+        x, memory = advance(interval[0], state[0], *interval[1:], state[1])
+        x = zero_padding(x, mask)
+        return (x, memory), (x if trajectory else None)
+
+    intervals = (jnp.arange(len(times) - 1), times[:-1], times[1:])
+    (x, _), states = jax.lax.scan(body, (start, memory), intervals)
+    return x, (jnp.concatenate([start[None], states]) if trajectory else None)

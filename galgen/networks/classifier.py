@@ -32,7 +32,7 @@ class ConvolutionalClassifier(nn.Module):
     """Strided 3 x 3 convolutions, and one linear layer on all of what they leave.
 
     It knows where in the image a feature is: with the mean over the image instead, MNIST digits
-    are told apart at 85% instead of 99%.
+    are told apart at 85% instead of 99% after 1,000 steps.
 
     Attributes:
         classes: number of classes.

@@ -142,6 +142,3 @@ def test_inducing_points_start_spread_over_the_box() -> None:
     assert np.all((places >= 0) & (places < 1))
     octant = (places > 0.5) @ np.array([1, 2, 4])
     assert np.all(np.abs(np.bincount(octant, minlength=8) - 8) <= 2)
-    gap = places[:, None] - places
-    gap = np.linalg.norm(gap - np.round(gap), axis=-1) + np.eye(64)
-    assert gap.min() > 0.2 * 64 ** (-1 / 3)
