@@ -1,7 +1,12 @@
 """One-point statistics of a column: how many points, and how a mark is distributed.
 
-A mark is any per-point number: log10 mass, a velocity, a colour. With edges in log10 mass and the
-volume V, ``counts / (V * bin width)`` is the mass function. Histogram bins are [low, high).
+A mark is any per-point number: log10 mass, a velocity, a colour. Histogram bins are [low, high).
+The mass function of N_i haloes in a bin of width w_i dex, in the volume V, with its Poisson error::
+
+    dn/dlog10 M = N_i / (V w_i) +- sqrt(N_i) / (V w_i)      in h³ Mpc^-3 dex^-1
+
+The error is of the Poisson process alone; haloes cluster, and the error of the mean over boxes has
+both. An empty bin has no error; N < 1.84 there at 84% (Gehrels 1986, ApJ 303, 336).
 """
 
 from __future__ import annotations
@@ -9,6 +14,7 @@ from __future__ import annotations
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from galgen.errors import InputError
@@ -16,6 +22,7 @@ from galgen.masking import masked_mean, masked_sum
 from galgen.statistics.binning import (
     ArrayLike,
     EnsembleMean,
+    check_box,
     check_edges,
     check_mask,
     ensemble_mean,
@@ -68,6 +75,75 @@ def mark_distribution(
     counts, mean, deviation = _distribution(marks, keep, limits)
     number = jnp.sum(keep, axis=-1, dtype=jnp.int32)
     return MarkDistribution(limits, counts, number, mean, deviation)
+
+
+@flax.struct.dataclass
+class MassFunction:
+    """The halo mass function of each catalogue.
+
+    ======== ================= ===========================================================
+    field    shape             meaning
+    ======== ================= ===========================================================
+    edges    ``(bins + 1,)``   log10 of the mass in Msun/h; bins are [low, high)
+    mass     ``(bins,)``       log10 of the mass in Msun/h at the middle of each bin
+    density  ``(batch, bins)`` dn/dlog10 M, h³ Mpc^-3 dex^-1
+    error    ``(batch, bins)`` its Poisson error; zero for an empty bin
+    counts   ``(batch, bins)`` haloes per bin, integers
+    volume   ``()``            (Mpc/h)³
+    ======== ================= ===========================================================
+    """
+
+    edges: Float[Array, "edges"]
+    mass: Float[Array, "bins"]
+    density: Float[Array, "batch bins"]
+    error: Float[Array, "batch bins"]
+    counts: Int[Array, "batch bins"]
+    volume: Float[Array, ""]
+
+    def mean(self) -> EnsembleMean:
+        """Mean of ``density`` over catalogues, its error (scatter of the boxes) and covariance.
+
+        Raises:
+            InputError: fewer than two catalogues.
+        """
+        return ensemble_mean(self.density)
+
+
+def mass_function(
+    log10_mass: ArrayLike, mask: ArrayLike | None, edges: ArrayLike, box: ArrayLike
+) -> MassFunction:
+    """dn/dlog10 M of every catalogue in a batch.
+
+    Args:
+        log10_mass: ``(batch, points)``, log10 of the mass in Msun/h.
+        mask: ``(batch, points)``, True where real; None for all.
+        edges: ``(bins + 1,)`` in log10 of the mass in Msun/h, a host value.
+        box: the three sides in Mpc/h, a host value.
+
+    Raises:
+        InputError: bad shapes, edges or box, masses that are not logarithms, or not finite (not
+            seen inside a jit).
+    """
+    marks, _ = _check_marks(log10_mass, mask)
+    if not isinstance(marks, jax.core.Tracer):
+        values = np.asarray(marks)
+        strange = ~(np.abs(values) <= 30)
+        if np.any(strange):
+            raise InputError(
+                f"expected log10 masses in Msun/h, finite and up to 30, got "
+                f"{values[strange][0]:g}; take log10 of masses above zero"
+            )
+    distribution = mark_distribution(log10_mass, mask, edges)
+    limits, volume = check_edges(edges, lowest=None), np.prod(check_box(box))
+    cell = jnp.asarray(volume * np.diff(limits), marks.dtype)
+    return MassFunction(
+        edges=distribution.edges,
+        mass=jnp.asarray((limits[1:] + limits[:-1]) / 2, marks.dtype),
+        density=distribution.counts / cell,
+        error=jnp.sqrt(distribution.counts.astype(marks.dtype)) / cell,
+        counts=distribution.counts,
+        volume=jnp.asarray(volume, marks.dtype),
+    )
 
 
 def mean_in_bins(

@@ -1,11 +1,15 @@
-"""Redshift space of a distant observer along one axis of the box (Kaiser 1987, MNRAS 227, 1).
+"""Redshift space: peculiar velocities move galaxies along the line of sight.
 
-::
+Of a distant observer along one axis of the box (Kaiser 1987, MNRAS 227, 1), and of an observer at
+a place o::
 
-    s = x + v_axis / (a H),    H = 100 h E(z) km/s/Mpc,   E(z)² = Omega_m (1 + z)³ + 1 - Omega_m
+    s = x + v_axis / (a H) axis                                   distant
+    s = x + (v . n) / (a H) n,    n = (x - o) / |x - o|           radial
+    H = 100 h E(z) km/s/Mpc,      E(z)² = Omega_m (1 + z)³ + 1 - Omega_m
 
 With lengths in Mpc/h comoving and peculiar velocities in km/s, h cancels: the shift is
-``v (1 + z) / (100 E(z))`` Mpc/h, 0.01 Mpc/h per km/s today. Flat cosmology, no radiation.
+``v (1 + z) / (100 E(z))`` Mpc/h, 0.01 Mpc/h per km/s today. Flat cosmology, no radiation. All
+points of a catalogue share its redshift. NaN stays in its own row: padding may hold anything.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from galgen.errors import InputError
@@ -47,20 +52,87 @@ def redshift_space_positions(
         periodic: wrap the result into the box; False leaves points that crossed a face outside.
 
     Raises:
-        InputError: velocities of another shape, or an axis other than 0, 1, 2.
+        InputError: velocities of another shape, an axis other than 0, 1, 2, or Omega_m or redshift
+            out of range.
     """
+    start, motion = _check_motion(positions, velocities)
+    check_axis(line_of_sight)
+    side = jnp.asarray(check_box(box)[line_of_sight], start.dtype)
+    factor = _shift_per_speed(omega_m, redshift, start)
+    return _shift(start, motion, factor, side, line_of_sight, periodic)
+
+
+def radial_redshift_space_positions(
+    positions: ArrayLike,
+    velocities: ArrayLike,
+    observer: ArrayLike,
+    omega_m: ArrayLike,
+    redshift: ArrayLike,
+) -> Float[Array, "*lead 3"]:
+    """Positions as seen by an observer among them, in Mpc/h.
+
+    No images are taken: a point that crosses a face of its box stays outside, and one that moves
+    through the observer comes out behind. A point at the observer itself does not move.
+
+    Args:
+        positions: ``(..., 3)`` in Mpc/h comoving.
+        velocities: ``(..., 3)`` peculiar, in km/s, relative to the observer.
+        observer: ``(3,)`` in Mpc/h, in the coordinates of the positions.
+        omega_m: matter density today; a number, or one per catalogue, ``(batch,)``.
+        redshift: of the box; a number, or one per catalogue.
+
+    Raises:
+        InputError: velocities of another shape, an observer that is not three finite numbers, or
+            Omega_m or redshift out of range.
+    """
+    start, motion = _check_motion(positions, velocities)
+    place = np.asarray(observer, np.float64)
+    if place.shape != (3,) or not np.all(np.isfinite(place)):
+        raise InputError(
+            f"expected an observer at 3 finite coordinates in Mpc/h, got {place.tolist()}; "
+            "pass e.g. (500, 500, 500)"
+        )
+    factor = _shift_per_speed(omega_m, redshift, start)
+    return _radial_shift(start, motion, factor, jnp.asarray(place, start.dtype))
+
+
+def _check_motion(
+    positions: ArrayLike, velocities: ArrayLike
+) -> tuple[Float[Array, "*lead 3"], Float[Array, "*lead 3"]]:
+    """Positions and velocities as floats of one shape."""
     start, motion = jnp.asarray(positions), jnp.asarray(velocities)
     if start.shape != motion.shape or start.shape[-1:] != (3,):
         raise InputError(
             f"expected positions and velocities of one shape (..., 3), got {start.shape} and "
             f"{motion.shape}; take both from the same catalogues"
         )
-    check_axis(line_of_sight)
-    side = jnp.asarray(check_box(box)[line_of_sight], start.dtype)
+    dtype = jnp.result_type(start, motion, jnp.float32)
+    return start.astype(dtype), motion.astype(dtype)
+
+
+def _shift_per_speed(
+    omega_m: ArrayLike, redshift: ArrayLike, positions: Float[Array, "*lead 3"]
+) -> Float[Array, "..."]:
+    """1 / (a H) in Mpc/h per km/s, shaped to multiply one coordinate of the positions."""
+    for name, value, low, high in (("Omega_m", omega_m, 0, 10), ("redshift", redshift, -1, 1e4)):
+        if isinstance(value, jax.core.Tracer):
+            continue
+        numbers = np.atleast_1d(np.asarray(value, np.float64))
+        strange = ~((numbers > low) & (numbers < high))
+        if np.any(strange):
+            raise InputError(
+                f"expected {name} between {low:g} and {high:g}, got {numbers[strange][0]:g}; "
+                "check the order and the units of the arguments"
+            )
     factor = (1 + jnp.asarray(redshift)) / (100.0 * hubble_ratio(omega_m, redshift))
+    if factor.ndim and (factor.ndim > 1 or factor.shape != positions.shape[:-1][:1]):
+        raise InputError(
+            f"expected Omega_m and redshift as numbers, or one per catalogue of positions "
+            f"{positions.shape}, got {factor.shape}; pass a number to use it for all"
+        )
     if factor.ndim:
-        factor = factor.reshape(factor.shape + (1,) * (start.ndim - 1 - factor.ndim))
-    return _shift(start, motion, factor.astype(start.dtype), side, line_of_sight, periodic)
+        factor = factor.reshape(factor.shape + (1,) * (positions.ndim - 2))
+    return factor.astype(positions.dtype)
 
 
 def check_axis(line_of_sight: int) -> None:
@@ -90,3 +162,17 @@ def _shift(
         moved = moved - side * jnp.floor(moved / side)
         moved = jnp.where(moved >= side, 0.0, moved)
     return positions.at[..., line_of_sight].set(moved)
+
+
+@jax.jit
+def _radial_shift(
+    positions: Float[Array, "*lead 3"],
+    velocities: Float[Array, "*lead 3"],
+    factor: Float[Array, "..."],
+    observer: Float[Array, "3"],
+) -> Float[Array, "*lead 3"]:
+    """s = x + (v . d) d / (a H d²), d from the observer."""
+    apart = positions - observer
+    squared = jnp.sum(apart**2, axis=-1)
+    along = jnp.sum(velocities * apart, axis=-1) / jnp.where(squared > 0, squared, 1.0)
+    return positions + (factor * along)[..., None] * apart

@@ -1,4 +1,4 @@
-"""One-point statistics and redshift space against NumPy and by hand."""
+"""One-point statistics against NumPy and by hand."""
 
 import jax
 import numpy as np
@@ -6,8 +6,7 @@ import pytest
 
 from galgen.errors import InputError
 from galgen.statistics.binning import ensemble_mean, jackknife_ratio
-from galgen.statistics.marks import mark_distribution, mean_in_bins
-from galgen.statistics.redshift_space import hubble_ratio, redshift_space_positions
+from galgen.statistics.marks import mark_distribution, mass_function, mean_in_bins
 
 MASK = np.random.default_rng(0).random((3, 200)) < 0.7
 MASS = np.where(MASK, np.random.default_rng(1).normal(13, 0.5, (3, 200)), np.nan).astype(np.float32)
@@ -52,35 +51,44 @@ def test_ensemble_mean_is_the_sample_mean_with_its_standard_error():
     assert result.number == 50
 
 
-def test_redshift_space_by_hand():
-    """E(1)² = 0.3 x 8 + 0.7 = 3.1: 500 km/s is 500 x 2 / (100 sqrt(3.1)) = 5.6796 Mpc/h."""
-    x = np.array([[[1.0, 2, 3], [1.0, 2, 99]]], np.float32)
-    v = np.array([[[9.0, 9, 500], [9.0, 9, 500]]], np.float32)
-    shift = 500 * 2 / (100 * np.sqrt(3.1))
-    for axis in range(3):
-        roll = 2 - axis
-        moved = redshift_space_positions(
-            np.roll(x, -roll, -1), np.roll(v, -roll, -1), 100.0, 0.3, 1.0, axis
-        )
-        truth = np.array([[[1, 2, 3 + shift], [1, 2, 99 + shift - 100]]])
-        np.testing.assert_allclose(np.roll(moved, roll, -1), truth, rtol=1e-5)
-    opened = redshift_space_positions(x, v, 100.0, 0.3, 1.0, periodic=False)
-    np.testing.assert_allclose(opened[0, 1, 2], 99 + shift, rtol=1e-6)
+def test_mass_function_by_hand():
+    """Three haloes in half a dex of a box of 10 x 20 x 50 (Mpc/h)³: 3 / (10^4 x 0.5)."""
+    mass = np.array([[13.0, 13.1, 13.4, 13.5, 99.0], [12.0, 20.0, 13.5, 13.6, 14.9]], np.float32)
+    mask = np.array([[True, True, True, True, False], [True] * 5])
+    result = mass_function(mass, mask, [13.0, 13.5, 15.0, 16.0], (10.0, 20.0, 50.0))
+    np.testing.assert_array_equal(result.counts, [[3, 1, 0], [0, 3, 0]])
+    np.testing.assert_allclose(result.density, [[6e-4, 1 / 15_000, 0], [0, 2e-4, 0]], rtol=1e-6)
+    np.testing.assert_allclose(
+        result.error, [[2e-4 * np.sqrt(3), 1 / 15_000, 0], [0, np.sqrt(3) / 15_000, 0]], rtol=1e-6
+    )
+    np.testing.assert_allclose(result.mass, [13.25, 14.25, 15.5])
+    assert float(result.volume) == 1e4
 
 
-def test_redshift_space_takes_one_cosmology_per_catalogue():
-    rng = np.random.default_rng(3)
-    x = rng.uniform(0, 50, (2, 7, 3)).astype(np.float32)
-    v = rng.normal(0, 300, (2, 7, 3)).astype(np.float32)
-    omega, z = np.array([0.2, 0.4]), np.array([0.0, 0.5])
-    both = redshift_space_positions(x, v, 50.0, omega, z)
-    for i in range(2):
-        alone = redshift_space_positions(x[i], v[i], 50.0, omega[i], z[i])
-        np.testing.assert_allclose(both[i], alone, rtol=1e-6)
-    assert np.all((np.asarray(both) >= 0) & (np.asarray(both) < 50))
-    np.testing.assert_allclose(hubble_ratio(1.0, 3.0), 8.0, rtol=1e-6)
-    jitted = jax.jit(lambda y: redshift_space_positions(y, v, 50.0, omega, z))(x)
-    np.testing.assert_allclose(jitted, both, rtol=1e-6)
+def test_mass_function_of_a_power_law():
+    """n(>M) = n_0 10^-(m - 12): the bin holds a known number, Poisson between boxes."""
+    rng = np.random.default_rng(4)
+    number = rng.poisson(1000, 200)
+    mask = np.arange(number.max()) < number[:, None]
+    mass = (12 - np.log10(1 - rng.random(mask.shape))).astype(np.float32)
+    edges = np.array([12.0, 12.5, 13.0, 14.0])
+    result = mass_function(mass, mask, edges, 100.0)
+    expected = -1000 * np.diff(10 ** -(edges - 12)) / np.diff(edges) / 1e6
+    mean = result.mean()
+    assert np.all(np.abs(mean.mean - expected) < 4 * mean.error)
+    poisson = np.sqrt((np.asarray(result.error) ** 2).mean(axis=0) / 200)
+    np.testing.assert_allclose(mean.error, poisson, rtol=0.2)
+    jitted = jax.jit(lambda m: mass_function(m, mask, edges, 100.0).density)(mass)
+    np.testing.assert_allclose(jitted, result.density, rtol=1e-6)
+
+
+def test_mass_function_without_haloes_and_with_padding_of_anything():
+    none = mass_function(np.zeros((2, 0)), None, EDGES, 10.0)
+    np.testing.assert_array_equal(none.density, np.zeros((2, 4)))
+    other = np.where(MASK, MASS, 1e30).astype(np.float32)
+    one, two = (mass_function(m, MASK, EDGES, 10.0) for m in (MASS, other))
+    np.testing.assert_array_equal(one.density, two.density)
+    assert np.asarray(one.counts).sum() > 100
 
 
 def test_bad_input_of_marks_is_named():
@@ -93,10 +101,12 @@ def test_bad_input_of_marks_is_named():
         mark_distribution(x[..., 0], None, [2.0, 1.0])
     with pytest.raises(InputError, match=r"columns of one shape, got \(1, 4\) and \(1, 3\); take"):
         mean_in_bins(x[..., 0], x[:, :3, 0], None, EDGES)
-    with pytest.raises(InputError, match=r"one shape \(..., 3\), got \(1, 4, 3\) and \(1, 3, 3\);"):
-        redshift_space_positions(x, x[:, :3], 100.0, 0.3, 0.0)
-    with pytest.raises(InputError, match=r"line of sight of 0, 1 or 2 \(x, y, z\), got -1;"):
-        redshift_space_positions(x, x, 100.0, 0.3, 0.0, line_of_sight=-1)
+    with pytest.raises(InputError, match=r"log10 masses in Msun/h, .* got 1e\+13; take log10"):
+        mass_function(np.full((1, 2), 1e13), None, EDGES, 10.0)
+    with pytest.raises(InputError, match=r"log10 masses in Msun/h, .* got nan; take log10"):
+        mass_function(np.array([[13.0, np.nan]]), None, EDGES, 10.0)
+    with pytest.raises(InputError, match=r"positive box sides in Mpc/h, got \[-1\]; pass"):
+        mass_function(np.full((1, 2), 13.0), None, EDGES, -1.0)
     with pytest.raises(InputError, match="at least 2 catalogues for a jackknife error, got 1; add"):
         ensemble_mean(np.zeros((1, 3)))
     with pytest.raises(InputError, match="filled by at least 2 catalogues, got a zero denominator"):
