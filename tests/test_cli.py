@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from galgen.cli import main
+from galgen.commands.validate import comparable
 from galgen.data.catalogue import Catalogue
 from galgen.data.suite import Suite, write_suite
 
@@ -124,8 +125,57 @@ def test_validate_writes_a_report(home: Path, capsys) -> None:
     report = home / "run/report/report.html"
     assert str(report) in printed
     assert report.read_text().count("data:image/png;base64") >= 3
+    numbers = json.loads(report.with_name("comparison.json").read_text())["numbers"]
+    assert numbers["memorisation.expected"] == pytest.approx(12 / 18), "the run knows its training"
     assert main(["inspect", str(home / "run")]) == 0
     assert "omega_m: trained from 0.2" in capsys.readouterr().out
+
+
+def two_suites(home: Path, tmp_path: Path) -> list[str]:
+    """Generated and held-out suites with splits of other names, of a few catalogues."""
+    paths = [tmp_path / "mocks.h5", tmp_path / "truth.h5"]
+    for path, seed, split in zip(paths, (3, 4), ("sample", "test"), strict=True):
+        write_suite(path, catalogues(6, seed), split)
+    return ["validate", *map(str, paths), "--train", str(home / "suite.h5")]
+
+
+def test_validate_two_suites_as_a_gate(home: Path, tmp_path: Path, capsys) -> None:
+    arguments = [*two_suites(home, tmp_path), "--output", str(tmp_path / "out")]
+    met = "0.5 < N.ratio < 2 and not pqmass.chi2 > 100 and memorisation.fraction >= 0"
+    assert main([*arguments, "--require", met]) == 0
+    printed = capsys.readouterr().out.split("\n\nreport: ")
+    assert len(printed[0].splitlines()) <= 40
+    text = (tmp_path / "out/report.html").read_text()
+    assert "nearest is training, test" in text and "mocks.h5 against truth.h5" in text
+    assert "galgen validate" in text and "N.ratio &lt; 2" in text
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, "--require", "xi.closure > 0.85 and N.ratio > 3"])
+    assert stop.value.code == 1
+    error = capsys.readouterr().err.strip()
+    assert error.count("\n") == 0 and "N.ratio is " in error
+    assert error.startswith("galgen: requirement not met: xi.closure > 0.85 and N.ratio > 3 (")
+    numbers = json.loads((tmp_path / "out/comparison.json").read_text())["numbers"]
+    assert 0.5 < numbers["N.ratio"] < 2 and numbers["test.N.ratio"] == numbers["N.ratio"]
+    fails([*arguments, "--require", "xi.closur > 0"], capsys, "xi.closur", "perhaps xi.closure")
+
+
+def test_validate_refuses_what_it_cannot_compare(home: Path, tmp_path: Path, capsys) -> None:
+    arguments = two_suites(home, tmp_path)
+    run, suite = str(home / "run"), str(home / "suite.h5")
+    fails([*arguments, "--require", "xi.closure + 1 > 0"], capsys, "xi.closure + 1", "--help")
+    fails(["validate", suite], capsys, "suite.h5 alone", "name the suite of held-out")
+    fails(["validate", suite, suite, "--samples", suite], capsys, "leave out the options")
+    fails(["validate", suite, str(tmp_path / "none.h5")], capsys, "none.h5")
+    fails(["validate", arguments[1], suite], capsys, "a split that both suites have", "--like")
+    fails([*arguments[:3], "--train", arguments[1]], capsys, "split 'train'", "leave out --train")
+    fails(["validate", run, "--repeats", "0"], capsys, "repeats of at least 1")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mocks.h5", "truth.h5"]
+
+
+def test_training_of_another_box_is_not_compared() -> None:
+    some = catalogues(5, 0)
+    assert comparable(some, some) and not comparable(some[:3], some)
+    assert not comparable([c.replace(box=(60.0, 60.0, 60.0)) for c in some], some)
 
 
 def test_ctrl_c_saves_and_resume_goes_on(home: Path, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
-"""galgen validate: drawn catalogues against held-out ones, and the report."""
+"""galgen validate: generated catalogues against held-out ones, the report, a gate for scripts."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,40 +14,112 @@ import tyro
 from galgen.commands.command import Command
 from galgen.commands.sample import conditions_of, held_out_groups, save
 from galgen.data.catalogue import Catalogue
+from galgen.data.dataset import CatalogueDataset
 from galgen.data.features import condition_value
+from galgen.data.suite import Suite
 from galgen.errors import InputError
 from galgen.experiment import Experiment, Run
 from galgen.serialization import read_json
 from galgen.validation import compare, table, write_report
+from galgen.validation.numbers import numbers
+from galgen.validation.requirement import Requirement
+from galgen.validation.sets import MINIMUM_CATALOGUES
+
+NOT_MET = 1
+"""Exit status of a requirement that is not met."""
+MOST_TRAINING = 1024
+"""Training catalogues that are compared, evenly chosen from more."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Validate(Command):
-    """Compare drawn catalogues with held-out ones of the same splits, and write a report.
+    """Compare generated catalogues with held-out ones of the same splits, and write a report.
 
-    Example: galgen validate runs/demo --held-out suite.h5
+    Example, of a run: galgen validate runs/demo --held-out suite.h5
+
+    Example, of two suites: galgen validate mocks.h5 suite.h5 --output report
+
+    Example, as a gate: galgen validate runs/demo --require "xi.closure > 0.85 and P0.chi2 < 2"
+
+    A requirement is made of comparisons joined by and, or, not. Its names: targets.met,
+    targets.missed, xi.response (low to high); of the main split: xi.closure, xi.closure_median,
+    xi.chi2, xi.p, xi.chi2_diagonal, xi.bias, xi.variance_ratio, xi.rank_p, xi.crps_ratio,
+    xi.gradient.omega_m, all so for P0 and P2; N.ratio, N.std_ratio, log10_mass.ks, pqmass.chi2,
+    pqmass.p, memorisation.fraction (also .point_fraction, .expected, .excess, .copies); of another
+    split with its name before: low.xi.closure. All of them with their values are in comparison.json
+    under "numbers". Exit status: 0, 1 for a requirement that is not met, 2 for input that cannot be
+    used.
     """
 
     folder: tyro.conf.Positional[Path]
-    """The run."""
+    """The run, or the suite of generated catalogues."""
+    suite: tyro.conf.Positional[Path | None] = None
+    """The suite of held-out catalogues, where the first is a suite too."""
     held_out: Path | None = None
     """Suite with held-out catalogues; the one that the run was trained on if not given."""
     samples: Path | None = None
     """Suite of drawn catalogues; drawn now, at the held-out conditions, if not given."""
+    train: Path | None = None
+    """Suite with training catalogues (split train), to test for memorisation; a run knows it."""
     repeats: int = 64
     """The most catalogues drawn now at one and the same condition of a split."""
     splits: tuple[str, ...] = ("test", "low", "high")
-    """Splits to compare, those that the suite has."""
+    """Splits to compare, those that the suites have; of two that share none of these, all."""
     output: Path | None = None
-    """Folder of the report; <run>/report if not given."""
+    """Folder of the report; <run>/report, or validation beside two suites, if not given."""
     seed: int = 0
     """Seed of draws made now."""
+    require: str | None = None
+    """Exit with status 1 unless this holds, e.g. "xi.closure > 0.85 and P0.chi2 < 2"."""
 
     def __post_init__(self) -> None:
         if self.repeats < 1:
             raise InputError(f"expected repeats of at least 1, got {self.repeats}; 64 is usual")
+        if self.suite is not None and (self.held_out or self.samples):
+            raise InputError(
+                "expected two suites, or a run with --held-out and --samples, got both; "
+                "leave out the options"
+            )
+        if self.suite is None and self.folder.is_file():
+            raise InputError(
+                f"expected a run or two suites, got the file {self.folder} alone; "
+                "name the suite of held-out catalogues after it"
+            )
 
     def run(self) -> None:
+        requirement = None if self.require is None else Requirement(self.require)
+        if self.suite is None:
+            generated, held_out, training, details = self._of_run()
+        else:
+            generated, held_out = suite_pair(self.folder, self.suite, self.splits)
+            training = None if self.train is None else training_catalogues(self.train, "train")
+            details = {"generated": str(self.folder), "held-out": str(self.suite)}
+        comparison = compare(generated, held_out, training=training)
+        beside = "report" if self.suite is None else "validation"
+        place = self.folder if self.suite is None else self.folder.parent
+        report = write_report(
+            comparison,
+            generated,
+            held_out,
+            self.output or place / beside,
+            f"galgen: {self.folder.name}" + (f" against {self.suite.name}" if self.suite else ""),
+            {"command": self._command(), **details},
+        )
+        print(table(comparison))
+        print(f"\nreport: {report}")
+        if requirement is not None and (reason := requirement.shortcoming(numbers(comparison))):
+            print(f"galgen: {reason}", file=sys.stderr)
+            raise SystemExit(NOT_MET)
+
+    def _of_run(
+        self,
+    ) -> tuple[
+        dict[str, list[Catalogue]],
+        dict[str, list[Catalogue]],
+        list[Catalogue] | None,
+        dict[str, str],
+    ]:
+        """Generated, held-out and training catalogues of a run, and what is to be said of it."""
         experiment: Experiment = read_json(self.folder / "experiment.json")
         path = self.held_out or experiment.data.held_out()
         if path is None:
@@ -63,18 +137,80 @@ class Validate(Command):
             drawn = run.sample(conditions, self.seed, extrapolate=True, progress=True)
             save(run, drawn, splits, samples)
         generated = held_out_groups(samples, tuple(held_out))
-        comparison = compare(generated, held_out)
-        details = {**run_details(self.folder), **range_note(self.folder, held_out)}
-        report = write_report(
-            comparison,
-            generated,
-            held_out,
-            self.output or self.folder / "report",
-            f"galgen: {self.folder.name}",
-            details,
-        )
-        print(table(comparison))
-        print(f"\nreport: {report}")
+        training, details = None, {**run_details(self.folder), **range_note(self.folder, held_out)}
+        if self.train is not None:
+            training = training_catalogues(self.train, "train")
+        elif isinstance(experiment.data, CatalogueDataset) and experiment.data.path.exists():
+            known = training_catalogues(experiment.data.path, experiment.data.split)
+            training = known if comparable(known, next(iter(held_out.values()))) else None
+        return generated, held_out, training, details
+
+    def _command(self) -> str:
+        """The command that makes this report again."""
+        words = ["galgen", "validate", str(self.folder)]
+        if self.suite is not None:
+            words.append(str(self.suite))
+        for field in dataclasses.fields(self)[2:]:
+            value = getattr(self, field.name)
+            if value != field.default:
+                words.append(f"--{field.name.replace('_', '-')}")
+                words += map(str, value if isinstance(value, tuple) else (value,))
+        return shlex.join(words)
+
+
+def suite_pair(
+    generated: Path, held_out: Path, splits: Sequence[str]
+) -> tuple[dict[str, list[Catalogue]], dict[str, list[Catalogue]]]:
+    """The catalogues of two suites by split.
+
+    Of the splits asked for, those that both have; else all that both have; else, where each has one
+    split only, that one by the name it has in held-out.
+
+    Raises:
+        InputError: a suite that cannot be read, or no split in common.
+    """
+    first, second = splits_of(generated), splits_of(held_out)
+    common = [name for name in second if name in first]
+    chosen = [name for name in splits if name in common] or common
+    if chosen:
+        return held_out_groups(generated, chosen), held_out_groups(held_out, chosen)
+    if len(first) == len(second) == 1:
+        mock = held_out_groups(generated, first)[first[0]]
+        return {second[0]: mock}, held_out_groups(held_out, second)
+    raise InputError(
+        f"expected a split that both suites have, got {first} in {generated} and {second} in "
+        f"{held_out}; draw with galgen sample --like {held_out}"
+    )
+
+
+def splits_of(path: Path) -> list[str]:
+    """The splits of a suite, in the order of its catalogues."""
+    with Suite(path) as suite:
+        return list(dict.fromkeys(str(split) for split in suite.splits))
+
+
+def training_catalogues(path: Path, split: str) -> list[Catalogue]:
+    """The training catalogues of a suite, at most :data:`MOST_TRAINING` of them.
+
+    Raises:
+        InputError: a suite without that split.
+    """
+    with Suite(path) as suite:
+        rows = [i for i, name in enumerate(suite.splits) if name == split]
+        if not rows:
+            raise InputError(
+                f"expected training catalogues in the split {split!r} of {path}, got splits "
+                f"{sorted(set(suite.splits))}; leave out --train, and memorisation is not tested"
+            )
+        step = max(1, len(rows) / MOST_TRAINING)
+        chosen = [rows[int(i * step)] for i in range(min(len(rows), MOST_TRAINING))]
+        return [suite[i] for i in chosen]
+
+
+def comparable(training: Sequence[Catalogue], held_out: Sequence[Catalogue]) -> bool:
+    """Whether the training catalogues of a run can be held against these at all."""
+    boxes = {c.box for c in (*training, *held_out)}
+    return len(boxes) == 1 and sum(len(c) > 1 for c in training) >= MINIMUM_CATALOGUES
 
 
 def range_note(folder: Path, held_out: Mapping[str, Sequence[Catalogue]]) -> Mapping[str, str]:

@@ -4,8 +4,10 @@ The natural estimator (Peebles & Hauser 1974, ApJS 28, 19)::
 
     xi_i = DD_i / RR_i - 1,     RR_i = N (N - 1) / V²  integral_{bin i} gamma(d) d³d
 
-N points in the volume V; N (N - 1), not N², because a point is not its own pair. ``gamma(d)`` is
-the set covariance of the volume: the volume of its overlap with itself shifted by d.
+N points in the volume V; N (N - 1), not N², because a point is not its own pair. With weights DD
+is the sum of w_i w_j over pairs, and N (N - 1) becomes (sum w)² - sum w². Between two catalogues,
+it is the product of their N, or of their sums of w. ``gamma(d)`` is the set covariance of the
+volume: the volume of its overlap with itself shifted by d.
 
 - Periodic box: gamma = V, and RR_i = N (N - 1) x (shell volume) / V.
 - Open cuboid with sides a, b, c: gamma(d) = (a - |d_x|)(b - |d_y|)(c - |d_z|). Its mean over
@@ -21,12 +23,10 @@ carries the integral constraint: fluctuations on the scale of the box are taken 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import flax.struct
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Num
 
 from galgen.errors import InputError
 from galgen.statistics.binning import (
@@ -34,14 +34,15 @@ from galgen.statistics.binning import (
     EnsembleMean,
     check_box,
     check_edges,
-    check_points,
-    count_real,
     jackknife_ratio,
 )
-from galgen.statistics.pair_counts import pair_counts
-
-PairCounter = Callable[..., Array | np.ndarray]
-"""A function called as ``pair_counts``: :func:`pair_counts` or :func:`counts_by_tree`."""
+from galgen.statistics.pair_counts import (
+    PairMethod,
+    as_points,
+    count_pairs,
+    pairs_in_all,
+)
+from galgen.statistics.points import Points
 
 
 @flax.struct.dataclass
@@ -54,16 +55,16 @@ class TwoPointCorrelation:
     edges        ``(bins + 1,)``   separation, Mpc/h; bins are [low, high)
     r            ``(bins,)``       centre of each bin, Mpc/h
     xi           ``(batch, bins)`` correlation; NaN for fewer than two points
-    pairs        ``(batch, bins)`` ordered data pairs DD, integers
+    pairs        ``(batch, bins)`` ordered data pairs DD; integers, with weights their sums
     random_pairs ``(batch, bins)`` expected ordered pairs RR of unclustered points
     ============ ================= ===================================================
     """
 
-    edges: Float[Array, "edges"]
-    r: Float[Array, "bins"]
-    xi: Float[Array, "batch bins"]
-    pairs: Int[Array, "batch bins"]
-    random_pairs: Float[Array, "batch bins"]
+    edges: Float[Array | np.ndarray, "edges"]
+    r: Float[Array | np.ndarray, "bins"]
+    xi: Float[Array | np.ndarray, "batch bins"]
+    pairs: Num[Array | np.ndarray, "batch bins"]
+    random_pairs: Float[Array | np.ndarray, "batch bins"]
 
     def mean(self) -> EnsembleMean:
         """Sum of DD over sum of RR, minus one, with the jackknife over catalogues.
@@ -95,9 +96,9 @@ def stack(correlations: list[TwoPointCorrelation]) -> TwoPointCorrelation:
     return TwoPointCorrelation(
         edges=first.edges,
         r=first.r,
-        xi=jnp.concatenate([item.xi for item in correlations]),
-        pairs=jnp.concatenate([item.pairs for item in correlations]),
-        random_pairs=jnp.concatenate([item.random_pairs for item in correlations]),
+        xi=np.concatenate([item.xi for item in correlations]),
+        pairs=np.concatenate([item.pairs for item in correlations]),
+        random_pairs=np.concatenate([item.random_pairs for item in correlations]),
     )
 
 
@@ -107,7 +108,8 @@ def two_point_correlation(
     edges: ArrayLike,
     box: ArrayLike,
     periodic: bool = True,
-    counter: PairCounter = pair_counts,
+    weights: ArrayLike | None = None,
+    method: PairMethod | None = None,
 ) -> TwoPointCorrelation:
     """xi(r) of every catalogue in a batch, by the natural estimator.
 
@@ -117,22 +119,61 @@ def two_point_correlation(
         edges: ``(bins + 1,)`` separations in Mpc/h, a host value.
         box: the three sides in Mpc/h, a host value.
         periodic: False for an open cuboid [0, side)³ that the catalogue fills evenly.
-        counter: :func:`pair_counts`, or :func:`counts_by_tree` for large catalogues.
+        weights: ``(batch, points)``.
+        method: of counting, see :func:`~galgen.statistics.pair_counts.pair_counts`.
 
     Raises:
         InputError: bad shapes or edges, or edges beyond the reach of the box: half the shortest
             side when periodic, the shortest side when open.
     """
+    first = as_points(positions, mask, weights)
+    return _natural(first, None, edges, box, periodic, weights is not None, method)
+
+
+def cross_correlation(
+    positions: ArrayLike,
+    mask: ArrayLike | None,
+    other_positions: ArrayLike,
+    other_mask: ArrayLike | None,
+    edges: ArrayLike,
+    box: ArrayLike,
+    periodic: bool = True,
+    weights: ArrayLike | None = None,
+    other_weights: ArrayLike | None = None,
+    method: PairMethod | None = None,
+) -> TwoPointCorrelation:
+    """xi(r) between each catalogue and its counterpart in another batch.
+
+    Raises:
+        InputError: as :func:`two_point_correlation`, or batches of different sizes.
+    """
+    weighted = weights is not None or other_weights is not None
+    first = as_points(positions, mask, weights, weighted)
+    second = as_points(other_positions, other_mask, other_weights, weighted)
+    return _natural(first, second, edges, box, periodic, weighted, method)
+
+
+def _natural(
+    first: Points,
+    second: Points | None,
+    edges: ArrayLike,
+    box: ArrayLike,
+    periodic: bool,
+    weighted: bool,
+    method: PairMethod | None,
+) -> TwoPointCorrelation:
+    """DD / RR - 1; on the host in float64 where the counts are."""
     edges, sides = check_edges(edges), check_box(box)
     window = periodic_window(edges, sides) if periodic else cuboid_window(edges, sides)
-    pairs = jnp.asarray(counter(positions, mask, edges, sides, periodic))
-    points, keep = check_points(positions, mask)
-    number = count_real(keep, points.dtype)[:, None]
-    random_pairs = number * (number - 1) * jnp.asarray(window, points.dtype)
-    xi = jnp.where(number > 1, pairs / jnp.where(number > 1, random_pairs, 1.0) - 1.0, jnp.nan)
+    pairs = count_pairs(first, second, edges, sides, periodic, weighted, method)
+    every = pairs_in_all(first, second, weighted, host=isinstance(pairs, np.ndarray))
+    library = np if isinstance(pairs, np.ndarray) else jnp
+    random_pairs = every[:, None] * library.asarray(window, every.dtype)
+    filled = random_pairs > 0
+    xi = library.where(filled, pairs / library.where(filled, random_pairs, 1.0) - 1.0, library.nan)
     return TwoPointCorrelation(
-        edges=jnp.asarray(edges, points.dtype),
-        r=jnp.asarray((edges[1:] + edges[:-1]) / 2, points.dtype),
+        edges=library.asarray(edges, every.dtype),
+        r=library.asarray((edges[1:] + edges[:-1]) / 2, every.dtype),
         xi=xi,
         pairs=pairs,
         random_pairs=random_pairs,

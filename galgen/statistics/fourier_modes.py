@@ -1,4 +1,4 @@
-"""The table of Fourier modes that a power spectrum sums: made once, on the host, in float64.
+"""The table of Fourier modes that spectra sum: made once, on the host, in float64.
 
 A box of sides L holds the modes k = 2 pi n / L, n integer. ``rfftn`` keeps n_z >= 0; a mode with
 0 < n_z < M/2 stands for itself and its complex conjugate at -k, so it counts twice. Each bin
@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.struct
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
@@ -32,23 +34,25 @@ WIDTH = 64
 class FourierModes:
     """Which modes enter which bin, and with what weight. Pass it to jit as an argument.
 
-    =========== ============================= ============================================
-    field       shape                         meaning
-    =========== ============================= ============================================
-    index       ``(rows, width)``             place of the mode in the flat rfftn output
-    phase       ``(rows, width)``             exp(i k.H/2), which undoes the interlaced shift
-    weight      ``(rows, width)``             1 or 2 (Hermitian) over the window squared; 0: pad
-    legendre    ``(multipoles, rows, width)`` (2 l + 1) L_l(mu)
-    bin         ``(rows,)``                   bin of each row
-    count       ``(bins,)``                   modes of the full sphere per bin, integers
-    k           ``(bins,)``                   mean |k| of those modes, h/Mpc
-    k_edges     ``(bins + 1,)``               h/Mpc
-    =========== ============================= ============================================
+    ============ ============================= ============================================
+    field        shape                         meaning
+    ============ ============================= ============================================
+    index        ``(rows, width)``             place of the mode in the flat rfftn output
+    phase        ``(rows, width)``             exp(i k.H/2), which undoes the interlaced shift
+    weight       ``(rows, width)``             1 or 2 (Hermitian); 0 for padding
+    compensation ``(rows, width)``             1 / W(k) of the mesh; 0 for padding
+    legendre     ``(multipoles, rows, width)`` (2 l + 1) L_l(mu)
+    bin          ``(rows,)``                   bin of each row
+    count        ``(bins,)``                   modes of the full sphere per bin, integers
+    k            ``(bins,)``                   mean |k| of those modes, h/Mpc
+    k_edges      ``(bins + 1,)``               h/Mpc
+    ============ ============================= ============================================
     """
 
     index: Int[np.ndarray | Array, "rows width"]
     phase: Complex[np.ndarray | Array, "rows width"]
     weight: Float[np.ndarray | Array, "rows width"]
+    compensation: Float[np.ndarray | Array, "rows width"]
     legendre: Float[np.ndarray | Array, "multipoles rows width"]
     bin: Int[np.ndarray | Array, "rows"]
     count: Int[np.ndarray | Array, "bins"]
@@ -82,16 +86,63 @@ def fourier_modes(
     k_edges: ArrayLike | None = None,
     multipoles: Sequence[int] = (0, 2, 4),
     line_of_sight: int = 2,
-    resampler: Resampler = TRIANGULAR_SHAPED_CLOUD,
+    resampler: Resampler | None = TRIANGULAR_SHAPED_CLOUD,
 ) -> FourierModes:
     """The table for one box, mesh and binning; the last few are remembered.
 
-    The mode k = 0 is never counted.
+    The mode k = 0 is never counted. No resampler means a field without a window.
 
     Raises:
         InputError: edges beyond the Nyquist wavenumber, a bin without modes, multipoles other
             than 0, 2, 4, or a bad box, mesh size or axis.
     """
+    return _table(_checked(box, mesh_size, k_edges, multipoles, line_of_sight, resampler))
+
+
+def device_modes(
+    dtype: jax.typing.DTypeLike,
+    box: ArrayLike,
+    mesh_size: int,
+    k_edges: ArrayLike | None = None,
+    multipoles: Sequence[int] = (0, 2, 4),
+    line_of_sight: int = 2,
+    resampler: Resampler | None = TRIANGULAR_SHAPED_CLOUD,
+) -> FourierModes:
+    """:func:`fourier_modes` as JAX arrays of the precision of ``dtype``, remembered there."""
+    key = _checked(box, mesh_size, k_edges, multipoles, line_of_sight, resampler)
+    return _device_table(key, jnp.dtype(dtype))
+
+
+def whole_modes(
+    index: Int[np.ndarray | Array, "*shape"], mesh_size: int
+) -> tuple[Int[np.ndarray | Array, "*shape"], ...]:
+    """(n_x, n_y, n_z) of k = 2 pi n / L for places in the flat rfftn output."""
+    half = mesh_size // 2
+    row, n_z = index // (half + 1), index % (half + 1)
+    n_x, n_y = ((n + half) % mesh_size - half for n in (row // mesh_size, row % mesh_size))
+    return n_x, n_y, n_z
+
+
+class _Key(NamedTuple):
+    """What a table depends on, checked and hashable."""
+
+    box: tuple[float, ...]
+    mesh_size: int
+    k_edges: tuple[float, ...]
+    multipoles: tuple[int, ...]
+    line_of_sight: int
+    resampler: Resampler | None
+
+
+def _checked(
+    box: ArrayLike,
+    mesh_size: int,
+    k_edges: ArrayLike | None,
+    multipoles: Sequence[int],
+    line_of_sight: int,
+    resampler: Resampler | None,
+) -> _Key:
+    """The key, or the InputError of :func:`fourier_modes`."""
     check_mesh_size(mesh_size)
     check_axis(line_of_sight)
     sides = check_box(box)
@@ -108,22 +159,35 @@ def fourier_modes(
     chosen = tuple(multipoles)
     if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= {0, 2, 4}:
         raise InputError(f"expected multipoles among 0, 2, 4, each once, got {chosen}; pass (0, 2)")
-    return _table(
+    return _Key(
         tuple(sides.tolist()), int(mesh_size), tuple(edges.tolist()), chosen, line_of_sight,
         resampler,
     )  # fmt: skip
 
 
+@functools.lru_cache(maxsize=4)
+def _device_table(key: _Key, dtype: np.dtype) -> FourierModes:
+    """The table on the device, as concrete arrays even where a caller is being traced."""
+    table = _table(key)
+    real, imaginary = dtype, jnp.result_type(dtype, jnp.complex64)
+    with jax.ensure_compile_time_eval():
+        return FourierModes(
+            index=jnp.asarray(table.index),
+            phase=jnp.asarray(table.phase, imaginary),
+            weight=jnp.asarray(table.weight, real),
+            compensation=jnp.asarray(table.compensation, real),
+            legendre=jnp.asarray(table.legendre, real),
+            bin=jnp.asarray(table.bin),
+            count=jnp.asarray(table.count, jnp.int32),
+            k=jnp.asarray(table.k, real),
+            k_edges=jnp.asarray(table.k_edges, real),
+        )
+
+
 @functools.lru_cache(maxsize=8)
-def _table(
-    box: tuple[float, ...],
-    mesh_size: int,
-    k_edges: tuple[float, ...],
-    multipoles: tuple[int, ...],
-    line_of_sight: int,
-    resampler: Resampler,
-) -> FourierModes:
-    """The table itself, from hashable arguments."""
+def _table(key: _Key) -> FourierModes:
+    """The table itself."""
+    box, mesh_size, k_edges, multipoles, line_of_sight, resampler = key
     edges = np.asarray(k_edges)
     half = mesh_size // 2
     whole = (np.arange(mesh_size) + half) % mesh_size - half
@@ -142,13 +206,14 @@ def _table(
     count = np.bincount(bins, twice, edges.size - 1).astype(np.int64)
     _check_filled(count, edges)
     mu = 2 * np.pi * integers[line_of_sight] / box[line_of_sight] / k
-    window = np.prod(resampler.window(integers / mesh_size), axis=0)
+    window = np.prod(resampler.window(integers / mesh_size), axis=0) if resampler else 1.0 + 0 * k
     rows, row_bins = _rows(bins, edges.size - 1)
     pad = rows < 0
     return FourierModes(
         index=np.where(pad, 0, inside[rows]).astype(np.int32),
         phase=np.exp(1j * np.pi * integers.sum(axis=0) / mesh_size)[rows],
-        weight=np.where(pad, 0.0, (twice / window**2)[rows]),
+        weight=np.where(pad, 0.0, twice[rows]),
+        compensation=np.where(pad, 0.0, (1 / window)[rows]),
         legendre=np.stack([_legendre(ell, mu)[rows] for ell in multipoles]),
         bin=row_bins,
         count=count,

@@ -1,25 +1,30 @@
 """Points painted on a periodic mesh, and the window that painting multiplies each mode by.
 
-A point at ``u`` (in cells) gives the cell ``n`` the weight ``prod_axes W(u - n)``, with W the
-B-spline of Hockney & Eastwood (1981): ``order`` top hats of one cell convolved. Weights over cells
-sum to one; positions on or beyond a face wrap. With H the cell side, a mode k is multiplied by
+A point of weight ``w`` at ``u`` (in cells) gives the cell ``n`` the share ``w prod_axes S(u - n)``,
+with S the B-spline of Hockney & Eastwood (1981): ``order`` top hats of one cell convolved. Shares
+over cells sum to the weight; positions on or beyond a face wrap. With H the cell side, a mode k is
+multiplied by
 
     W(k) = prod_axes [sin(k H / 2) / (k H / 2)]^order
 
 so dividing by it (compensation) restores modes below the Nyquist wavenumber pi / H, up to aliases
 at k + 2 pi m / H. Interlacing (Sefusatti et al. 2016, MNRAS 460, 3624) averages with a second mesh,
 painted half a cell away and shifted back by a phase: the aliases with odd m_x + m_y + m_z cancel.
+
+The mesh is differentiable in positions and weights, but for order 1, whose slope in the positions
+is zero: a point gives all its weight to one cell.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
 
 from galgen.errors import InputError
 from galgen.statistics.binning import ArrayLike, check_box, check_points
@@ -27,7 +32,10 @@ from galgen.statistics.binning import ArrayLike, check_box, check_points
 
 @dataclasses.dataclass(frozen=True)
 class Resampler:
-    """A B-spline mass assignment: order 2 is cloud in cell, order 3 triangular-shaped cloud.
+    """A B-spline mass assignment, named by its order.
+
+    Order 1 is nearest grid point, 2 cloud in cell, 3 triangular-shaped cloud, 4 piecewise cubic
+    spline: a point touches ``order`` cells along each axis.
 
     Raises:
         InputError: another order.
@@ -36,9 +44,10 @@ class Resampler:
     order: int = 3
 
     def __post_init__(self) -> None:
-        if self.order not in (2, 3):
+        if self.order not in (1, 2, 3, 4):
             raise InputError(
-                f"expected a resampler of order 2 (cloud in cell) or 3 (triangular-shaped cloud), "
+                "expected a resampler of order 1 (nearest grid point), 2 (cloud in cell), "
+                "3 (triangular-shaped cloud) or 4 (piecewise cubic spline), "
                 f"got {self.order!r}; pass Resampler(3)"
             )
 
@@ -46,42 +55,66 @@ class Resampler:
         self, cells: Float[Array, "points 3"]
     ) -> tuple[Float[Array, "points 3"], Float[Array, "order points 3"]]:
         """The first cell that each point touches, as a float, and its weights from there on."""
-        if self.order == 2:
-            base = jnp.floor(cells)
-            offset = cells - base
-            return base, jnp.stack([1 - offset, offset])
-        nearest = jnp.round(cells)
-        offset = cells - nearest
-        below, above = 0.5 * (0.5 - offset) ** 2, 0.5 * (0.5 + offset) ** 2
-        return nearest - 1, jnp.stack([below, 0.75 - offset**2, above])
+        centre = jnp.round(cells) if self.order % 2 else jnp.floor(cells)
+        u = cells - centre
+        if self.order == 1:
+            splines = [jnp.ones_like(u)]
+        elif self.order == 2:
+            splines = [1 - u, u]
+        elif self.order == 3:
+            splines = [0.5 * (0.5 - u) ** 2, 0.75 - u**2, 0.5 * (0.5 + u) ** 2]
+        else:
+            v = 1 - u
+            splines = [v**3 / 6, 2 / 3 - u**2 * (1 - u / 2), 2 / 3 - v**2 * (1 - v / 2), u**3 / 6]
+        return centre - (self.order - 1) // 2, jnp.stack(splines)
 
     def window(self, phase: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
         """W along one axis at ``phase`` = k H / (2 pi), in cycles per cell, on the host."""
         return np.sinc(phase) ** self.order
 
 
+NEAREST_GRID_POINT = Resampler(1)
 CLOUD_IN_CELL = Resampler(2)
 TRIANGULAR_SHAPED_CLOUD = Resampler(3)
+PIECEWISE_CUBIC_SPLINE = Resampler(4)
+
+ROW_UPDATE = lax.ScatterDimensionNumbers(
+    update_window_dims=(1,), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0, 1)
+)
+"""Each update is a run of neighbouring cells within one row of the mesh."""
 
 
 def paint_one(
     positions: Float[Array, "points 3"],
-    mask: Bool[Array, "points"],
+    weights: Float[Array, "points"],
     box: Float[Array, "3"],
     mesh_size: int,
     resampler: Resampler,
     shift: float = 0.0,
 ) -> Float[Array, "mesh mesh mesh"]:
-    """One masked catalogue on a mesh; ``shift`` moves the points, in cells along every axis."""
-    base, weights = resampler.weights(positions / box * mesh_size + shift)
-    corner = base.astype(jnp.int32)
-    real = mask.astype(positions.dtype)
-    steps = np.array(list(itertools.product(range(resampler.order), repeat=3)))
-    x, y, z = (jnp.mod(corner[:, axis] + steps[:, axis, None], mesh_size) for axis in range(3))
-    share = real * weights[steps[:, 0], :, 0] * weights[steps[:, 1], :, 1]
-    share = share * weights[steps[:, 2], :, 2]
-    mesh = jnp.zeros(mesh_size**3, positions.dtype)
-    mesh = mesh.at[((x * mesh_size + y) * mesh_size + z).ravel()].add(share.ravel())
+    """One weighted catalogue on a mesh; ``shift`` moves the points, in cells along every axis.
+
+    One pass per row (along z) that a point touches, each adding ``order`` neighbouring cells at
+    once. Rows are ``order - 1`` cells too long, so that no run wraps; the excess is folded back.
+    """
+    order = resampler.order
+    base, splines = resampler.weights(positions / box * mesh_size + shift)
+    corner = jnp.mod(base.astype(jnp.int32), mesh_size)
+    along_z = weights[:, None] * splines[:, :, 2].T
+
+    def add_row(
+        rows: Float[Array, "rows long"], step: Int[Array, "2"]
+    ) -> tuple[Float[Array, "rows long"], None]:
+        x, y = (jnp.mod(corner[:, axis] + step[axis], mesh_size) for axis in range(2))
+        place = jnp.stack([x * mesh_size + y, corner[:, 2]], axis=1)
+        share = (splines[step[0], :, 0] * splines[step[1], :, 1])[:, None] * along_z
+        mode = lax.GatherScatterMode.PROMISE_IN_BOUNDS
+        return lax.scatter_add(rows, place, share, ROW_UPDATE, mode=mode), None
+
+    steps = jnp.asarray([(i, j) for i in range(order) for j in range(order)], jnp.int32)
+    empty = jnp.zeros((mesh_size**2, mesh_size + order - 1), along_z.dtype)
+    rows, _ = lax.scan(add_row, empty, steps)
+    mesh = rows[:, :mesh_size].at[:, : order - 1].add(rows[:, mesh_size:])
     return mesh.reshape(mesh_size, mesh_size, mesh_size)
 
 
@@ -91,8 +124,9 @@ def paint(
     box: ArrayLike,
     mesh_size: int,
     resampler: Resampler = TRIANGULAR_SHAPED_CLOUD,
+    weights: ArrayLike | None = None,
 ) -> Float[Array, "batch mesh mesh mesh"]:
-    """Points per cell of every catalogue: each mesh sums to its number of real points.
+    """Weight per cell of every catalogue: each mesh sums to the weights of its real points.
 
     Cell ``n`` is centred on the position ``n * side / mesh_size``.
 
@@ -101,17 +135,48 @@ def paint(
         mask: ``(batch, points)``, True where real; None for all.
         box: the three sides in Mpc/h.
         mesh_size: cells along each side.
-        resampler: :data:`CLOUD_IN_CELL` or :data:`TRIANGULAR_SHAPED_CLOUD`.
+        resampler: mass assignment.
+        weights: ``(batch, points)``; None for one each.
 
     Raises:
         InputError: bad shapes, box or mesh size.
     """
     check_mesh_size(mesh_size)
     points, keep = check_points(positions, mask)
+    mass = check_weights(weights, keep, points.dtype)
     sides = jnp.asarray(check_box(box), points.dtype)
-    return jax.jit(jax.vmap(lambda x, m: paint_one(x, m, sides, mesh_size, resampler)))(
-        points, keep
-    )
+    return _paint(points, mass, sides, int(mesh_size), resampler)
+
+
+@functools.partial(jax.jit, static_argnames=("mesh_size", "resampler"))
+def _paint(
+    positions: Float[Array, "batch points 3"],
+    weights: Float[Array, "batch points"],
+    box: Float[Array, "3"],
+    mesh_size: int,
+    resampler: Resampler,
+) -> Float[Array, "batch mesh mesh mesh"]:
+    """Every catalogue on its mesh."""
+    return jax.vmap(lambda x, w: paint_one(x, w, box, mesh_size, resampler))(positions, weights)
+
+
+def check_weights(
+    weights: ArrayLike | None, mask: Bool[Array, "batch points"], dtype: jax.typing.DTypeLike
+) -> Float[Array, "batch points"]:
+    """The weights, zero in the padding; ones for None.
+
+    Raises:
+        InputError: weights of another shape than the mask.
+    """
+    if weights is None:
+        return mask.astype(dtype)
+    given = jnp.asarray(weights, dtype)
+    if given.shape != mask.shape:
+        raise InputError(
+            f"expected weights of shape {mask.shape}, got {given.shape}; "
+            "pass one per row, or None for one each"
+        )
+    return jnp.where(mask, given, 0.0)
 
 
 def check_mesh_size(mesh_size: int) -> None:

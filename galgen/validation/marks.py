@@ -17,7 +17,7 @@ from jaxtyping import Float
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.errors import InputError
 from galgen.statistics.binning import jackknife_ratio
-from galgen.validation.measurement import Curve, Ratio
+from galgen.validation.ratio import Curve, Ratio
 from galgen.validation.response import Response
 from galgen.validation.sets import halves
 

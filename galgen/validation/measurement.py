@@ -1,155 +1,97 @@
-"""Counts and powers of every catalogue of a set, in batches, and the curves of their means.
-
-Every statistic is kept as the numerator and the denominator of each catalogue, so that the mean of
-the set, of one half of it, or of all but one, is a ratio of sums
-(:mod:`galgen.statistics.binning`). For xi these are DD and RR; for P(k) the power and 1. No
-catalogue weighs more than its pairs.
-
-The jackknife knows nothing of pairs that no catalogue has: where DD = 0 it returns an error of
-zero. The error of xi is therefore never taken below that of Poisson pairs, sqrt(max(DD, 1)) / RR.
-"""
+"""All statistics of every catalogue of a set, in batches of one compiled size."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
 
-from galgen.statistics.binning import jackknife_ratio
-from galgen.statistics.correlation import two_point_correlation
-from galgen.statistics.pair_counts import counts_by_tree, pair_counts
-from galgen.statistics.power_spectrum import power_spectrum
+from galgen.data.catalogue import Catalogue
+from galgen.errors import InputError
+from galgen.validation.ratio import Curve, Ratio, joined
+from galgen.validation.statistic import Axis, Clouds, Statistic, Survey
 
-LARGE = 4096
-"""Catalogues of more points are counted by tree on the host."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Curve:
-    """The mean of a statistic over a set of catalogues.
-
-    ========== ================ ============================================
-    field      shape            meaning
-    ========== ================ ============================================
-    mean       ``(bins,)``      ratio of sums over the set
-    error      ``(bins,)``      its standard error, jackknife
-    covariance ``(bins, bins)`` of the mean
-    scatter    ``(bins,)``      standard deviation of one catalogue
-    ========== ================ ============================================
-    """
-
-    mean: Float[np.ndarray, "bins"]
-    error: Float[np.ndarray, "bins"]
-    covariance: Float[np.ndarray, "bins bins"]
-    scatter: Float[np.ndarray, "bins"]
-
-    def minus(self, other: Curve) -> Curve:
-        """The difference of two independent curves."""
-        return Curve(
-            mean=self.mean - other.mean,
-            error=np.hypot(self.error, other.error),
-            covariance=self.covariance + other.covariance,
-            scatter=np.hypot(self.scatter, other.scatter),
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class Ratio:
-    """Numerators and denominators ``(catalogues, bins)``; the mean is their sums' ratio + offset.
-
-    ``pairs`` says that numerators are ordered pair counts, whose Poisson error is known.
-    """
-
-    above: Float[np.ndarray, "catalogues bins"]
-    below: Float[np.ndarray, "catalogues bins"]
-    offset: float = 0.0
-    pairs: bool = False
-
-    def mean(self, rows: Bool[np.ndarray, " catalogues"] | slice = slice(None)) -> np.ndarray:
-        """The mean over some catalogues ``(bins,)``; NaN where they have nothing."""
-        above, below = self.above[rows].sum(axis=0), self.below[rows].sum(axis=0)
-        return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan) + self.offset
-
-    def curve(self) -> Curve:
-        """Mean, error and covariance over all catalogues."""
-        result = jackknife_ratio(self.above, self.below)
-        error, covariance = result.error, result.covariance
-        if self.pairs:
-            distinct = np.maximum(self.above.sum(axis=0) / 2, 1.0)
-            poisson = np.sqrt(distinct) / (self.below.sum(axis=0) / 2)
-            raised = np.maximum(error, poisson)
-            covariance = covariance + np.diag(raised**2 - error**2)
-            error = raised
-        scatter = error * np.sqrt(result.number)
-        return Curve(self.mean(), error, covariance, scatter)
+__all__ = ["Curve", "Instrument", "Measurement", "Ratio"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What was measured of a set: xi, and P of every multipole."""
+    """What was measured of a set: a ratio for each axis of the instrument, in its order."""
 
-    correlation: Ratio
-    power: tuple[Ratio, ...]
+    axes: tuple[Axis, ...]
+    ratios: tuple[Ratio, ...]
+
+    def ratio(self, name: str) -> Ratio:
+        """The ratio of the curve of that name."""
+        return self.ratios[[axis.name for axis in self.axes].index(name)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Instrument:
-    """Measures any set of clouds on fixed bins; one compiled program for all sets.
+    """Measures any set of catalogues on fixed bins; one compiled program for all sets.
 
     Attributes:
-        box: three sides [Mpc/h].
-        periodic: False for an open box. Its P(k) is that of the box as if it were periodic: it is
-            convolved with the window, alike for every set.
-        separation_edges: [Mpc/h].
-        wavenumber_edges: [h/Mpc].
-        mesh_size: cells along each side.
-        multipoles: of P(k).
+        survey: what all catalogues share.
+        statistics: what is measured.
         batch_size: catalogues at a time.
         rows: points that every cloud is padded to.
     """
 
-    box: tuple[float, float, float]
-    periodic: bool
-    separation_edges: Float[np.ndarray, "edges"]
-    wavenumber_edges: Float[np.ndarray, "wavenumber_edges"]
-    mesh_size: int
-    multipoles: tuple[int, ...]
+    survey: Survey
+    statistics: tuple[Statistic, ...]
     batch_size: int
     rows: int
 
-    def measure(self, clouds: Sequence[Float[np.ndarray, "_ 3"]]) -> Measurement:
-        """xi and P of clouds of any sizes up to ``rows``, in Mpc/h."""
-        pairs, random_pairs, power, real = [], [], [], []
-        for start in range(0, len(clouds), self.batch_size):
-            some = clouds[start : start + self.batch_size]
-            x, mask = self._padded(some)
-            counter = counts_by_tree if self.rows > LARGE else pair_counts
-            xi = two_point_correlation(
-                x, mask, self.separation_edges, self.box, self.periodic, counter
-            )
-            spectrum = power_spectrum(
-                x, mask, self.box, self.mesh_size, self.wavenumber_edges, self.multipoles
-            )
-            pairs.append(np.asarray(xi.pairs, np.float64)[: len(some)])
-            random_pairs.append(np.asarray(xi.random_pairs, np.float64)[: len(some)])
-            power.append(np.asarray(spectrum.power, np.float64)[: len(some)])
-            real.append(np.array([len(cloud) > 0 for cloud in some]))
-        powers = np.concatenate(power)
-        weight = np.concatenate(real)[:, None, None]
-        powers = np.where(weight, powers, 0.0)
-        ones = np.where(weight, np.ones_like(powers), 0.0)
-        return Measurement(
-            Ratio(np.concatenate(pairs), np.concatenate(random_pairs), -1.0, pairs=True),
-            tuple(Ratio(powers[:, i], ones[:, i]) for i in range(len(self.multipoles))),
-        )
+    @functools.cached_property
+    def axes(self) -> tuple[Axis, ...]:
+        """Of every curve.
 
-    def _padded(self, clouds: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        Raises:
+            InputError: two curves of one name.
+        """
+        axes = tuple(a for statistic in self.statistics for a in statistic.axes(self.survey))
+        names = [axis.name for axis in axes]
+        if len(set(names)) < len(names):
+            raise InputError(
+                f"expected curves of different names, got {names}; drop a statistic or rename it"
+            )
+        return axes
+
+    def measure(self, catalogues: Sequence[Catalogue]) -> Measurement:
+        """Every statistic of catalogues of any sizes up to ``rows``.
+
+        Raises:
+            InputError: a catalogue without a column that a statistic needs.
+        """
+        parts: list[list[Ratio]] = [[] for _ in self.axes]
+        for start in range(0, len(catalogues), self.batch_size):
+            some = catalogues[start : start + self.batch_size]
+            clouds = self._padded(some)
+            found = [r for s in self.statistics for r in s.measure(clouds, self.survey)]
+            for part, ratio in zip(parts, found, strict=True):
+                above, below = ratio.above[: len(some)], ratio.below[: len(some)]
+                part.append(dataclasses.replace(ratio, above=above, below=below))
+        return Measurement(self.axes, tuple(joined(part) for part in parts))
+
+    def _padded(self, some: Sequence[Catalogue]) -> Clouds:
         """A full batch: clouds padded with zeros, and empty ones after the last."""
+        names = sorted({name for statistic in self.statistics for name in statistic.columns})
         x = np.zeros((self.batch_size, self.rows, 3), np.float32)
         mask = np.zeros((self.batch_size, self.rows), bool)
-        for index, cloud in enumerate(clouds):
-            x[index, : len(cloud)] = cloud
-            mask[index, : len(cloud)] = True
-        return x, mask
+        columns = {n: np.zeros((self.batch_size, self.rows), np.float32) for n in names}
+        for index, catalogue in enumerate(some):
+            x[index, : len(catalogue)] = catalogue.positions
+            mask[index, : len(catalogue)] = True
+            for name in names:
+                columns[name][index, : len(catalogue)] = catalogue.column(name)
+        shared = [n for n in some[0].cosmology if all(n in c.cosmology for c in some)]
+        filled = [*some, *[some[-1]] * (self.batch_size - len(some))]
+        return Clouds(
+            x,
+            mask,
+            columns,
+            np.array([c.redshift for c in filled]),
+            {n: np.array([c.cosmology[n] for c in filled]) for n in shared},
+        )

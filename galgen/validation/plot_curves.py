@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galgen.validation.closure import CurveComparison
-from galgen.validation.comparison import SplitComparison
+from galgen.validation.curves import CurveComparison
 from galgen.validation.plot_style import (
     BAND,
     BASE,
@@ -18,6 +17,7 @@ from galgen.validation.plot_style import (
     log_abscissa,
     new_figure,
 )
+from galgen.validation.split import SplitComparison
 
 SEPARATION = "separation $r$ [Mpc/$h$]"
 WAVENUMBER = "wavenumber $k$ [$h$/Mpc]"
@@ -55,6 +55,36 @@ def power_figure(split: SplitComparison) -> Figure:
         else:
             _draw_deviation(below, curve, WAVENUMBER)
     return _log_axes(figure)
+
+
+def further_figure(split: SplitComparison) -> Figure:
+    """Every curve of the further statistics; below each its deviation."""
+    curves = split.further
+    figure = new_figure(4.5 * max(2, len(curves)), 5.2)
+    grid = figure.add_gridspec(2, len(curves), height_ratios=(2.2, 1))
+    for column, curve in enumerate(curves):
+        above, below = (figure.add_subplot(grid[row, column]) for row in (0, 1))
+        _draw_curve(above, curve, curve.centre**curve.weight_power)
+        power = f"${curve.symbol}^{curve.weight_power}$ " if curve.weight_power else ""
+        above.set_ylabel(f"{power}{curve.name}")
+        _draw_deviation(below, curve, abscissa_label(curve))
+        for axes in (above, below):
+            set_abscissa(axes, curve)
+    _name_above(figure, figure.axes[0])
+    return figure
+
+
+def abscissa_label(curve: CurveComparison) -> str:
+    """The label of the abscissa of a curve."""
+    known = {"r": SEPARATION, "k": WAVENUMBER}
+    unit = f" [{curve.unit}]" if curve.unit else ""
+    return known.get(curve.symbol, f"{curve.symbol}{unit}")
+
+
+def set_abscissa(axes: Axes, curve: CurveComparison) -> None:
+    """Logarithmic where the curve asks for it."""
+    if curve.logarithmic:
+        log_abscissa(axes)
 
 
 def _draw_curve(axes: Axes, curve: CurveComparison, scale: np.ndarray | float) -> None:
@@ -103,7 +133,7 @@ def _draw_deviation(axes: Axes, curve: CurveComparison, label: str) -> None:
         axes.axhspan(-sigma, sigma, color=BAND, alpha=0.22, lw=0)
     axes.axhline(0, color=HELD_OUT, lw=1)
     axes.plot(curve.centre, curve.deviation, "o", ms=5, mfc="white", mec=GENERATED, mew=1.3)
-    limit = max(3.0, 1.15 * float(np.nanmax(np.abs(curve.deviation))))
+    limit = max(3.0, 1.15 * float(np.nanmax(np.abs(curve.deviation), initial=0.0)))
     axes.set_ylim(-limit, limit)
     axes.set(xlabel=label, ylabel="difference / error")
 

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galgen.validation.comparison import SplitComparison
 from galgen.validation.marks import MASS, CountComparison, MarkComparison
 from galgen.validation.plot_style import BAND, GENERATED, HELD_OUT, draw_points, new_figure
+from galgen.validation.split import SplitComparison
 
 
 def marks_figure(split: SplitComparison) -> Figure:

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galgen.validation.closure import CurveComparison
 from galgen.validation.comparison import Comparison
+from galgen.validation.curves import CurveComparison
 from galgen.validation.plot_curves import SEPARATION, WAVENUMBER
 from galgen.validation.plot_style import (
     BAND,

@@ -18,10 +18,11 @@ import matplotlib
 import numpy as np
 
 import galgen
-from galgen.validation.closure import CurveComparison
 from galgen.validation.comparison import Comparison
+from galgen.validation.curves import CurveComparison
 from galgen.validation.figures import report_figures
 from galgen.validation.marks import LEVELS
+from galgen.validation.numbers import numbers
 from galgen.validation.page import (
     definitions,
     figure_section,
@@ -58,7 +59,12 @@ def write_report(
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     figures = [
-        figure_section(f.title, encode(f.figure), f.caption, f.verdict)
+        figure_section(
+            f.title,
+            f.figure if isinstance(f.figure, str) else encode(f.figure),
+            f.caption,
+            f.verdict,
+        )
         for f in report_figures(comparison, generated, held_out)
     ]
     sections = {
@@ -137,10 +143,14 @@ def _origin(provenance: Mapping[str, str]) -> str:
 
 
 def _tables(comparison: Comparison) -> str:
-    """Bins of the main split and quantiles of its marks."""
-    main = comparison.main
-    curves = [_bins(curve) for curve in (main.correlation, *main.power)]
-    return "\n".join([*curves, _quantiles(comparison)])
+    """Bins of every curve of every split, quantiles of the marks, and the numbers by name."""
+    curves = [_bins(curve, split.name) for split in comparison.splits for curve in split.curves]
+    named_rows = [
+        (name, f"{value:.5g}" if np.isfinite(value) else "not measured")
+        for name, value in numbers(comparison).items()
+    ]
+    named = plain_table(("Number, as --require knows it", "Value"), named_rows)
+    return "\n".join([*curves, _quantiles(comparison), named])
 
 
 def _quantiles(comparison: Comparison) -> str:
@@ -157,7 +167,7 @@ def _quantiles(comparison: Comparison) -> str:
     return plain_table(("Mark", "Set", *(f"{level:.0%}" for level in LEVELS)), rows)
 
 
-def _bins(curve: CurveComparison) -> str:
+def _bins(curve: CurveComparison, split: str) -> str:
     """Every bin of a curve in figures."""
     means = [
         [f"{m:.4g} ± {e:.2g}" for m, e in zip(mean, error, strict=True)]
@@ -173,12 +183,18 @@ def _bins(curve: CurveComparison) -> str:
             curve.bin_name(i),
             *(column[i] for column in means),
             f"{curve.floor[i]:.2f}",
+            f"{curve.deviation[i]:+.1f}",
+            f"{curve.bias[i]:+.2f}",
+            f"{curve.spread.variance_ratio[i]:.2f} ± {curve.spread.variance_ratio_error[i]:.2f}",
             "yes" if curve.judged[i] else "no",
         )
         for i in range(len(curve.centre))
     ]
-    names = ("Bin", "Generated", "Held-out", "Ratio", "Closure", "Half on half", "Judged")
-    return plain_table((f"{names[0]} [{curve.unit}], {curve.name}", *names[1:]), rows)
+    names = [
+        *("Generated", "Held-out", "Ratio", "Closure", "Half on half", "Difference / error"),
+        *("Bias / cosmic scatter", "Variance ratio", "Judged"),
+    ]
+    return plain_table((f"{curve.name}, {split} [{curve.unit}]", *names), rows)
 
 
 def _numbers(values: np.ndarray) -> str:

@@ -18,7 +18,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-from galgen.validation.measurement import Curve
+from galgen.validation.ratio import Curve
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,6 +54,21 @@ def check_sets(generated: Sets, held_out: Sets, splits: Sequence[str]) -> None:
     _check_one_box([c for sets in (held_out, generated) for s in splits for c in sets[s]])
 
 
+def check_training(training: Sequence[Catalogue], held_out: Catalogue) -> None:
+    """Refuse training catalogues that cannot be held against the others.
+
+    Raises:
+        InputError: too few catalogues, or another box.
+    """
+    usable = sum(len(catalogue) > 1 for catalogue in training)
+    if usable < MINIMUM_CATALOGUES:
+        raise InputError(
+            f"expected at least {MINIMUM_CATALOGUES} training catalogues of two points or more, "
+            f"got {usable}; leave them out, and memorisation is not tested"
+        )
+    _check_one_box([held_out, *training])
+
+
 def _check_one_box(catalogues: Sequence[Catalogue]) -> None:
     first = catalogues[0]
     for catalogue in catalogues:

@@ -1,12 +1,4 @@
-"""What a comparison measures and which figures it asks for; the bins it chooses when not told.
-
-Separations default to geometric bins from 0.16 mean separations of the held-out points to a fifth
-of the shortest side: closer there are few pairs, farther the box itself is felt. The bins are few
-and wide: one just above the threshold of significance has noise of its own beyond the target.
-Wavenumbers default to bins of the fundamental mode 2 pi / L up to half the Nyquist wavenumber,
-where interlaced triangular-shaped clouds are right to 0.03%, widened geometrically to at most
-fifteen bins.
-"""
+"""What a comparison measures and which figures it asks for."""
 
 from __future__ import annotations
 
@@ -16,9 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from galgen.errors import InputError
-from galgen.statistics.fourier_modes import nyquist
-
-MAXIMUM_WAVENUMBER_BINS = 15
+from galgen.validation.statistic import Statistic
+from galgen.validation.two_point import Correlation, Power
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +28,9 @@ class ValidationSettings:
         response_target: how far the slope of the response to cosmology may be from 1.
         seed: of the uniform base and of the halves of held-out.
         batch_size: catalogues measured at a time; memory grows with it.
+        further: statistics to measure besides xi(r) and P(k).
+        rank_bins: intervals of every rank histogram.
+        relabellings: labellings that make the null of a two-sample test, the true one among them.
 
     Raises:
         InputError: a value that cannot be used.
@@ -53,9 +47,13 @@ class ValidationSettings:
     response_target: float = 0.30
     seed: int = 0
     batch_size: int = 32
+    further: tuple[Statistic, ...] = ()
+    rank_bins: int = 8
+    relabellings: int = 200
 
     def __post_init__(self) -> None:
-        for name in ("separation_bins", "mesh_size", "mark_bins", "batch_size"):
+        counts = ("separation_bins", "mesh_size", "mark_bins", "batch_size")
+        for name in (*counts, "rank_bins", "relabellings"):
             if getattr(self, name) < 1:
                 raise InputError(
                     f"expected {name} of at least 1, got {getattr(self, name)}; leave it out for "
@@ -72,16 +70,27 @@ class ValidationSettings:
                 f"expected multipoles with the monopole 0 among them, got {self.multipoles}; add 0"
             )
 
+    @property
+    def correlation(self) -> Correlation:
+        """xi(r) on the bins set here."""
+        return Correlation(self.separation_edges, self.separation_bins)
+
+    @property
+    def power(self) -> Power:
+        """P(k) on the bins set here."""
+        return Power(self.wavenumber_edges, self.mesh_size, self.multipoles)
+
+    @property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """All that is measured."""
+        return (self.correlation, self.power, *self.further)
+
 
 def separation_edges(
     settings: ValidationSettings, box: tuple[float, float, float], mean_count: float
 ) -> Float[np.ndarray, "edges"]:
     """Edges of xi(r) in Mpc/h, as set or chosen for a box with ``mean_count`` points."""
-    if settings.separation_edges is not None:
-        return np.asarray(settings.separation_edges, np.float64)
-    last = 0.2 * min(box)
-    first = 0.16 * float(np.prod(box) / mean_count) ** (1 / 3)
-    return np.geomspace(min(first, last / 4), last, settings.separation_bins + 1)
+    return settings.correlation.edges_in(box, mean_count)
 
 
 def wavenumber_edges(
@@ -92,17 +101,4 @@ def wavenumber_edges(
     Raises:
         InputError: a mesh too coarse for one bin.
     """
-    if settings.wavenumber_edges is not None:
-        return np.asarray(settings.wavenumber_edges, np.float64)
-    fundamental = 2 * np.pi / min(box)
-    last = int(np.floor(0.5 * nyquist(box, settings.mesh_size) / fundamental - 0.5 + 1e-9))
-    if last < 1:
-        raise InputError(
-            f"expected a mesh that resolves the box to half its Nyquist wavenumber, got mesh_size="
-            f"{settings.mesh_size} for a box of {box}; enlarge mesh_size"
-        )
-    index = np.arange(last + 1)
-    if last > MAXIMUM_WAVENUMBER_BINS:
-        steps = np.geomspace(1, last + 1, MAXIMUM_WAVENUMBER_BINS + 1)
-        index = np.unique(np.round(steps).astype(int)) - 1
-    return fundamental * (index + 0.5)
+    return settings.power.edges_in(box)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from galgen.validation.comparison import Comparison
+from galgen.validation.numbers import numbers
+from galgen.validation.split import SplitComparison
 from galgen.validation.verdict import MISSED, NOT_JUDGED
 
 WIDTH, HEIGHT = 98, 40
@@ -51,13 +53,22 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     """Every figure of the comparison as JSON values; NaN and infinity become None."""
     tree = {
         "format": "galgen-comparison",
-        "version": 1,
+        "version": 2,
         "summary": comparison.summary,
         "notes": comparison.notes,
+        "numbers": numbers(comparison),
         "verdicts": comparison.verdicts,
         **{f.name: getattr(comparison, f.name) for f in dataclasses.fields(comparison)},
+        "splits": [_split(split) for split in comparison.splits],
     }
     return {name: _plain(value) for name, value in tree.items()}
+
+
+def _split(split: SplitComparison) -> dict[str, Any]:
+    """A split with its curves by what they are: correlation, power, further."""
+    names = [f.name for f in dataclasses.fields(split) if f.name != "curves"]
+    curves = {name: getattr(split, name) for name in ("correlation", "power", "further")}
+    return {name: getattr(split, name) for name in names} | curves
 
 
 def _plain(value: Any) -> Any:

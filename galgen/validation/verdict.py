@@ -12,9 +12,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from galgen.validation.closure import CurveComparison
+from galgen.validation.curves import CurveComparison
+from galgen.validation.gradient import Gradient
 from galgen.validation.marks import CountComparison, MarkComparison
+from galgen.validation.memorisation import Memorisation
 from galgen.validation.response import Response
+from galgen.validation.two_sample import TwoSample
 
 MET, MISSED, NOT_JUDGED, NOTED = "met", "missed", "not judged", "noted"
 
@@ -70,15 +73,86 @@ def closure_verdict(curve: CurveComparison, split: str) -> Verdict:
 
 def chi_square_verdict(curve: CurveComparison, split: str) -> Verdict:
     """Chi-square per degree of freedom; no target, its noise is 1 by definition."""
-    degrees = len(curve.centre)
+    found = curve.chi_square
+    note = found.note
+    if found.full:
+        note += f"; bins taken as independent: {curve.reduced_chi_square:.2f}"
     return Verdict(
         f"{curve.name} chi2/dof, {split}",
-        f"{curve.reduced_chi_square:.2f} ({degrees} bins)",
-        f"1 +- {math.sqrt(2 / degrees):.2f}",
+        f"{found.reduced:.2f} ({found.degrees} bins), p {found.p_value:.2g}",
+        f"1 +- {math.sqrt(2 / found.degrees):.2f}",
         "",
         NOTED,
-        "bins taken as independent",
+        note,
     )
+
+
+def spread_verdict(curve: CurveComparison, split: str) -> Verdict:
+    """Variance ratio of single catalogues, median over bins, with the ranks and the CRPS."""
+    spread = curve.spread
+    ratio, error = median(spread.variance_ratio), median(spread.variance_ratio_error)
+    note = f"median over bins, {spread.variance_groups}; rank histograms flat with p "
+    note += f"{spread.flatness_p_value:.2g}, {spread.rank_groups}"
+    if math.isfinite(median(spread.crps_ratio)):
+        note += f"; CRPS {median(spread.crps_ratio):.2f} +- {median(spread.crps_ratio_error):.2f} "
+        note += f"times that of half of held-out on half, p {spread.crps_p_value:.2g}"
+    noise = f"1 +- {error:.2f}"
+    figure = f"variance x {ratio:.2f} +- {error:.2f}"
+    return Verdict(f"{curve.name} spread, {split}", figure, noise, "", NOTED, note)
+
+
+def two_sample_verdict(test: TwoSample, split: str) -> Verdict:
+    """PQMass of single catalogues."""
+    generated, held_out = test.catalogues
+    note = f"summaries of {test.dimensions} numbers, {generated} generated and {held_out} held-out "
+    note += f"in {test.cells} cells; p by relabelling"
+    return Verdict(
+        f"PQMass chi2/dof, {split}",
+        f"{test.chi_square:.2f}, p {test.p_value:.2g}",
+        f"{test.null:.2f} +- {test.null_error:.2f}",
+        "",
+        NOTED,
+        note,
+    )
+
+
+def memorisation_verdict(found: Memorisation, split: str) -> Verdict:
+    """How many generated catalogues are nearest to a training one."""
+    note = (
+        f"expected {found.expected:.2f} of new catalogues ({found.excess:+.1f} sigma); by points "
+    )
+    note += f"{found.point_fraction:.2f} +- {found.point_error:.2f}; copies "
+    note += f"{found.copies:.0%}"
+    return Verdict(
+        f"nearest is training, {split}",
+        f"{found.fraction:.2f} +- {found.error:.2f}",
+        f"{found.null:.2f}",
+        "",
+        NOTED,
+        note,
+    )
+
+
+def gradient_verdict(gradient: Gradient, split: str) -> Verdict:
+    """Slope of d ln S / d theta, generated against held-out."""
+    found = gradient.response
+    note = f"slope of generated against held-out, which varies by {found.signal:.1f} sigma"
+    if not found.judged:
+        note += ": too weak to tell"
+    return Verdict(
+        f"dln {found.name}/d {gradient.parameter}, {split}",
+        f"{found.slope:.2f} +- {found.slope_error:.2f}",
+        f"1 +- {found.slope_error:.2f}",
+        "",
+        NOTED,
+        note,
+    )
+
+
+def median(values: np.ndarray) -> float:
+    """Of the finite values; NaN for none."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else math.nan
 
 
 def response_verdict(response: Response, low: str, high: str) -> Verdict:

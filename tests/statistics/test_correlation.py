@@ -13,7 +13,8 @@ from galgen.statistics.correlation import (
     stack,
     two_point_correlation,
 )
-from galgen.statistics.pair_counts import counts_by_tree
+from galgen.statistics.pair_cells import sums_by_cells
+from galgen.statistics.pair_counts import pair_counts
 
 SHARED = Path(__file__).parents[3] / "shared"
 
@@ -74,7 +75,7 @@ def test_cuboid_window_against_random_points():
     box = np.array([20.0, 31.0, 47.0])
     edges = np.array([0.0, 2.0, 5.0, 9.0, 13.0, 17.0, 20.0])
     clouds = rng.uniform(0, box, (300, 400, 3))
-    fractions = counts_by_tree(clouds, None, edges, box, periodic=False) / (400 * 399)
+    fractions = pair_counts(clouds, None, edges, box, periodic=False) / (400 * 399)
     error = fractions.std(axis=0, ddof=1) / np.sqrt(len(fractions))
     window = cuboid_window(edges, box)
     assert np.all(np.abs(fractions.mean(axis=0) - window) < 3 * error)
@@ -155,14 +156,14 @@ def test_fewer_than_two_points_are_undefined_and_do_not_spoil_the_mean():
     assert np.all(np.isfinite(result.mean().mean))
 
 
-def test_tree_counter_jit_and_stack_agree():
+def test_cells_jit_and_stack_agree():
     x = np.random.default_rng(6).uniform(0, 50, (4, 300, 3)).astype(np.float32)
     edges = [1.0, 5.0, 10.0, 20.0]
     whole = two_point_correlation(x, None, edges, 50.0)
-    tree = two_point_correlation(x, None, edges, 50.0, counter=counts_by_tree)
+    cells = two_point_correlation(x, None, edges, 50.0, method=sums_by_cells)
     jitted = jax.jit(lambda y: two_point_correlation(y, None, edges, 50.0))(x)
     halves = stack([two_point_correlation(part, None, edges, 50.0) for part in (x[:2], x[2:])])
-    for other in (tree, jitted, halves):
+    for other in (cells, jitted, halves):
         np.testing.assert_array_equal(other.pairs, whole.pairs)
         np.testing.assert_allclose(other.xi, whole.xi, rtol=1e-5, atol=1e-6)
 
@@ -208,7 +209,7 @@ def test_corrfunc_reference_correlation_of_a_mock():
     positions, weight, side = read_corrfunc_galaxies()
     table = np.loadtxt(SHARED / "data" / "corrfunc" / "Mr19_xi")[:10]
     edges = np.append(table[:, 2], table[-1, 3])
-    pairs = counts_by_tree(positions[None], None, edges, side)[0]
+    pairs = pair_counts(positions[None], None, edges, side)[0]
     np.testing.assert_array_equal(pairs, table[:, 4].astype(np.int64))
     number = len(positions)
     random_pairs = number * (number - 1) * periodic_window(edges, np.full(3, side))

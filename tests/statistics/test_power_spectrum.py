@@ -1,6 +1,14 @@
 """P(k) against direct Fourier sums, counted modes, and fields whose power is known."""
 
+import importlib.util
 import itertools
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
@@ -8,10 +16,18 @@ import numpy as np
 import pytest
 
 from galgen.errors import InputError
+from galgen.statistics.cross_power_spectrum import cross_power_spectrum
+from galgen.statistics.field_power_spectrum import field_power_spectrum
 from galgen.statistics.fourier_modes import default_k_edges, fourier_modes, nyquist
-from galgen.statistics.mesh import CLOUD_IN_CELL, TRIANGULAR_SHAPED_CLOUD
+from galgen.statistics.mesh import (
+    CLOUD_IN_CELL,
+    PIECEWISE_CUBIC_SPLINE,
+    TRIANGULAR_SHAPED_CLOUD,
+    paint,
+)
 from galgen.statistics.power_spectrum import power_spectrum
 
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "make_references.py"
 SIDE = 100.0
 FUNDAMENTAL = 2 * np.pi / SIDE
 
@@ -25,13 +41,18 @@ def lattice(box, k_max):
     return k[(size > 0) & (size <= k_max)]
 
 
-def direct_power(points, box, edges, multipoles, line_of_sight):
-    """Raw multipoles by summing exp(-i k.x) over every point, float64; counts; mean k."""
+def direct_power(points, box, edges, multipoles, line_of_sight, weights=None, other=None):
+    """Raw multipoles by summing w exp(-i k.x) over every point, float64; counts; mean k."""
     k = lattice(box, edges[-1])
     size = np.linalg.norm(k, axis=1)
     mu = k[:, line_of_sight] / size
-    amplitude = np.exp(-1j * points @ k.T).sum(axis=0)
-    power = np.prod(box) / len(points) ** 2 * np.abs(amplitude) ** 2
+    weights = np.ones(len(points)) if weights is None else weights
+    points2, weights2 = (points, weights) if other is None else other
+    amplitude, amplitude2 = (
+        weights @ np.exp(-1j * points @ k.T),
+        weights2 @ np.exp(1j * points2 @ k.T),
+    )
+    power = np.prod(box) / weights.sum() / weights2.sum() * (amplitude * amplitude2).real
     legendre = {0: 1 + 0 * mu, 2: 2.5 * (3 * mu**2 - 1), 4: 9 / 8 * (35 * mu**4 - 30 * mu**2 + 3)}
     result, counts, means = [], [], []
     for low, high in itertools.pairwise(edges):
@@ -78,6 +99,35 @@ def test_float32_agrees_with_float64():
     assert np.all(np.abs(single - double) < 1e-5 * double[:, :1])
 
 
+@pytest.fixture(scope="module")
+def references() -> ModuleType:
+    """The script that froze the spectra of abacusutils, with its catalogue and bins."""
+    specification = importlib.util.spec_from_file_location("make_references", SCRIPT)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_multipoles_of_abacusutils(references, double):
+    """Its own functions in float64 are met to 1e-10 of P + shot noise, calc_power to 1e-4."""
+    frozen = json.loads(references.FILE.read_text())
+    x = references.catalogue()
+    assert float(x.sum()) == pytest.approx(frozen["sum_of_positions"], rel=1e-13)
+    x = x[None] if double else x[None].astype(np.float32)
+    with jax.enable_x64(double):
+        result = power_spectrum(
+            x, None, references.BOX, references.MESH_SIZE, references.EDGES, references.MULTIPOLES
+        )
+        raw, modes = np.asarray(result.raw_power)[0], np.asarray(result.modes)
+    np.testing.assert_array_equal(modes, frozen["modes"])
+    public, exact = np.array(frozen["calc_power"]), np.array(frozen["double"])
+    assert exact[0, 0] > 50 * references.BOX**3 / 2000 and np.abs(exact[1, 2]) > 0.05 * exact[0, 2]
+    assert np.all(np.abs(raw - public) < 1e-4 * exact[0])
+    assert np.all(np.abs(raw - exact) < (1e-10 if double else 3e-5) * exact[0])
+
+
 @pytest.mark.parametrize("mesh_size", [9, 12])
 def test_mode_counts_equal_an_explicit_loop(mesh_size):
     box = np.array([10.0, 14.0, 11.0])
@@ -108,12 +158,110 @@ def test_interlacing_removes_the_aliases():
     edges = np.linspace(0.05, 0.95, 10) * nyquist(SIDE, 24)
     fine = np.asarray(power_spectrum(x, None, SIDE, 72, edges).raw_power)[0, 0]
     with_it = np.asarray(power_spectrum(x, None, SIDE, 24, edges).raw_power)[0, 0]
-    without = np.asarray(power_spectrum(x, None, SIDE, 24, edges, interlaced=False).raw_power)[0, 0]
+    with pytest.warns(UserWarning, match=r"aliased beyond 0.6 of the .* 0.452389 h/Mpc, and .* re"):
+        without = power_spectrum(x, None, SIDE, 24, edges, interlaced=False).raw_power
     assert np.all(np.abs(with_it / fine - 1) < 2e-3)
     assert np.all(np.abs(with_it / fine - 1)[:5] < 1e-3)
-    assert np.abs(without / fine - 1)[-1] > 0.05
-    cloud = power_spectrum(x, None, SIDE, 72, edges, resampler=CLOUD_IN_CELL).raw_power
-    np.testing.assert_allclose(np.asarray(cloud)[0, 0], fine, rtol=5e-3)
+    assert np.abs(np.asarray(without)[0, 0] / fine - 1)[-1] > 0.05
+    for resampler in (CLOUD_IN_CELL, PIECEWISE_CUBIC_SPLINE):
+        other = power_spectrum(x, None, SIDE, 72, edges, resampler=resampler).raw_power
+        np.testing.assert_allclose(np.asarray(other)[0, 0], fine, rtol=5e-3)
+
+
+def test_interlaced_clustered_power_holds_to_six_tenths_of_nyquist():
+    """Within 0.1% of P + shot noise of a mesh twice as fine; without interlacing it is not."""
+    x = clustered(batch=4, points=2000)
+    edges = np.linspace(0.5 * FUNDAMENTAL, 0.6 * nyquist(SIDE, 32), 8)
+    with jax.enable_x64(True):
+        fine, coarse, without = (
+            np.asarray(power_spectrum(x, None, SIDE, size, edges, interlaced=lace).raw_power)
+            for size, lace in ((64, True), (32, True), (32, False))
+        )
+    assert np.all(fine[:, 0, 0] > 20 * SIDE**3 / 2000)  # clustered far above the shot noise
+    assert np.all(np.abs(coarse - fine) < 1e-3 * fine[:, :1])
+    assert np.max(np.abs(without - fine) / fine[:, :1]) > 2e-3
+
+
+def test_weighted_and_cross_spectra_equal_direct_sums():
+    box = np.array([100.0, 120.0, 90.0])
+    rng = np.random.default_rng(8)
+    x, y = clustered(side=90.0), clustered(side=90.0, points=300, seed=0)
+    w, v = rng.uniform(0.1, 3, x.shape[:2]), rng.uniform(0.1, 3, y.shape[:2])
+    mask = rng.random(y.shape[:2]) < 0.8
+    edges = np.array([0.04, 0.1, 0.2, 0.3])
+    with jax.enable_x64(True):
+        auto = power_spectrum(x, None, box, 64, edges, weights=w)
+        cross = cross_power_spectrum(
+            x, None, np.where(mask[..., None], y, np.nan), mask, box, 64, edges,
+            weights=w, other_weights=np.where(mask, v, np.nan),
+        )  # fmt: skip
+        same = cross_power_spectrum(x, None, x, None, box, 64, edges, weights=w, other_weights=w)
+        for index in range(2):
+            truth, _, _ = direct_power(x[index], box, edges, (0, 2, 4), 2, w[index])
+            assert np.all(np.abs(auto.raw_power[index] - truth) < 1e-4 * truth[0])
+            noise = box.prod() * np.sum(w[index] ** 2) / np.sum(w[index]) ** 2
+            np.testing.assert_allclose(auto.shot_noise[index], noise, rtol=1e-12)
+            np.testing.assert_allclose(auto.power[index, 0], auto.raw_power[index, 0] - noise)
+            other = y[index][mask[index]], v[index][mask[index]]
+            both, _, _ = direct_power(x[index], box, edges, (0, 2, 4), 2, w[index], other)
+            assert np.all(np.abs(cross.power[index] - both) < 1e-4 * truth[0])
+        assert np.all(np.asarray(cross.shot_noise) == 0)
+        np.testing.assert_allclose(same.power, auto.raw_power, rtol=1e-12, atol=1e-9)
+
+
+def test_weighted_poisson_points_have_no_power_nor_two_sets_of_them():
+    rng = np.random.default_rng(9)
+    x, y = rng.uniform(0, SIDE, (2, 100, 300, 3))
+    w = rng.lognormal(0, 0.7, (100, 300))
+    edges = np.linspace(0.5, 9.5, 7) * FUNDAMENTAL
+    weighted = power_spectrum(x, None, SIDE, 32, edges, (0, 2), weights=w)
+    assert np.all(np.asarray(weighted.shot_noise) > 1.3 * SIDE**3 / 300)
+    crossed = cross_power_spectrum(x, None, y, None, SIDE, 32, edges, (0, 2), weights=w)
+    for result in (weighted, crossed):
+        mean = result.mean()
+        assert np.all(np.abs(mean.mean) < 3 * mean.error)
+        assert np.all(mean.error < 0.2 * SIDE**3 / 300)
+
+
+def test_weights_count_points_and_their_scale_is_free():
+    x = clustered(points=60)
+    w = np.random.default_rng(10).integers(0, 4, x.shape[:2]).astype(float)
+    repeated = np.zeros((2, int(w.sum(axis=1).max()), 3))
+    mask = np.arange(repeated.shape[1]) < w.sum(axis=1, keepdims=True)
+    for index in range(2):
+        repeated[index][mask[index]] = np.repeat(x[index], w[index].astype(int), axis=0)
+    with jax.enable_x64(True):
+        weighted = power_spectrum(x, None, SIDE, 16, weights=7.5 * w)
+        truth = power_spectrum(repeated, mask, SIDE, 16)
+    np.testing.assert_allclose(weighted.raw_power, truth.raw_power, rtol=1e-10, atol=1e-6)
+
+
+def test_plane_waves_on_a_mesh_have_their_power():
+    """A cos(k.x) has |delta_k|² = A²/4 at k and -k: P = V A²/2 over the modes of its bin."""
+    size, amplitude = 12, np.array([0.3, 0.8])
+    grid = np.stack(np.meshgrid(*[np.arange(size) * SIDE / size] * 3, indexing="ij"), axis=-1)
+    k = FUNDAMENTAL * np.array([1, 2, 2])  # |k| = 3, mu = 2/3 along z
+    wave = np.cos(grid @ k + 0.4)
+    edges = np.array([0.5, 2.5, 3.5, 5.5]) * FUNDAMENTAL
+    with jax.enable_x64(True):
+        result = field_power_spectrum(amplitude[:, None, None, None] * wave, SIDE, edges)
+        power = np.asarray(result.power)
+    truth = np.zeros((2, 3, 3))
+    legendre = np.array([1, 5 * (3 * 4 / 9 - 1) / 2, 9 * (35 * 16 / 81 - 30 * 4 / 9 + 3) / 8])
+    modes = np.asarray(result.modes)[1]
+    truth[:, :, 1] = SIDE**3 * amplitude[:, None] ** 2 / 2 / modes * legendre
+    np.testing.assert_allclose(power, truth, atol=1e-10 * truth.max())
+    np.testing.assert_array_equal(result.shot_noise, np.zeros(2))
+
+
+def test_a_painted_field_gives_the_power_of_its_points():
+    x = clustered(batch=2)
+    edges = np.linspace(0.5, 7.5, 5) * FUNDAMENTAL
+    with jax.enable_x64(True):
+        field = paint(x, None, SIDE, 32) * 32**3 / x.shape[1] - 1
+        one = field_power_spectrum(field, SIDE, edges, resampler=TRIANGULAR_SHAPED_CLOUD)
+        two = power_spectrum(x, None, SIDE, 32, edges, interlaced=False)
+    np.testing.assert_allclose(one.raw_power, two.raw_power, rtol=1e-9, atol=1e-8)
 
 
 def test_poisson_points_have_no_power():
@@ -219,23 +367,67 @@ def test_without_jit_the_power_is_the_same():
     assert np.all(np.abs(plain - truth) < 1e-5 * truth[:, :1])
 
 
-def test_gradient_against_finite_differences():
+def test_gradients_against_finite_differences():
+    """With respect to positions and to weights, of auto and cross spectra, along one direction."""
     x = clustered(batch=1, points=30)
+    rng = np.random.default_rng(6)
+    w = rng.uniform(0.5, 2, (1, 30))
+    probe = rng.normal(size=(1, 3, 5))
+    edges = np.linspace(0.5, 5.5, 6) * FUNDAMENTAL
+    other = clustered(batch=1, points=20, seed=1)
     with jax.enable_x64(True):
-        point = jnp.asarray(x)
-        direction = jnp.asarray(np.random.default_rng(6).normal(size=x.shape))
-        weight = np.random.default_rng(7).normal(size=(1, 3, 5))
 
-        def loss(y):
-            edges = np.linspace(0.5, 5.5, 6) * FUNDAMENTAL
-            return jnp.sum(weight * power_spectrum(y, None, SIDE, 16, edges).power)
+        def loss(y, v):
+            auto = power_spectrum(y, None, SIDE, 16, edges, weights=v).power
+            cross = cross_power_spectrum(y, None, other, None, SIDE, 16, edges, weights=v).power
+            return jnp.sum(probe * auto), jnp.sum(probe * cross)
 
         loss = jax.jit(loss)
-        slope = float(jnp.vdot(jax.jit(jax.grad(loss))(point), direction))
-        step = 1e-5
-        finite = (loss(point + step * direction) - loss(point - step * direction)) / (2 * step)
-    assert abs(slope - float(finite)) < 1e-6 * abs(slope)
-    assert abs(slope) > 1.0
+        slopes = jax.jit(jax.jacrev(loss, argnums=(0, 1)))(jnp.asarray(x), jnp.asarray(w))
+        for argument, scale in ((0, 1e-5), (1, 1e-6)):
+            step = rng.normal(size=(x, w)[argument].shape)
+            moved = [[x, w], [x, w]]
+            moved[0][argument] = moved[0][argument] + scale * step
+            moved[1][argument] = moved[1][argument] - scale * step
+            for index in range(2):
+                slope = float(np.vdot(slopes[index][argument], step))
+                finite = float(loss(*moved[0])[index] - loss(*moved[1])[index]) / (2 * scale)
+                assert abs(slope - finite) < 1e-6 * abs(slope) and abs(slope) > 1.0
+
+
+SHARDED = """
+    import sys
+    import jax, numpy as np
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+    from galgen.statistics.power_spectrum import power_spectrum
+    x = np.random.default_rng(0).uniform(0, 100, (4, 50, 3)).astype(np.float32)
+    w = np.random.default_rng(1).uniform(0, 2, (4, 50)).astype(np.float32)
+    place = NamedSharding(Mesh(np.array(jax.devices()), ("data",)), PartitionSpec("data"))
+    shared, weights = jax.device_put((x, w), place)
+    assert len(shared.sharding.device_set) == 4
+    result = power_spectrum(shared, None, 100.0, 12, weights=weights)
+    np.savez(sys.argv[1], power=result.raw_power, noise=result.shot_noise, x=x, w=w)
+"""
+
+
+def test_batch_shared_by_four_devices_gives_the_same(tmp_path):
+    file = tmp_path / "sharded.npz"
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SHARDED), str(file)],
+        env={
+            **os.environ,
+            "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+            "JAX_PLATFORMS": "cpu",
+        },
+        check=True,
+        capture_output=True,
+        timeout=600,
+    )
+    sharded = np.load(file)
+    alone = power_spectrum(sharded["x"], None, 100.0, 12, weights=sharded["w"])
+    scale = np.asarray(alone.raw_power)[:, :1]
+    assert np.all(np.abs(sharded["power"] - np.asarray(alone.raw_power)) < 1e-5 * scale)
+    np.testing.assert_allclose(sharded["noise"], alone.shot_noise, rtol=1e-6)
 
 
 def test_gradient_of_padding_is_zero_and_finite():
@@ -276,6 +468,7 @@ BAD = [
     ({"box": (1.0, 2.0)}, r"a box of 3 sides in Mpc/h, got shape \(2,\);"),
     ({"box": (100.0, 100.0, 1.0)}, r"resolves the fundamental mode .* got 16 cells .* enlarge"),
     ({"positions": X[0]}, r"positions of shape \(batch, points, 3\), got \(4, 3\); add"),
+    ({"weights": np.ones((2, 4))}, r"weights of shape \(1, 4\), got \(2, 4\); pass one per row"),
     ({"mask": np.ones((2, 4))}, r"a mask of shape \(1, 4\), got \(2, 4\); pass"),
 ]
 
@@ -292,3 +485,11 @@ def test_bad_input_is_named(change, message):
     }
     with pytest.raises(InputError, match=message):
         power_spectrum(**arguments)
+
+
+def test_unpaired_batches_and_flat_fields_are_named():
+    with pytest.raises(InputError, match=r"as many catalogues in both batches, got 1 and 2; pair"):
+        cross_power_spectrum(X, None, np.zeros((2, 4, 3)), None, SIDE, 16)
+    for shape in ((8, 8, 8), (1, 8, 8, 4)):
+        with pytest.raises(InputError, match=r"a field of shape \(batch, mesh, mesh, mesh\), got"):
+            field_power_spectrum(np.zeros(shape), SIDE)

@@ -13,7 +13,9 @@ from galgen.validation.marks import compare_counts, respond_counts
 from galgen.validation.measurement import Instrument
 from galgen.validation.sets import same_cosmologies
 from galgen.validation.settings import ValidationSettings, separation_edges, wavenumber_edges
+from galgen.validation.statistic import Survey
 from galgen.validation.table import HEIGHT, WIDTH, table
+from galgen.validation.two_point import Correlation, Power
 from galgen.validation.verdict import MET, MISSED, NOT_JUDGED, closure_verdict, response_verdict
 
 SIDE = 100.0
@@ -162,22 +164,19 @@ def test_order_of_catalogues_does_not_matter(held_out, true_mock):
 
 
 def test_batches_and_padding_change_nothing(held_out):
-    clouds = [c.positions for c in held_out["test"][:10]]
     results = []
     for batch_size, rows in ((4, 768), (8, 512)):
         instrument = Instrument(
-            (SIDE,) * 3,
-            True,
-            np.array([2.0, 5.0, 9.0]),
-            wavenumber_edges(SETTINGS, (SIDE,) * 3),
-            32,
-            (0, 2),
+            Survey((SIDE,) * 3, True, 300.0),
+            (Correlation((2.0, 5.0, 9.0)), Power(mesh_size=32)),
             batch_size,
             rows,
         )
-        results.append(instrument.measure(clouds))
-    np.testing.assert_array_equal(results[0].correlation.above, results[1].correlation.above)
-    for first, second in zip(results[0].power, results[1].power, strict=True):
+        results.append(instrument.measure(held_out["test"][:10]))
+    assert [axis.name for axis in results[0].axes] == ["xi", "P0", "P2"]
+    np.testing.assert_array_equal(results[0].ratio("xi").above, results[1].ratio("xi").above)
+    for name in ("P0", "P2"):
+        first, second = (result.ratio(name) for result in results)
         np.testing.assert_allclose(first.above, second.above, rtol=1e-4, atol=0.5)
 
 
@@ -274,6 +273,7 @@ def test_mixed_boxes_and_logarithmic_masses_are_refused():
         ({"multipoles": (2,)}, "monopole 0"),
         ({"mesh_size": 0}, "mesh_size of at least 1"),
         ({"closure_target": -1.0}, "positive closure_target"),
+        ({"rank_bins": 0}, "rank_bins of at least 1"),
     ],
 )
 def test_settings_are_checked(change, message):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -9,10 +10,13 @@ from html.parser import HTMLParser
 import matplotlib.image
 import numpy as np
 import pytest
+from PIL import Image
 
 from galgen.data.catalogue import Catalogue
 from galgen.data.toys import ThomasProcess
 from galgen.validation.comparison import compare
+from galgen.validation.numbers import numbers
+from galgen.validation.plot_rotation import FRAMES, projected
 from galgen.validation.plot_slices import matched_pairs
 from galgen.validation.report import write_report
 from galgen.validation.settings import ValidationSettings
@@ -81,11 +85,50 @@ def test_page_is_whole_and_offline(written):
 def test_images_are_drawn(written):
     _, path = written
     images = re.findall(r"base64,([^\"]+)\"", path.read_text(encoding="utf-8"))
-    assert len(images) == 5
+    assert len(images) == 9
     for image in images:
         pixels = matplotlib.image.imread(io.BytesIO(base64.b64decode(image)), format="png")
         assert min(pixels.shape[:2]) > 300
         assert 0.01 < np.mean(pixels[..., :3].min(axis=-1) < 0.9) < 0.9
+
+
+def test_the_animation_turns(written):
+    _, path = written
+    images = re.findall(r"base64,([^\"]+)\"", path.read_text(encoding="utf-8"))
+    frames = [Image.open(io.BytesIO(base64.b64decode(image))) for image in images]
+    moving = [frame for frame in frames if getattr(frame, "n_frames", 1) > 1]
+    assert len(moving) == 1 and moving[0].n_frames == FRAMES
+    pixels = []
+    for index in range(FRAMES):
+        moving[0].seek(index)
+        pixels.append(np.asarray(moving[0].convert("L"), np.float64))
+    changed = [np.mean(a != b) for a, b in itertools.pairwise([*pixels, pixels[0]])]
+    assert min(changed) > 0.01
+
+
+def test_projection_keeps_lengths_and_turns_once():
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    for angle in (0.0, 1.0, 4.0):
+        place, near = projected(x, angle)
+        length = np.linalg.norm(np.column_stack([place, near]), axis=1)
+        np.testing.assert_allclose(length, np.linalg.norm(x, axis=1), rtol=1e-12)
+    np.testing.assert_allclose(projected(x, 2 * np.pi)[0], projected(x, 0.0)[0], atol=1e-12)
+    np.testing.assert_allclose(projected(x, np.pi)[0][:, 0], -x[:, 0], atol=1e-12)
+
+
+def test_every_split_and_number_is_tabulated(written):
+    comparison, path = written
+    text = path.read_text(encoding="utf-8")
+    for split in comparison.splits:
+        for curve in split.curves:
+            assert f"{curve.name}, {split.name} [{curve.unit}]" in text
+    tree = json.loads(path.with_name("comparison.json").read_text(encoding="utf-8"))
+    found = numbers(comparison)
+    assert set(found) == set(tree["numbers"])
+    assert found["high.P0.closure"] == comparison.split("high").curve("P0").closure.min()
+    for name in found:
+        assert f"<td>{name}</td>" in text
+    assert found["targets.met"] + found["targets.missed"] + found["targets.not_judged"] == 9
 
 
 def test_page_and_json_say_what_was_computed(written):
@@ -108,7 +151,7 @@ def test_positions_alone_without_contrast(tmp_path):
     sets = [{"train": catalogues(seed, 6.0, marks=False)} for seed in (6, 7)]
     comparison = compare(*sets, SETTINGS)
     text = write_report(comparison, *sets, tmp_path, "Bare").read_text(encoding="utf-8")
-    assert text.count("data:image/png") == 4
+    assert text.count("data:image/png") == 8
     assert "response to cosmology was not measured" in text
 
 

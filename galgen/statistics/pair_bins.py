@@ -1,0 +1,275 @@
+"""Into which bin a pair of points falls: by separation, by angle to the line of sight, projected.
+
+With d the separation of a pair (the nearest image, in a periodic box), l its line of sight, a unit
+vector::
+
+    s = |d|,   pi = |d . l|,   mu = pi / s,   rp² = s² - pi²
+
+l is an axis of the box (a distant observer), or, for surveys, the direction of the midpoint of the
+pair as seen from the origin (line_of_sight None). All bins are half open, [low, high), as in
+Corrfunc, but that mu = 1 belongs to the last bin of mu; mu of a pair at one place is 0.
+
+**Digitising without a search.** No root is taken: squares are compared. The leading bits of a
+positive float grow with it, so they are an address in a table that knows how many edges lie below
+such numbers; cells of the table are so fine that none holds two edges, and one comparison with the
+next edge does the rest. The result is exactly that of a comparison with every edge.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from galgen.errors import InputError
+from galgen.statistics.binning import ArrayLike, check_edges
+from galgen.statistics.redshift_space import check_axis
+
+Components = tuple[Float[Array, "*pairs"], Float[Array, "*pairs"], Float[Array, "*pairs"]]
+"""x, y and z of a vector for each pair."""
+
+
+class PairBins(abc.ABC):
+    """Bins of pairs; frozen and hashable, so that a compiled program can be made for them."""
+
+    @property
+    @abc.abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Bins along every axis."""
+
+    @property
+    @abc.abstractmethod
+    def reach(self) -> float:
+        """No pair farther apart is in a bin, Mpc/h."""
+
+    @property
+    def extent(self) -> float:
+        """No pair farther apart along one axis is in a bin, Mpc/h."""
+        return self.reach
+
+    @abc.abstractmethod
+    def index(self, apart: Components, middle: Components) -> Int[Array, "*pairs"]:
+        """The flat bin of every pair; :attr:`size` for one that is in none.
+
+        Args:
+            apart: separations, Mpc/h.
+            middle: sums of the two positions, from the observer, Mpc/h.
+        """
+
+    @property
+    def size(self) -> int:
+        """Bins in all."""
+        return int(np.prod(self.shape))
+
+
+@dataclasses.dataclass(frozen=True)
+class SeparationBins(PairBins):
+    """Bins of the separation s.
+
+    Attributes:
+        edges: in Mpc/h.
+
+    Raises:
+        InputError: edges that are not increasing numbers from 0 up.
+    """
+
+    edges: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        check_edges(self.edges)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.edges) - 1,)
+
+    @property
+    def reach(self) -> float:
+        return self.edges[-1]
+
+    def index(self, apart, middle):
+        return _bin_of(_dot(apart, apart), self.edges)
+
+
+@dataclasses.dataclass(frozen=True)
+class AngleBins(PairBins):
+    """Bins of the separation s and of mu, ``mu_bins`` even ones from 0 to 1.
+
+    Attributes:
+        edges: of s in Mpc/h.
+        mu_bins: how many.
+        line_of_sight: the axis 0, 1 or 2; None for the midpoint as seen from the origin.
+
+    Raises:
+        InputError: bad edges, no bins of mu, or another axis.
+    """
+
+    edges: tuple[float, ...]
+    mu_bins: int = 100
+    line_of_sight: int | None = 2
+
+    def __post_init__(self) -> None:
+        check_edges(self.edges)
+        _check_number(self.mu_bins, "mu_bins")
+        _check_line_of_sight(self.line_of_sight)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.edges) - 1, self.mu_bins)
+
+    @property
+    def reach(self) -> float:
+        return self.edges[-1]
+
+    def index(self, apart, middle):
+        squared = _dot(apart, apart)
+        along = _along(apart, middle, self.line_of_sight)
+        mu = along / jnp.sqrt(jnp.where(squared > 0, squared, 1.0))
+        wedge = jnp.minimum((mu * self.mu_bins).astype(jnp.int32), self.mu_bins - 1)
+        radial = _bin_of(squared, self.edges)
+        return jnp.where(radial < self.shape[0], radial * self.mu_bins + wedge, self.size)
+
+
+@dataclasses.dataclass(frozen=True)
+class ProjectedBins(PairBins):
+    """Bins of rp and of pi, ``pi_bins`` even ones from 0 to ``pi_max``.
+
+    Attributes:
+        edges: of rp in Mpc/h.
+        pi_max: pairs at pi_max or more apart along the line of sight do not count, Mpc/h.
+        pi_bins: how many; 0 for one of 1 Mpc/h each, as in Corrfunc.
+        line_of_sight: the axis 0, 1 or 2; None for the midpoint as seen from the origin.
+
+    Raises:
+        InputError: bad edges, pi_max not positive (or no whole number with ``pi_bins=0``), or
+            another axis.
+    """
+
+    edges: tuple[float, ...]
+    pi_max: float = 40.0
+    pi_bins: int = 0
+    line_of_sight: int | None = 2
+
+    def __post_init__(self) -> None:
+        check_edges(self.edges)
+        if not self.pi_max > 0:
+            raise InputError(f"expected a positive pi_max in Mpc/h, got {self.pi_max}; 40 is usual")
+        if self.pi_bins == 0 and self.pi_max == int(self.pi_max):
+            object.__setattr__(self, "pi_bins", int(self.pi_max))
+        elif self.pi_bins == 0:
+            raise InputError(
+                f"expected a whole pi_max for bins of 1 Mpc/h, got {self.pi_max}; give pi_bins"
+            )
+        _check_number(self.pi_bins, "pi_bins")
+        _check_line_of_sight(self.line_of_sight)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.edges) - 1, self.pi_bins)
+
+    @property
+    def reach(self) -> float:
+        return float(np.hypot(self.edges[-1], self.pi_max))
+
+    @property
+    def extent(self) -> float:
+        return self.reach if self.line_of_sight is None else max(self.edges[-1], self.pi_max)
+
+    def index(self, apart, middle):
+        along = _along(apart, middle, self.line_of_sight)
+        if self.line_of_sight is None:
+            across = jnp.maximum(_dot(apart, apart) - along * along, 0.0)
+        else:
+            across = sum(apart[i] * apart[i] for i in range(3) if i != self.line_of_sight)
+        row = _bin_of(across, self.edges)
+        step = (along * (self.pi_bins / self.pi_max)).astype(jnp.int32)
+        inside = (row < self.shape[0]) & (along < self.pi_max)
+        # pi just below pi_max can round up to one bin too many.
+        step = jnp.minimum(step, self.pi_bins - 1)
+        return jnp.where(inside, row * self.pi_bins + step, self.size)
+
+
+def as_bins(bins: PairBins | ArrayLike) -> PairBins:
+    """Bins as they are, or bins of separation from their edges in Mpc/h."""
+    return bins if isinstance(bins, PairBins) else SeparationBins(as_edges(bins))
+
+
+def as_edges(edges: ArrayLike) -> tuple[float, ...]:
+    """Checked edges in Mpc/h, hashable.
+
+    Raises:
+        InputError: edges that are not increasing numbers from 0 up.
+    """
+    return tuple(check_edges(edges).tolist())
+
+
+def _check_number(number: int, name: str) -> None:
+    if number < 1:
+        raise InputError(f"expected {name} of at least 1, got {number}; 100 is usual for mu")
+
+
+def _check_line_of_sight(line_of_sight: int | None) -> None:
+    if line_of_sight is not None:
+        check_axis(line_of_sight)
+
+
+def _dot(first: Components, second: Components) -> Array:
+    """Products in the order x, y, z, the same in every program."""
+    return first[0] * second[0] + first[1] * second[1] + first[2] * second[2]
+
+
+def _along(apart: Components, middle: Components, line_of_sight: int | None) -> Array:
+    """pi = |d . l|."""
+    if line_of_sight is not None:
+        return jnp.abs(apart[line_of_sight])
+    length = _dot(middle, middle)
+    return jnp.abs(_dot(apart, middle)) / jnp.sqrt(jnp.where(length > 0, length, 1.0))
+
+
+def _bin_of(squared: Float[Array, "*pairs"], edges: tuple[float, ...]) -> Int[Array, "*pairs"]:
+    """The bin of numbers whose squares are given; one past the last bin where there is none."""
+    below = digitize(squared, np.square(edges))
+    return jnp.where(below > 0, below, len(edges)) - 1
+
+
+def digitize(values: Float[Array, "*shape"], edges: Float[np.ndarray, "edges"]) -> Array:
+    """How many of the increasing ``edges`` are at or below each of the ``values``, none negative.
+
+    Edges are taken in the precision of the values, as a comparison would.
+    """
+    limits = edges.astype(values.dtype)
+    coarse = limits.astype(np.float32).astype(np.float64)
+    first = int(np.argmax(coarse > 0))
+    if coarse[first] <= 0:
+        return jnp.sum(values[..., None] >= limits, axis=-1, dtype=jnp.int32)
+    shift = _widest_shift(coarse[first:])
+    low, high = (int(pattern) >> shift for pattern in _bits(coarse)[[first, -1]])
+    low = max(low - 1, 0)  # its own cell for what is below the first edge
+    starts = (np.arange(low, high + 2, dtype=np.int64) << shift).astype(np.int32)
+    table = np.searchsorted(limits, starts.view(np.float32).astype(limits.dtype), side="right")
+    pattern = jax.lax.bitcast_convert_type(values.astype(jnp.float32), jnp.int32)
+    cell = jnp.clip((pattern >> shift) - low, 0, len(table) - 1)
+    guess = jnp.asarray(table.astype(np.int32))[cell]
+    above = jnp.asarray(np.append(limits, np.inf).astype(limits.dtype))[guess]
+    guess = guess + (values >= above)
+    if values.dtype == jnp.float32:
+        return guess
+    # The address of a float64 is that of the nearest float32, which may lie beyond an edge.
+    below = jnp.asarray(np.append(-np.inf, limits).astype(limits.dtype))[guess]
+    return guess - (values < below)
+
+
+def _bits(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32).view(np.int32)
+
+
+def _widest_shift(edges: Float[np.ndarray, "edges"]) -> int:
+    """The most bits that can be dropped with no two edges at one address."""
+    for shift in range(20, 0, -2):
+        address = _bits(edges) >> shift
+        if np.all(np.diff(address) > 1):
+            return shift
+    return 0

@@ -1,0 +1,96 @@
+"""Statistics beyond xi(r) and P(k), for ``ValidationSettings.further``.
+
+The nearest-neighbour distributions are kept as the probability per bin, not cumulated, so that bins
+are less alike and none is saturated::
+
+    p_k,i = CDF_k(r_i+1) - CDF_k(r_i),     the fraction of queries whose k-th neighbour lies there
+
+The mean pairwise velocity of a set is a ratio of sums over its pairs, so that a bin in which one
+catalogue has no pair has a value all the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from galgen.data.catalogue import VELOCITIES
+from galgen.statistics.nearest_neighbors import nearest_neighbor_distribution
+from galgen.statistics.neighbor_counts import neighbor_counts, neighbor_counts_by_tree
+from galgen.statistics.pairwise_velocity import pairwise_velocity
+from galgen.statistics.sphere_counts import lattice_centers
+from galgen.validation.ratio import Ratio
+from galgen.validation.statistic import Axis, Clouds, Statistic, Survey
+from galgen.validation.two_point import Correlation
+
+LARGE = 4096
+"""Catalogues of more points are searched by tree on the host."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NearestNeighbors(Statistic):
+    """Distance from the centres of a lattice to the k-th nearest point: voids and clumps.
+
+    Attributes:
+        neighbors: increasing k; a curve ``knn1``, ``knn2``, ... for each.
+        edges: of the distance in mean separations (V / N)^(1/3) of held-out.
+        per_side: the lattice has ``per_side``³ queries.
+    """
+
+    neighbors: tuple[int, ...] = (1, 2, 4)
+    edges: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9, 1.2)
+    per_side: int = 12
+
+    def axes(self, survey: Survey) -> tuple[Axis, ...]:
+        spacing = float(np.prod(survey.box) / survey.mean_count) ** (1 / 3)
+        edges = np.asarray(self.edges, np.float64) * spacing
+        return tuple(
+            Axis(f"knn{k}", "r", "Mpc/h", edges, logarithmic=False) for k in self.neighbors
+        )
+
+    def measure(self, clouds: Clouds, survey: Survey) -> tuple[Ratio, ...]:
+        counter = neighbor_counts_by_tree if clouds.mask.shape[1] > LARGE else neighbor_counts
+        found = nearest_neighbor_distribution(
+            clouds.positions,
+            clouds.mask,
+            self.axes(survey)[0].edges,
+            survey.box,
+            lattice_centers(self.per_side, survey.box).astype(np.float32),
+            self.neighbors,
+            survey.periodic,
+            counter,
+        )
+        within = np.diff(np.asarray(found.counts, np.float64), axis=-1)
+        real = np.any(clouds.mask, axis=1).reshape(-1, 1)
+        queries = np.where(real, float(found.queries), 0.0) * np.ones_like(within[:, 0])
+        return tuple(Ratio(within[:, i], queries) for i in range(len(self.neighbors)))
+
+
+@dataclasses.dataclass(frozen=True)
+class PairwiseVelocity(Statistic):
+    """v_12(r), the mean velocity of pairs along their separation [km/s]; negative is infall.
+
+    Attributes:
+        edges: in Mpc/h; None for those of xi(r).
+        bins: how many, where the edges are not given.
+    """
+
+    edges: tuple[float, ...] | None = None
+    bins: int = 7
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return VELOCITIES
+
+    def axes(self, survey: Survey) -> tuple[Axis, ...]:
+        edges = Correlation(self.edges, self.bins).edges_in(survey.box, survey.mean_count)
+        return (Axis("v12", "r", "Mpc/h", edges),)
+
+    def measure(self, clouds: Clouds, survey: Survey) -> tuple[Ratio, ...]:
+        motion = np.stack([clouds.columns[name] for name in VELOCITIES], axis=-1)
+        edges = self.axes(survey)[0].edges
+        found = pairwise_velocity(
+            clouds.positions, motion, clouds.mask, edges, survey.box, survey.periodic
+        )
+        return (Ratio(np.asarray(found.sums, np.float64), np.asarray(found.pairs, np.float64)),)

@@ -1,0 +1,164 @@
+"""A requirement on the numbers of a comparison: a small language, read and never run.
+
+::
+
+    xi.closure > 0.85 and P0.chi2 < 2
+    0.9 < N.ratio < 1.1 and not (memorisation.excess > 3 or pqmass.p < 0.01)
+
+It has numbers, dotted names of :mod:`galgen.validation.numbers`, the comparisons ``< <= > >= ==
+!=`` (chained as in mathematics), ``and``, ``or``, ``not`` and parentheses, and nothing else:
+Python's parser reads it and only these nodes are accepted. A comparison with a number that was not
+measured is unknown; unknown goes through ``and``, ``or`` and ``not`` by Kleene's logic, and a
+requirement that is unknown is not met.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import functools
+import math
+import operator
+from collections.abc import Callable, Mapping
+
+from galgen.errors import InputError
+
+COMPARE: Mapping[type[ast.cmpop], Callable[[float, float], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+LONGEST = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Requirement:
+    """A requirement that can be read.
+
+    Attributes:
+        text: as given.
+
+    Raises:
+        InputError: an expression of another language.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        self._tree  # noqa: B018, read now so that a mistake is found before anything is measured
+
+    @functools.cached_property
+    def _tree(self) -> ast.expr:
+        if len(self.text) > LONGEST:
+            raise self._refused(f"{len(self.text)} characters")
+        try:
+            tree = ast.parse(self.text.strip(), mode="eval").body
+            self._check(tree)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise self._refused(repr(self.text)) from None
+        return tree
+
+    def _check(self, node: ast.expr) -> None:
+        """Accept a truth value: comparisons joined by and, or, not."""
+        if isinstance(node, ast.BoolOp):
+            for part in node.values:
+                self._check(part)
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            self._check(node.operand)
+        elif isinstance(node, ast.Compare) and all(type(op) in COMPARE for op in node.ops):
+            for operand in (node.left, *node.comparators):
+                if _number(operand) is None and _name(operand) is None:
+                    raise self._refused(repr(ast.unparse(operand)))
+        else:
+            raise self._refused(repr(ast.unparse(node)))
+
+    def _refused(self, got: str) -> InputError:
+        return InputError(
+            "expected comparisons of names and numbers joined by and, or, not, as in 'xi.closure > "
+            f"0.85 and P0.chi2 < 2', got {got}; galgen validate --help lists the names"
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every dotted name asked about, once."""
+        operands = [
+            operand
+            for node in ast.walk(self._tree)
+            if isinstance(node, ast.Compare)
+            for operand in (node.left, *node.comparators)
+        ]
+        return tuple(dict.fromkeys(n for n in map(_name, operands) if n is not None))
+
+    def shortcoming(self, numbers: Mapping[str, float]) -> str | None:
+        """None if the requirement is met, else in one line why not.
+
+        Raises:
+            InputError: a name that the comparison has not.
+        """
+        for name in self.names:
+            if name not in numbers:
+                near = difflib.get_close_matches(name, numbers, 3, 0.4)
+                hint = f"perhaps {', '.join(near)}" if near else "comparison.json lists them"
+                raise InputError(f"expected a number of this comparison, got {name!r}; {hint}")
+        if _truth(self._tree, numbers):
+            return None
+        values = ", ".join(
+            f"{name} is {numbers[name]:.4g}"
+            if math.isfinite(numbers[name])
+            else f"{name} was not measured"
+            for name in self.names
+        )
+        return f"requirement not met: {self.text.strip()} ({values})"
+
+
+def _number(node: ast.expr) -> float | None:
+    """The value of a literal, with a sign or without."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        value = _number(node.operand)
+        if value is None:
+            return None
+        return -value if isinstance(node.op, ast.USub) else value
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return None if isinstance(node.value, bool) else float(node.value)
+    return None
+
+
+def _name(node: ast.expr) -> str | None:
+    """The dotted name that a node spells."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        before = _name(node.value)
+        return None if before is None else f"{before}.{node.attr}"
+    return None
+
+
+def _value(node: ast.expr, numbers: Mapping[str, float]) -> float:
+    value = _number(node)
+    return value if value is not None else numbers[_name(node) or ""]
+
+
+def _truth(node: ast.expr, numbers: Mapping[str, float]) -> bool | None:
+    """True, False or, with a number that was not measured, None."""
+    if isinstance(node, ast.BoolOp):
+        parts = [_truth(part, numbers) for part in node.values]
+        decisive = isinstance(node.op, ast.Or)
+        if decisive in parts:
+            return decisive
+        return None if None in parts else not decisive
+    if isinstance(node, ast.UnaryOp):
+        inner = _truth(node.operand, numbers)
+        return None if inner is None else not inner
+    assert isinstance(node, ast.Compare)
+    values = [_value(operand, numbers) for operand in (node.left, *node.comparators)]
+    links = [
+        None if math.isnan(a) or math.isnan(b) else COMPARE[type(op)](a, b)
+        for a, op, b in zip(values, node.ops, values[1:], strict=False)
+    ]
+    return False if False in links else None if None in links else True
