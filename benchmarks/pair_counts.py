@@ -96,7 +96,9 @@ def compare(name: str, x: Cloud, bins: PairBins, options: Options) -> None:
     batch = x if x.ndim == 3 else x[None]
     calls = {"cells": lambda: pair_counts(batch, None, bins, BOX, method=sums_by_cells)}
     if batch.shape[1] <= 5_000:
-        calls["tiles"] = lambda: pair_counts(batch, None, bins, BOX, method=sums_by_tiles)
+        calls["tiles"] = lambda: np.asarray(
+            pair_counts(batch, None, bins, BOX, method=sums_by_tiles)
+        )
     if DD is not None:
         calls["Corrfunc"] = lambda: np.stack([by_corrfunc(cloud, bins) for cloud in batch])
     if batch.shape[1] <= options.tree and not isinstance(bins, AngleBins):

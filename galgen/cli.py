@@ -36,7 +36,8 @@ examples:
   galgen train configs/demo.py --data.path suite.h5 --run runs/mine --trainer.steps 2000
   galgen train configs/demo.py --run runs/mine --resume
   galgen sample runs/mine --number 16 --omega-m 0.31 --sigma-8 0.81 --output mocks.h5
-  galgen validate runs/mine --held-out suite.h5
+  galgen validate runs/mine --require "xi.closure > 0.85"
+  galgen validate mocks.h5 suite.h5 --output report
   galgen inspect mocks.h5
 
 galgen COMMAND --help lists every option of a command.

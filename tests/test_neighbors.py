@@ -21,8 +21,10 @@ from galgen.neighbors import (
 POINTS, K = 420, 9
 # The default makes 64 cells of 7 here and repairs some rows; the narrow one repairs nearly all.
 NARROW = CellList(occupancy=2.0, cells=2, block=100)
-METHODS = [BruteForce(), BruteForce(block=50), CellList(), NARROW, Tree()]
-FEW_METHODS = [BruteForce(), NARROW, Tree()]
+# This one has the 64 cells in regions of two, as the default has many more in regions of 64.
+REGIONAL = CellList(cells=6, block=100, region=2, regions=8)
+METHODS = [BruteForce(), BruteForce(block=50), CellList(), NARROW, REGIONAL, Tree()]
+FEW_METHODS = [BruteForce(), NARROW, REGIONAL, Tree()]
 JUST_BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 

@@ -10,8 +10,13 @@ b was missed, so a point whose k-th neighbour is at most b away is complete. The
 are searched again by brute force, in a loop as long as their number: an adversarial cloud takes
 longer, and is never short of a neighbour.
 
-With N points and C cells searched, time N (log N + k C) + (N/k)^2, the last small up to a million
-points, and memory linear in N.
+Which cells are nearest is found in two steps where there are many: the regions nearest to a block
+of cells first, each a node of the tree, then the cells of these. What lies outside them is no
+nearer than the nearest region left out, which lowers b where it must.
+
+With N points and C cells searched, time N (log N + k C) and memory linear in N; but in a uniform
+cloud about 1% of the points are not complete, and the brute force for these, N²/100, takes most of
+the time of a million points.
 """
 
 from __future__ import annotations
@@ -36,11 +41,15 @@ class CellList(Method):
         occupancy: points per cell in units of k, met within a factor of 1.5.
         cells: cells searched for a point, its own among them.
         block: rows, counted over the whole batch, whose distances are held at once.
+        region: cells of a region, a power of two.
+        regions: that a block of cells looks into, where there are at least twice as many.
     """
 
     occupancy: float = 1.0
     cells: int = 40
     block: int = 512
+    region: int = 64
+    regions: int = 48
 
     def search(self, positions, real, k, geometry):
         batch, points, _ = positions.shape
@@ -73,22 +82,43 @@ class CellList(Method):
         slack = 8 * jnp.finfo(centre.dtype).eps * jnp.max(jnp.abs(centre) + half)
         searched = min(number, max(self.cells, -(-k // size) + 1))
         rows_of = min(number, max(1, self.block // (batch * size)))
+        by_region = number >= 2 * self.regions * self.region
+        if by_region:
+            # Blocks that are nodes of the tree are compact.
+            rows_of = min(self.region, 2 ** int(math.log2(rows_of)))
+            regions = join_boxes(centre, half, self.region)
+
+        def gaps(box, others):
+            """Squared gaps between boxes ``(batch, rows, dim)`` and others."""
+            apart = geometry.displacement(box[0][:, :, None], others[0][:, None])
+            gap = jnp.abs(apart) - box[1][:, :, None] - others[1][:, None] - slack
+            return jnp.sum(jnp.maximum(gap, 0.0) ** 2, axis=-1)
 
         def search_block(own):
-            apart = geometry.displacement(centre[:, own, None], centre[:, None])
-            gap = jnp.abs(apart) - half[:, own, None] - half[:, None] - slack
-            gap = jnp.sum(jnp.maximum(gap, 0.0) ** 2, axis=-1)
-            gap = jnp.where(own[:, None] == jnp.arange(number), -1.0, gap)
-            gap = jnp.where(empty[:, None], jnp.inf, gap)
-            gap, near = smallest(gap, min(searched + 1, number))
-            near = near[..., :searched]
+            box = centre[:, own], half[:, own]
+            beyond: Array | float = jnp.inf
+            inside = jnp.broadcast_to(jnp.arange(number), (batch, number))
+            if by_region:
+                _, chosen = smallest(gaps(join_boxes(*box, len(own)), regions)[:, 0], self.regions)
+                inside = (chosen[..., None] * self.region + jnp.arange(self.region)).reshape(
+                    batch, -1
+                )
+                left_out = jax.vmap(lambda gap, row: gap.at[:, row].set(jnp.inf))(
+                    gaps(box, regions), chosen
+                )
+                beyond = jnp.min(left_out, axis=-1, keepdims=True)
+            gap = gaps(box, (gather(centre, inside), gather(half, inside)))
+            gap = jnp.where(own[:, None] == inside[:, None], -1.0, gap)
+            gap = jnp.where(gather(empty, inside)[:, None], jnp.inf, gap)
+            gap, place = smallest(gap, min(searched + 1, inside.shape[1]))
+            near = gather(inside, place[..., :searched])
             candidates = gather(content, near).reshape(batch, len(own), searched * size, -1)
             names = gather(cells, near).reshape(batch, len(own), searched * size)
             found, farthest = nearest_among(
                 content[:, own], cells[:, own], candidates, names, k, geometry
             )
-            bound = gap[..., searched:] if searched < number else jnp.inf
-            return found, farthest <= bound
+            bound = gap[..., searched:] if searched < inside.shape[1] else jnp.inf
+            return found, farthest <= jnp.minimum(bound, beyond)
 
         blocks = -(-number // rows_of)
         own = jnp.minimum(jnp.arange(blocks * rows_of), number - 1).reshape(blocks, rows_of)
@@ -150,6 +180,16 @@ def bounding_boxes(
     high = jnp.max(jnp.where(padding, -jnp.inf, content), axis=-2)
     empty = jnp.all(padding, axis=-2)
     return jnp.where(empty, 0.0, (low + high) / 2), jnp.where(empty, 0.0, (high - low) / 2)
+
+
+def join_boxes(
+    centre: Float[Array, "batch boxes dim"], half: Float[Array, "batch boxes dim"], number: int
+) -> tuple[Float[Array, "batch joined dim"], Float[Array, "batch joined dim"]]:
+    """Boxes around every ``number`` boxes in turn."""
+    shape = (len(centre), -1, number, centre.shape[-1])
+    low = jnp.min((centre - half).reshape(shape), axis=2)
+    high = jnp.max((centre + half).reshape(shape), axis=2)
+    return (low + high) / 2, (high - low) / 2
 
 
 def gather(

@@ -19,18 +19,22 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from galgen.errors import InputError
 from galgen.statistics.binning import ArrayLike, check_edges
 from galgen.statistics.redshift_space import check_axis
 
+FEW_EDGES = 48
+"""As many edges are compared with every pair in less time than one number is added to a bin."""
 Components = tuple[Float[Array, "*pairs"], Float[Array, "*pairs"], Float[Array, "*pairs"]]
 """x, y and z of a vector for each pair."""
+Pairs = Bool[Array, "*pairs"]
 
 
 class PairBins(abc.ABC):
@@ -59,6 +63,16 @@ class PairBins(abc.ABC):
             apart: separations, Mpc/h.
             middle: sums of the two positions, from the observer, Mpc/h.
         """
+
+    def count(
+        self, total: Int[Array, " places"], apart: Components, middle: Components, pair: Pairs
+    ) -> Int[Array, " places"]:
+        """``total``, of :attr:`size` + 1 places, with the pairs added for which ``pair`` is True.
+
+        What is in no bin goes to the last place, or nowhere.
+        """
+        index = jnp.where(pair, self.index(apart, middle), self.size)
+        return total.at[index.ravel()].add(1, mode="promise_in_bounds")
 
     @property
     def size(self) -> int:
@@ -92,6 +106,13 @@ class SeparationBins(PairBins):
 
     def index(self, apart, middle):
         return _bin_of(_dot(apart, apart), self.edges)
+
+    def count(self, total, apart, middle, pair):
+        if len(self.edges) > FEW_EDGES:
+            return super().count(total, apart, middle, pair)
+        squared = jnp.where(pair, _dot(apart, apart), jnp.inf)
+        above = count_above(squared, np.square(self.edges)).astype(total.dtype)
+        return total.at[: self.size].add(above[:-1] - above[1:])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,6 +281,38 @@ def digitize(values: Float[Array, "*shape"], edges: Float[np.ndarray, "edges"]) 
     # The address of a float64 is that of the nearest float32, which may lie beyond an edge.
     below = jnp.asarray(np.append(-np.inf, limits).astype(limits.dtype))[guess]
     return guess - (values < below)
+
+
+def count_above(
+    values: Float[Array, "*lead rows columns"], edges: Float[np.ndarray, "edges"]
+) -> Int[Array, " edges"]:
+    """How many of the ``values`` are at or above each of the ``edges``.
+
+    Counts of several edges share one word, a few bits each, so that one sum over the rows adds them
+    all: a third of the time of adding every value to its bin, and no two additions collide.
+    """
+    rows = values.shape[-2]
+    if rows >= 2**16:
+        raise ValueError(f"expected fewer than {2**16} rows, got {rows}; use smaller tiles")
+    bits = 8 if rows < 2**8 else 16
+    limits = edges.astype(values.dtype)
+    groups = [limits[start : start + 32 // bits] for start in range(0, len(limits), 32 // bits)]
+    words = tuple(
+        sum(
+            jnp.where(values >= limit, jnp.uint32(1 << (bits * place)), jnp.uint32(0))
+            for place, limit in enumerate(group)
+        )
+        for group in groups
+    )
+    add = functools.partial(jax.tree.map, jnp.add)
+    sums = jax.lax.reduce(words, (jnp.uint32(0),) * len(words), add, (values.ndim - 2,))
+    low = jnp.uint32(2**bits - 1)
+    counts = [
+        jnp.sum((word >> jnp.uint32(bits * place)) & low, dtype=jnp.uint32)
+        for word, group in zip(sums, groups, strict=True)
+        for place in range(len(group))
+    ]
+    return jnp.stack(counts).astype(jnp.int32)
 
 
 def _bits(values: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ from galgen.statistics.pair_bins import PairBins
 from galgen.statistics.pair_tiles import add_tile, places, shape_of
 from galgen.statistics.points import PairQuantity, Points
 
-OCCUPANCY = 32
+OCCUPANCY = 16
 """Most points in a leaf. Fewer make more and better fitting leaves; more make larger tiles."""
 TOGETHER = 64
 """Pairs of leaves compared at once: tiles that stay in the cache."""
@@ -128,29 +128,60 @@ def _wrapped(points: np.ndarray, box: np.ndarray | None) -> np.ndarray:
 
 
 def equal_cells(points: Float[np.ndarray, "points 3"], occupancy: int = OCCUPANCY) -> Cells:
-    """Halve a catalogue until no cell holds more than ``occupancy`` points."""
+    """Halve a catalogue until no cell holds more than ``occupancy`` points.
+
+    Points are sorted in float32, which serves as well; the boxes around the leaves are exact.
+    """
     halvings = max(0, int(np.ceil(np.log2(len(points) / occupancy))))
-    size = -(-len(points) // 2**halvings)
-    rows = np.full((1, size * 2**halvings), -1)
-    rows[0, : len(points)] = np.arange(len(points))
+    # Even sizes, so that catalogues of like numbers share a compiled program.
+    size = 2 * -(-len(points) // 2 ** (halvings + 1))
+    rows = np.full(size * 2**halvings, -1, np.int32)
+    rows[: len(points)] = np.arange(len(points))
     # Padding is sorted to the end of every cell: it sits at infinity along each axis.
-    slots = np.append(points, np.full((1, 3), np.inf, points.dtype), axis=0)
+    content = np.full((3, 1, len(rows)), np.inf, np.float32)
+    content[:, 0, : len(points)] = points.T
+    rows = rows[None]
+    done = 0
+    while done < halvings:
+        # Early on eight cells at once: three such steps, one along each axis, make cubes of a cube.
+        step = 3 if done < 9 <= halvings else 1
+        order = _order_along_longest(content, 2**step)
+        shape = (len(rows) * 2**step, -1)
+        rows = np.take_along_axis(rows, order, axis=1).reshape(shape)
+        content = np.take_along_axis(content, order[None], axis=2).reshape(3, *shape)
+        done += step
+    return Cells(rows, *_boxes(points, rows))
+
+
+def _order_along_longest(
+    content: Float[np.ndarray, "3 cells size"], parts: int
+) -> Int[np.ndarray, "cells size"]:
+    """An order of every cell that cuts it along its longest axis in equal ``parts``."""
+    low = content.min(axis=2)
+    high = np.where(np.isfinite(content), content, -np.inf).max(axis=2)
+    longest = np.argmax(np.where(np.isfinite(low), high - low, 0.0), axis=0)
+    along = np.take_along_axis(content, longest[None, :, None], axis=0)[0]
+    cuts = np.arange(1, parts) * (along.shape[1] // parts) - 1
+    return np.argpartition(along, cuts, axis=1)
+
+
+def _boxes(
+    points: Float[np.ndarray, "points 3"], rows: Int[np.ndarray, "leaves size"]
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """Centres and half widths of the boxes around the nodes of every level, from the leaves up."""
+    real = (rows >= 0)[..., None]
+    content = points[np.maximum(rows, 0)].astype(np.float64)
+    low = np.where(real, content, np.inf).min(axis=1)
+    high = np.where(real, content, -np.inf).max(axis=1)
     centres, halves = [], []
-    for level in range(halvings + 1):
-        content = slots[rows]
-        low = content.min(axis=1)
-        high = np.where(rows[..., None] < 0, -np.inf, content).max(axis=1)
-        empty = ~np.isfinite(low)
-        half = np.where(empty, -np.inf, (high - np.where(empty, 0, low)) / 2)
-        centres.append(np.where(empty, 0.0, low + np.where(empty, 0.0, half)))
-        halves.append(half)
-        if level < halvings:
-            longest = np.argmax(half, axis=1)
-            along = np.take_along_axis(content, longest[:, None, None], axis=2)[..., 0]
-            middle = rows.shape[1] // 2
-            order = np.argpartition(along, middle - 1, axis=1)
-            rows = np.take_along_axis(rows, order, axis=1).reshape(2 * len(rows), middle)
-    return Cells(rows.astype(np.int32), tuple(centres), tuple(halves))
+    while True:
+        empty = low > high
+        inside, width = (np.where(empty, 0.0, a) for a in (low, high - np.where(empty, 0, low)))
+        centres.append(inside + width / 2)
+        halves.append(np.where(empty, -np.inf, width / 2))
+        if len(low) == 1:
+            return tuple(reversed(centres)), tuple(reversed(halves))
+        low, high = np.minimum(low[::2], low[1::2]), np.maximum(high[::2], high[1::2])
 
 
 def near_pairs(
@@ -163,13 +194,16 @@ def near_pairs(
         if level:
             pairs = _halved(pairs, level < levels[0], level < levels[1], own)
         one, other = (min(level, number - 1) for number in levels)
-        apart = np.abs(first.centre[one][pairs[:, 0]] - second.centre[other][pairs[:, 1]])
-        if box is not None:
-            apart = np.minimum(apart, box - apart)
-        gap = apart - first.half[one][pairs[:, 0]] - second.half[other][pairs[:, 1]]
-        # More than rounding can add to a gap: that would drop a pair too early.
-        gap = np.maximum(gap - 1e-5 * reach - 1e-6 * apart, 0.0)
-        pairs = pairs[np.sum(gap**2, axis=1) <= reach**2]
+        squared = np.zeros(len(pairs))
+        for axis in range(3):
+            left, right = pairs.T
+            apart = np.abs(first.centre[one][left, axis] - second.centre[other][right, axis])
+            if box is not None:
+                apart = np.minimum(apart, box[axis] - apart)
+            gap = apart - first.half[one][left, axis] - second.half[other][right, axis]
+            # More than rounding can add to a gap: that would drop a pair too early.
+            squared += np.maximum(gap - 1e-5 * reach - 1e-6 * apart, 0.0) ** 2
+        pairs = pairs[squared <= reach**2]
     return pairs
 
 

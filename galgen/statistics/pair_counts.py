@@ -32,7 +32,7 @@ from galgen.statistics.points import PairQuantity, Points, Product, check_reach
 
 PairMethod = Callable[..., Array | np.ndarray]
 """Called as :func:`sums_by_tiles`."""
-LARGE = 4096
+LARGE = 1024
 """Catalogues of more points are counted by cells, where no method is named."""
 
 

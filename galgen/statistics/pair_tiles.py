@@ -34,7 +34,7 @@ def sums_by_tiles(
     box: Float[np.ndarray, "3"],
     periodic: bool,
     quantity: PairQuantity | None,
-    tile: int = 256,
+    tile: int = 240,
 ) -> Array:
     """Sums over the ordered pairs of each catalogue, or with those of another.
 
@@ -193,11 +193,10 @@ def add_tile(
             difference = difference - box[axis] * jnp.round(difference / box[axis])
         apart.append(difference)
         middle.append(there + here)
-    components = (apart[0], apart[1], apart[2])
-    index = bins.index(components, (middle[0], middle[1], middle[2]))
-    index = jnp.where(pair, index, bins.size)
+    components, centres = (apart[0], apart[1], apart[2]), (middle[0], middle[1], middle[2])
     if quantity is None:
-        return _add(total, index, 1)
+        return bins.count(total[0], components, centres, pair)[None]
+    index = jnp.where(pair, bins.index(components, centres), bins.size)
     rows = [first[..., :, None, i] for i in range(first.shape[-1])]
     columns = [second[..., None, :, i] for i in range(second.shape[-1])]
     length = bins.size * quantity.parts
@@ -212,11 +211,11 @@ def add_tile(
 def _add(
     total: Num[Array, "lanes places"],
     index: Int[Array, "*shape"],
-    values: Float[Array, "*shape"] | int,
+    values: Float[Array, "*shape"],
 ) -> Num[Array, "lanes places"]:
     """``total`` with ``values`` added at ``index``, in the lanes by turns."""
     flat = index.ravel()
-    given = values if isinstance(values, int) else values.ravel().astype(total.dtype)
+    given = values.ravel().astype(total.dtype)
     if len(total) == 1:
         return total[0].at[flat].add(given, mode="promise_in_bounds")[None]
     lane = jnp.arange(flat.size, dtype=jnp.int32) % len(total)

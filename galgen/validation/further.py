@@ -16,9 +16,12 @@ import dataclasses
 import numpy as np
 
 from galgen.data.catalogue import VELOCITIES
+from galgen.errors import InputError
+from galgen.statistics.multipoles import correlation_multipoles, legendre_weights
 from galgen.statistics.nearest_neighbors import nearest_neighbor_distribution
 from galgen.statistics.neighbor_counts import neighbor_counts, neighbor_counts_by_tree
 from galgen.statistics.pairwise_velocity import pairwise_velocity
+from galgen.statistics.redshift_space import redshift_space_positions
 from galgen.statistics.sphere_counts import lattice_centers
 from galgen.validation.ratio import Ratio
 from galgen.validation.statistic import Axis, Clouds, Statistic, Survey
@@ -94,3 +97,57 @@ class PairwiseVelocity(Statistic):
             clouds.positions, motion, clouds.mask, edges, survey.box, survey.periodic
         )
         return (Ratio(np.asarray(found.sums, np.float64), np.asarray(found.pairs, np.float64)),)
+
+
+@dataclasses.dataclass(frozen=True)
+class RedshiftSpaceMultipoles(Statistic):
+    """xi_l(s) along the z axis, in redshift space at each catalogue's own cosmology.
+
+    Attributes:
+        ells: even multipoles; a curve ``xis0``, ``xis2``, ... for each.
+        edges: in Mpc/h; None for those of xi(r).
+        bins: how many, where the edges are not given.
+        mu_bins: even bins of mu from 0 to 1.
+    """
+
+    ells: tuple[int, ...] = (0, 2)
+    edges: tuple[float, ...] | None = None
+    bins: int = 7
+    mu_bins: int = 20
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return VELOCITIES
+
+    def axes(self, survey: Survey) -> tuple[Axis, ...]:
+        edges = Correlation(self.edges, self.bins).edges_in(survey.box, survey.mean_count)
+        return tuple(Axis(f"xis{ell}", "s", "Mpc/h", edges, weight_power=2) for ell in self.ells)
+
+    def measure(self, clouds: Clouds, survey: Survey) -> tuple[Ratio, ...]:
+        if not survey.periodic:
+            raise InputError(
+                "expected periodic boxes for multipoles in redshift space, got open ones; leave "
+                "RedshiftSpaceMultipoles out"
+            )
+        if "omega_m" not in clouds.cosmology:
+            raise InputError(
+                "expected catalogues that know omega_m, for redshift space, got some that do not; "
+                "leave RedshiftSpaceMultipoles out"
+            )
+        moved = redshift_space_positions(
+            clouds.positions,
+            np.stack([clouds.columns[name] for name in VELOCITIES], axis=-1),
+            survey.box,
+            clouds.cosmology["omega_m"],
+            clouds.redshift,
+        )
+        found = correlation_multipoles(
+            moved, clouds.mask, self.axes(survey)[0].edges, survey.box, self.mu_bins, self.ells
+        )
+        weight = legendre_weights(self.ells, self.mu_bins) / self.mu_bins
+        above = np.einsum("bsm,lm->lbs", np.asarray(found.pairs, np.float64), weight)
+        below = np.asarray(found.random_pairs, np.float64)
+        return tuple(
+            Ratio(share, below, -1.0 if ell == 0 else 0.0)
+            for ell, share in zip(self.ells, above, strict=True)
+        )

@@ -33,19 +33,19 @@ def octants(points):
 
 
 def test_randoms_in_a_box_agree_with_the_analytic_estimator():
-    y = SurveyCatalogue(randoms(1, 6000))
-    surveys = [landy_szalay(SurveyCatalogue(clustered(seed)), y, EDGES) for seed in range(12)]
+    y = SurveyCatalogue(randoms(1, 5000))
+    surveys = [landy_szalay(SurveyCatalogue(clustered(seed)), y, EDGES) for seed in range(8)]
     np.testing.assert_allclose(surveys[0].rr, cuboid_window(EDGES, BOX), rtol=0.02)
     # A gradient of the density across the box moves the natural estimator to first order, so that
     # they agree in the mean only.
     truth = [
         two_point_correlation(clustered(seed)[None], None, EDGES, BOX, periodic=False).xi[0]
-        for seed in range(12)
+        for seed in range(8)
     ]
     gap = np.array([survey.xi for survey in surveys]) - truth
-    error = gap.std(axis=0, ddof=1) / np.sqrt(12)
+    error = gap.std(axis=0, ddof=1) / np.sqrt(8)
     assert np.all(np.abs(gap.mean(axis=0)) < 3.5 * error) and np.mean(truth, axis=0)[0] > 1
-    assert np.all(error < 0.05)
+    assert np.all(error < 0.06)
 
 
 def brute(points, others, weights, other_weights, edges, own):

@@ -1,14 +1,22 @@
 """Nearest neighbours and pairwise velocities in a comparison, against brute force."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
 from galgen.data.catalogue import VELOCITIES, Catalogue
 from galgen.data.toys import ThomasProcess
+from galgen.errors import InputError
+from galgen.statistics.multipoles import correlation_multipoles
 from galgen.statistics.sphere_counts import lattice_centers
 from galgen.validation.comparison import compare
-from galgen.validation.further import NearestNeighbors, PairwiseVelocity
+from galgen.validation.further import (
+    NearestNeighbors,
+    PairwiseVelocity,
+    RedshiftSpaceMultipoles,
+)
 from galgen.validation.measurement import Instrument
 from galgen.validation.settings import ValidationSettings
 from galgen.validation.statistic import Survey
@@ -87,3 +95,26 @@ def test_a_comparison_tells_voids_and_infall():
     infall = right.curve("v12")
     assert np.all(infall.held_out.mean < -5 * infall.held_out.error)
     assert np.all(np.abs(infall.base.mean) < 5 * infall.base.error)
+
+
+def test_multipoles_in_redshift_space_are_those_of_moved_catalogues():
+    made = [
+        dataclasses.replace(catalogue, cosmology={"omega_m": 0.2 + 0.1 * index}, redshift=0.5)
+        for index, catalogue in enumerate(catalogues(4, 4))
+    ]
+    statistic = RedshiftSpaceMultipoles((0, 2), (1.0, 4.0, 9.0), mu_bins=8)
+    survey = Survey((SIDE,) * 3, True, 100.0)
+    found = Instrument(survey, (statistic,), 4, 256).measure(made)
+    for index, catalogue in enumerate(made):
+        omega_m = catalogue.cosmology["omega_m"]
+        factor = 1.5 / (100 * np.sqrt(omega_m * 1.5**3 + 1 - omega_m))
+        moved = catalogue.positions + factor * catalogue.velocities * np.array([0, 0, 1])
+        truth = correlation_multipoles(moved[None], None, (1.0, 4.0, 9.0), SIDE, 8, (0, 2))
+        for row, name in enumerate(("xis0", "xis2")):
+            ratio = found.ratio(name)
+            value = ratio.above[index] / ratio.below[index] + ratio.offset
+            np.testing.assert_allclose(value, truth.multipoles[0, row], rtol=1e-3, atol=1e-3)
+    with pytest.raises(InputError, match=r"periodic boxes for multipoles .* got open ones; leave"):
+        Instrument(Survey((SIDE,) * 3, False, 100.0), (statistic,), 4, 256).measure(made)
+    with pytest.raises(InputError, match="catalogues that know omega_m"):
+        Instrument(survey, (statistic,), 4, 256).measure(catalogues(4, 4))
