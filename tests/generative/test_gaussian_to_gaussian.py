@@ -43,11 +43,13 @@ PREDICTIONS = [
     PreconditionedPrediction(0.7),
 ]
 SAMPLERS = {
-    "Euler": Sampler(Euler(), 192),
+    # Along the exploding path, where noise falls from 80 to 0.002, Euler's error of the covariance
+    # is 0.13 after 384 even steps and halves with their number.
+    "Euler": Sampler(Euler(), 3000),
     "Heun": Sampler(Heun(), 48),
     "DDIM": Sampler(DDIM(), 192),
     "ancestral": Sampler(DDIM(1.0), 256),
-    "DPM-Solver++": Sampler(DPMSolver(), 48),
+    "DPM-Solver++": Sampler(DPMSolver(), 192),
     "churned Heun": Sampler(Churn(Heun()), 96),
     "adaptive": AdaptiveSampler(),
 }
