@@ -7,7 +7,8 @@ import pytest
 from pair_reference import brute_force, counts_by_tree, separations
 
 from galgen.errors import InputError
-from galgen.statistics.pair_bins import AngleBins, ProjectedBins, SeparationBins, digitize
+from galgen.statistics.digitizing import digitize
+from galgen.statistics.pair_bins import AngleBins, ProjectedBins, SeparationBins
 from galgen.statistics.pair_cells import equal_cells, sums_by_cells
 from galgen.statistics.pair_counts import as_points, cross_pair_counts, pair_counts, pair_sums
 from galgen.statistics.pair_tiles import sums_by_tiles
