@@ -251,8 +251,15 @@ class Standardizer:
                 columns[name] = _scaled(_into_unit_box(x[:, i], self.periodic), side)
                 continue
             values = x[:, i] * self.scales[i] + self.means[i]
-            physical = 10.0**values if name.startswith(LOG_PREFIX) else values
-            columns[source_column(name)] = physical.astype(np.float32)
+            with np.errstate(over="ignore"):
+                physical = 10.0**values if name.startswith(LOG_PREFIX) else values
+                column = np.asarray(physical).astype(np.float32)
+            if not np.all(np.isfinite(column)):
+                raise InputError(
+                    f"expected {name} that a float32 can hold, got up to {np.max(values):.4g}; "
+                    "the model has hardly learned: train longer, or sample with more steps"
+                )
+            columns[source_column(name)] = column
         if self.positions and not self.periodic:
             outside = int(np.sum(np.any((x[:, :3] < -1e-5) | (x[:, :3] > 1 + 1e-5), axis=1)))
             notes["points clipped to the open box"] = str(outside)

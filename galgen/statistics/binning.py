@@ -175,6 +175,18 @@ def check_mask(mask: ArrayLike | None, shape: Sequence[int]) -> Bool[Array, "bat
     return keep
 
 
+def check_finite(values: Array | np.ndarray, name: str) -> None:
+    """Refuse NaN and infinity, where the value is known: not inside a jit.
+
+    Raises:
+        InputError: a value that is not finite.
+    """
+    if not isinstance(values, jax.core.Tracer) and not np.all(np.isfinite(np.asarray(values))):
+        raise InputError(
+            f"expected {name} finite, got NaN or infinity; mask those rows out or mend them"
+        )
+
+
 def wrap_into_box(
     positions: Float[Array, "*shape 3"], box: Float[Array, "3"]
 ) -> Float[Array, "*shape 3"]:

@@ -9,7 +9,8 @@ are compared in compiled tiles, as in :mod:`galgen.statistics.pair_tiles`. Nothi
 the integers are those of all pairs.
 
 Time grows as N times the points within reach of a cell, memory as N plus the list. The tree and its
-walk run on the host, the tiles on the device. Counts are int64 and weighted sums float64, whatever
+walk run on the host, the tiles on the device. The tree of :mod:`galgen.neighbors` is not used: it
+is compiled anew for every number of points. Counts are int64 and weighted sums float64, whatever
 JAX's default is; separations have the dtype of the positions.
 """
 
@@ -24,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
-from galgen.errors import InputError
+from galgen.statistics.binning import check_finite
 from galgen.statistics.pair_bins import PairBins
 from galgen.statistics.pair_tiles import add_tile, places, shape_of
 from galgen.statistics.points import PairQuantity, Points
@@ -83,10 +84,7 @@ def _real(points: Points, index: int) -> tuple[np.ndarray, np.ndarray]:
     """
     real = np.asarray(points.mask[index])
     positions = np.asarray(points.positions[index])[real]
-    if not np.all(np.isfinite(positions)):
-        raise InputError(
-            "expected finite positions, got NaN or infinity in a real row; drop those rows"
-        )
+    check_finite(positions, "positions of real points")
     return positions, np.asarray(points.attributes[index])[real]
 
 

@@ -120,9 +120,12 @@ def _sum_one(
     tiles = np.triu_indices(rows) if own else np.indices((rows, columns)).reshape(2, -1)
     order = jnp.arange(max(sides))
 
-    def cut(points: Points, start: Array, side: int) -> tuple[Array, Array, Array]:
+    axes = first.positions.T, other.positions.T
+
+    def cut(which: int, start: Array) -> tuple[Array, Array, Array]:
+        points, side = (first, other)[which], sides[which]
         take = functools.partial(jax.lax.dynamic_slice_in_dim, start_index=start, slice_size=side)
-        return take(points.positions.T, axis=1), take(points.mask), take(points.attributes)
+        return take(axes[which], axis=1), take(points.mask), take(points.attributes)
 
     counting = quantity is None
     lanes = 1 if counting else LANES
@@ -132,8 +135,8 @@ def _sum_one(
 
     def add(state: tuple[Array, Array], corner: Array) -> tuple[tuple[Array, Array], None]:
         starts = corner * jnp.asarray(sides)
-        x, here, a = cut(first, starts[0], sides[0])
-        y, there, b = cut(other, starts[1], sides[1])
+        x, here, a = cut(0, starts[0])
+        y, there, b = cut(1, starts[1])
         pair = here[:, None] & there
         if own:
             pair &= (starts[0] + order[: sides[0]])[:, None] < (starts[1] + order[: sides[1]])

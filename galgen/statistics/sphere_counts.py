@@ -23,7 +23,13 @@ from jaxtyping import Array, Bool, Float, Int
 from scipy.spatial import cKDTree
 
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, check_box, check_points, wrap_into_box
+from galgen.statistics.binning import (
+    ArrayLike,
+    check_box,
+    check_finite,
+    check_points,
+    wrap_into_box,
+)
 
 
 def lattice_centers(per_side: int, box: ArrayLike) -> Float[np.ndarray, "centers 3"]:
@@ -229,7 +235,7 @@ def check_finite_points(
         InputError: bad shapes, or a real point at NaN or infinity, outside a jit.
     """
     points, keep = check_points(positions, mask)
-    _check_finite(points, "positions of real points")
+    check_finite(points, "positions of real points")
     return points, keep
 
 
@@ -258,12 +264,4 @@ def _check_centers(centers: Array | np.ndarray, batch: int) -> None:
             f"expected centres for {batch} catalogues, got {centers.shape[0]}; pass (centers, 3) "
             "to use the same for all"
         )
-    _check_finite(centers, "centres")
-
-
-def _check_finite(values: Array | np.ndarray, name: str) -> None:
-    """Refuse NaN and infinity, where the value is known."""
-    if not isinstance(values, jax.core.Tracer) and not np.all(np.isfinite(np.asarray(values))):
-        raise InputError(
-            f"expected {name} finite, got NaN or infinity; mask those rows out or mend them"
-        )
+    check_finite(centers, "centres")

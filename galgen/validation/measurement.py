@@ -10,10 +10,8 @@ import numpy as np
 
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
-from galgen.validation.ratio import Curve, Ratio, joined
+from galgen.validation.ratio import Ratio, joined
 from galgen.validation.statistic import Axis, Clouds, Statistic, Survey
-
-__all__ = ["Curve", "Instrument", "Measurement", "Ratio"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-from jaxtyping import Float
-
 from galgen.errors import InputError
 from galgen.validation.statistic import Statistic
 from galgen.validation.two_point import Correlation, Power
@@ -84,21 +81,3 @@ class ValidationSettings:
     def statistics(self) -> tuple[Statistic, ...]:
         """All that is measured."""
         return (self.correlation, self.power, *self.further)
-
-
-def separation_edges(
-    settings: ValidationSettings, box: tuple[float, float, float], mean_count: float
-) -> Float[np.ndarray, "edges"]:
-    """Edges of xi(r) in Mpc/h, as set or chosen for a box with ``mean_count`` points."""
-    return settings.correlation.edges_in(box, mean_count)
-
-
-def wavenumber_edges(
-    settings: ValidationSettings, box: tuple[float, float, float]
-) -> Float[np.ndarray, "edges"]:
-    """Edges of P(k) in h/Mpc, as set or chosen for a box.
-
-    Raises:
-        InputError: a mesh too coarse for one bin.
-    """
-    return settings.power.edges_in(box)

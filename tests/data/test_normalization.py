@@ -165,6 +165,8 @@ def test_what_cannot_be_encoded_or_decoded(catalogues, standardizer):
         standardizer.decode(np.zeros((2, 3)))
     with pytest.raises(InputError, match="got 1 NaN or infinite; the model has diverged"):
         standardizer.decode(np.array([[np.nan, 0, 0, 0, 0, 0, 0]]))
+    with pytest.raises(InputError, match=r"log_mass that a float32 can hold, got up to .* longer"):
+        standardizer.decode(np.array([[0, 0, 0, 0, 0, 0, 1e4]]))
 
 
 def test_constant_columns_do_not_divide_by_zero():

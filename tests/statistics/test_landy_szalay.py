@@ -80,8 +80,8 @@ def test_weighted_xi_and_each_jackknife_row_equal_brute_force():
 
 
 def test_observer_far_away_sees_the_multipoles_and_wp_of_the_box():
-    """From 1e5 Mpc/h along z the midpoint is the z axis: counts as along that axis."""
-    away = np.array([0.0, 0.0, 1e5])
+    """From 1e8 Mpc/h along z the midpoint is the z axis: counts as along that axis."""
+    away = np.array([0.0, 0.0, 1e8])
     x, y = clustered(5), randoms(6, 2500)
     pairs = []
     for line_of_sight, shift in ((None, away), (2, 0.0)):
@@ -90,7 +90,7 @@ def test_observer_far_away_sees_the_multipoles_and_wp_of_the_box():
         across = landy_szalay(one, other, ProjectedBins(tuple(EDGES), 10.0, 0, line_of_sight))
         pairs.append((angle, across))
     for far, box in zip(*pairs, strict=True):
-        np.testing.assert_allclose(far.xi, box.xi, atol=0.05, rtol=0.05)
+        np.testing.assert_allclose(far.xi, box.xi, atol=1e-3, rtol=1e-3)
     radial = landy_szalay(SurveyCatalogue(x), SurveyCatalogue(y), EDGES)
     weighted = (pairs[1][0].rr * pairs[1][0].xi).sum(-1) / pairs[1][0].rr.sum(-1)
     np.testing.assert_allclose(weighted, radial.xi, rtol=1e-8)

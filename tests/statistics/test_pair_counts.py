@@ -171,7 +171,7 @@ def test_too_many_points_for_int32_are_refused():
 def test_a_position_that_is_not_finite_is_refused_where_it_can_be_seen():
     x = np.zeros((1, 4, 3))
     x[0, 2, 1] = np.nan
-    with pytest.raises(InputError, match="finite positions, got NaN or infinity in a real row"):
+    with pytest.raises(InputError, match="positions of real points finite, got NaN"):
         pair_counts(x, None, EDGES, BOX, method=sums_by_cells)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from galgen.validation.closure import closure
-from galgen.validation.measurement import Curve, Ratio
+from galgen.validation.ratio import Curve, Ratio
 from galgen.validation.response import slope_through_origin
 from galgen.validation.sets import halves
 

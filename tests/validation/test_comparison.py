@@ -12,7 +12,7 @@ from galgen.validation.comparison import compare
 from galgen.validation.marks import compare_counts, respond_counts
 from galgen.validation.measurement import Instrument
 from galgen.validation.sets import same_cosmologies
-from galgen.validation.settings import ValidationSettings, separation_edges, wavenumber_edges
+from galgen.validation.settings import ValidationSettings
 from galgen.validation.statistic import Survey
 from galgen.validation.table import HEIGHT, WIDTH, table
 from galgen.validation.two_point import Correlation, Power
@@ -230,11 +230,11 @@ def test_wrong_marks_are_seen(held_out):
 
 def test_default_bins_fit_the_box():
     box = (128.0, 128.0, 100.0)
-    edges = separation_edges(ValidationSettings(), box, 300.0)
+    edges = ValidationSettings().correlation.edges_in(box, 300.0)
     assert len(edges) - 1 == 7
     assert edges[-1] == pytest.approx(20.0) and np.all(np.diff(edges) > 0)
     for mesh_size in (16, 32, 64, 256):
-        k = wavenumber_edges(ValidationSettings(mesh_size=mesh_size), box)
+        k = ValidationSettings(mesh_size=mesh_size).power.edges_in(box)
         assert len(k) - 1 <= 15 and k[-1] < 0.5001 * np.pi * mesh_size / 128
         assert k[0] == pytest.approx(np.pi / 100)
 
