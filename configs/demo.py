@@ -28,7 +28,7 @@ from galgen.training import Trainer
 experiment = Experiment(
     data=CatalogueDataset(Path("runs/demo_suite.h5"), columns=("x", "y", "z", "log_mass")),
     network=ParticleMesh(),
-    bridge=Bridge(
+    model=Bridge(
         # Noise from 64 Mpc/h, which fills the box, to 0.4, an eighth of the closest pairs judged.
         ProductPath((TorusDiffusion(sigma_min=0.003), VariancePreserving()), columns=(3, 1)),
         prediction=NoisePrediction(),

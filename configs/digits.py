@@ -18,7 +18,7 @@ from galgen.training import Trainer
 experiment = Experiment(
     data=DigitDataset(),
     network=ConvolutionalNetwork(widths=(24, 48, 64)),
-    bridge=Bridge(LinearPath(), condition_dropout=0.1),
+    model=Bridge(LinearPath(), condition_dropout=0.1),
     sampler=Sampler(steps=20, guidance=Guidance(3.0)),
     trainer=Trainer(steps=1500, batch_size=64, learning_rate=2e-3, ema_decay=0.995),
 )

@@ -28,7 +28,7 @@ from galgen.training import Trainer
 experiment = Experiment(
     data=CatalogueDataset(Path("quijote_like.h5"), columns=("x", "y", "z"), buckets=1),
     network=GraphNetwork(width=128, layers=4, k=20),
-    bridge=Bridge(
+    model=Bridge(
         TorusDiffusion(sigma_min=3e-4), prediction=NoisePrediction(), exchange=Exchange(16)
     ),
     sampler=Sampler(Churn(Heun(), 0.5), steps=64),

@@ -21,7 +21,7 @@ experiment = Experiment(
     # the symmetries of the cube hold for the ensemble.
     data=CatalogueDataset(Path("sub_boxes.h5"), columns=("x", "y", "z"), condition=()),
     network=ParticleMesh(geometry=Euclidean()),
-    bridge=Bridge(LinearPath(Uniform()), coupling=OptimalAssignment()),
+    model=Bridge(LinearPath(Uniform()), coupling=OptimalAssignment()),
     sampler=Sampler(steps=12),
     trainer=Trainer(steps=600, batch_size=16, learning_rate=2e-3),
 )

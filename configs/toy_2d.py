@@ -14,7 +14,7 @@ from galgen.training import Trainer
 experiment = Experiment(
     data=ToyDataset(EightGaussians()),
     network=MLP(width=128, layers=3),
-    bridge=Bridge(LinearPath()),
+    model=Bridge(LinearPath()),
     sampler=Sampler(steps=50),
     trainer=Trainer(steps=3000, batch_size=512, learning_rate=2e-3, checkpoint_every=1000),
 )

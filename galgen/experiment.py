@@ -27,7 +27,7 @@ from galgen import __version__
 from galgen.data.dataset import Dataset, Prepared
 from galgen.data.encoding import Condition, Draw, Encoding
 from galgen.errors import InputError
-from galgen.generative import Bridge, Denoiser, Sampler, SamplingMethod
+from galgen.generative import Model, Sampler, SamplingMethod
 from galgen.serialization import read_json, write_json
 from galgen.training import Checkpoints, Loss, Trainer
 from galgen.training.sharding import data_mesh, put_batch, replicated
@@ -42,30 +42,25 @@ class Experiment:
     Attributes:
         data: where examples come from.
         network: denoiser, a Flax Linen module called as ``network(x, t, mask, condition)``.
-        bridge: path from base to data, coupling, and what the network predicts.
-        sampler: how the trained flow is integrated.
+        model: the family: a bridge, or another of :mod:`galgen.generative.model`.
+        sampler: how draws are made of it.
         trainer: how the network is trained.
     """
 
     data: Dataset
     network: nn.Module
-    bridge: Bridge
+    model: Model
     sampler: SamplingMethod = Sampler()
     trainer: Trainer = Trainer()
 
-    def denoiser(self, params: Params) -> Denoiser:
-        """The network with its weights bound."""
-
-        def denoise(x, t, mask, condition):
-            return self.network.apply(params, x, t, mask, condition)
-
-        return denoise
+    def __post_init__(self) -> None:
+        self.sampler.check(self.model)
 
     def initial_params(self, batch: Batch) -> Params:
         """Fresh weights, of the trainer's seed."""
         key = jax.random.key(self.trainer.seed)
         batch = jax.tree.map(lambda a: jnp.asarray(a[:1]), batch)
-        return jax.jit(self.network.init)(key, batch.x, jnp.zeros(1), batch.mask, batch.condition)
+        return jax.jit(lambda key: self.model.initial_params(self.network, key, batch))(key)
 
     def loss(self, prepared: Prepared) -> Loss:
         """The training loss, with the augmentation of the data."""
@@ -75,7 +70,7 @@ class Experiment:
             if prepared.augment is not None:
                 x = prepared.augment(key_augment, batch.x, batch.mask)
                 batch = dataclasses.replace(batch, x=x)
-            return self.bridge.loss(self.denoiser(params), key_loss, batch)
+            return self.model.training_loss(self.network, params, key_loss, batch)
 
         return loss
 
@@ -184,9 +179,10 @@ class Run:
 
         @jax.jit
         def flow(params, key, batch):
+            model, network = self.experiment.model, self.experiment.network
             return self.experiment.sampler(
-                self.experiment.bridge,
-                self.experiment.denoiser(params),
+                model.drawn_from(params),
+                model.bind(network, params),
                 key,
                 batch.x.shape,
                 batch.mask,

@@ -30,7 +30,7 @@ from galgen.training import Trainer
 experiment = Experiment(
     data=CatalogueDataset(Path({suite!r}), buckets=2),
     network=ParticleMesh(16, 16, 1, 6, 6, 2, 4),
-    bridge=Bridge(ProductPath((TorusGeodesic(), LinearPath()), (3, 1)), OptimalAssignment()),
+    model=Bridge(ProductPath((TorusGeodesic(), LinearPath()), (3, 1)), OptimalAssignment()),
     sampler=Sampler(steps=2),
     trainer=Trainer(steps=6, batch_size=4, warmup=1, log_every=1, checkpoint_every=3),
 )

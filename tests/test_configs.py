@@ -18,12 +18,17 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 def small(experiment: Experiment, **data) -> Experiment:
     """Two steps of a small batch, a thin network, two sampling steps; the rest as it is."""
-    width = {"widths": (4, 8, 8)} if hasattr(experiment.network, "widths") else {"width": 24}
+    network, sampler = experiment.network, experiment.sampler
+    if hasattr(network, "width") or hasattr(network, "widths"):
+        narrow = {"widths": (4, 8, 8)} if hasattr(network, "widths") else {"width": 24}
+        network = network.clone(**narrow)
+    if hasattr(sampler, "steps"):
+        sampler = dataclasses.replace(sampler, steps=2)
     return dataclasses.replace(
         experiment,
         data=dataclasses.replace(experiment.data, **data),
-        network=experiment.network.clone(**width),
-        sampler=dataclasses.replace(experiment.sampler, steps=2),
+        network=network,
+        sampler=sampler,
         trainer=dataclasses.replace(experiment.trainer, steps=2, batch_size=4, warmup=1),
     )
 

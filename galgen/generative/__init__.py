@@ -9,7 +9,7 @@ from galgen.generative.affine_path import (
     VariancePreserving,
 )
 from galgen.generative.base import Base, Empirical, GaussianMixture, Normal, Uniform
-from galgen.generative.bridge import Bridge, Denoiser
+from galgen.generative.bridge import Bridge
 from galgen.generative.continuous_flow import ContinuousFlow
 from galgen.generative.coupling import (
     BisectionAssignment,
@@ -24,6 +24,7 @@ from galgen.generative.coupling import (
 from galgen.generative.exchange import Exchange
 from galgen.generative.guidance import Guidance
 from galgen.generative.interpolant import StochasticInterpolant
+from galgen.generative.learned_diffusion import LearnedDiffusion
 from galgen.generative.likelihood import (
     Divergence,
     ExactDivergence,
@@ -32,7 +33,9 @@ from galgen.generative.likelihood import (
     LogLikelihood,
 )
 from galgen.generative.log_snr_times import LogSNRTimes
+from galgen.generative.maximum_likelihood import BoundFlow, FlowSampler, MaximumLikelihood
 from galgen.generative.mean_flow import MeanFlow, MeanFlowSampler
+from galgen.generative.model import Denoiser, Model
 from galgen.generative.noise_schedule import (
     CosineSchedule,
     LearnedLinearSchedule,
@@ -88,6 +91,7 @@ __all__ = [
     "Base",
     "Bijection",
     "BisectionAssignment",
+    "BoundFlow",
     "BoxMuller",
     "Bridge",
     "Chain",
@@ -109,12 +113,14 @@ __all__ = [
     "Exchange",
     "FixedSteps",
     "Flow",
+    "FlowSampler",
     "GaussianMixture",
     "Guidance",
     "Heun",
     "Hutchinson",
     "Independent",
     "Inverse",
+    "LearnedDiffusion",
     "LearnedLinearSchedule",
     "Likelihood",
     "LinearPath",
@@ -123,10 +129,12 @@ __all__ = [
     "LogSNRTimes",
     "LogitNormalTimes",
     "MaskedAutoregressive",
+    "MaximumLikelihood",
     "MeanFlow",
     "MeanFlowSampler",
     "MinSNRWeighting",
     "MinibatchTransport",
+    "Model",
     "MonotoneSchedule",
     "NoisePrediction",
     "NoiseSchedule",

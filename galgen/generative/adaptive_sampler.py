@@ -35,8 +35,8 @@ class AdaptiveSampler(SamplingMethod):
         if self.frames < 2:
             raise ValueError(f"expected at least 2 frames, start and end, got {self.frames}")
 
-    def __call__(self, bridge, denoiser, key, shape, mask=None, condition=None, trajectory=False):
-        path = bridge.path
+    def __call__(self, model, denoiser, key, shape, mask=None, condition=None, trajectory=False):
+        path = model.path
         start_key = jax.random.split(key)[0]
         start = zero_padding(path.sample_start(start_key, shape), mask)
         times = jnp.linspace(0.0, 1.0, self.frames if trajectory else 2, dtype=start.dtype)
@@ -46,7 +46,7 @@ class AdaptiveSampler(SamplingMethod):
 
             def field(t, displacement):
                 here = path.move(start, displacement)
-                return bridge.velocity(denoiser, here, t, mask, condition)
+                return model.velocity(denoiser, here, t, mask, condition)
 
             displacements, evaluations = self.solver(field, jnp.zeros_like(start), times)
             return jax.vmap(path.move, (None, 0))(start, displacements)[:, 0], evaluations

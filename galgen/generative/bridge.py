@@ -20,7 +20,6 @@ bfloat16; times and the means of the loss are float32 at least.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +27,8 @@ from jaxtyping import Array, Bool, Float
 
 from galgen.generative.coupling import Coupling, Independent
 from galgen.generative.exchange import Exchange
+from galgen.generative.guidance import check_dropout, drop_condition
+from galgen.generative.model import Denoiser, DenoisingModel
 from galgen.generative.path import Ends, Path, check_time
 from galgen.generative.prediction import Prediction, VelocityPrediction, require_noise
 from galgen.generative.times import Times, UniformTimes
@@ -35,20 +36,9 @@ from galgen.generative.weighting import Weighting, log_snr, mean_weight, noise_e
 from galgen.masking import masked_mean, zero_padding
 from galgen.types import Batch
 
-Denoiser = Callable[
-    [
-        Float[Array, "batch *event"],
-        Float[Array, " batch"],
-        Bool[Array, "batch points"] | None,
-        Float[Array, "batch condition"] | None,
-    ],
-    Float[Array, "batch *event"],
-]
-"""``denoiser(x, t, mask, condition)``: a network with its weights bound."""
-
 
 @dataclasses.dataclass(frozen=True)
-class Bridge:
+class Bridge(DenoisingModel):
     """Everything that defines a generative model but its network.
 
     Attributes:
@@ -79,10 +69,7 @@ class Bridge:
         self.prediction.check(self.path)
         if self.weighting is not None:
             require_noise(self.path, "for a weighting by signal-to-noise ratio")
-        if not 0 <= self.condition_dropout < 1:
-            raise ValueError(
-                f"expected a condition_dropout in [0, 1), got {self.condition_dropout}; try 0.1"
-            )
+        check_dropout(self.condition_dropout)
         if self.exchange is not None and not isinstance(self.coupling, Independent):
             raise ValueError(
                 f"expected Independent() where targets are exchanged, got {self.coupling}: only "
@@ -114,18 +101,11 @@ class Bridge:
             target = target_of(ends)
         else:
             target = self.exchange(key_exchange, self.path, target_of, x, data, batch.mask, t)
-        condition = self._dropped(key_drop, batch.condition)
+        condition = drop_condition(key_drop, batch.condition, self.condition_dropout)
         output = self._output(denoiser, x, t, batch.mask, condition)
         precise = jnp.promote_types(data.dtype, jnp.float32)
         target = target.astype(precise)
         return self._mean_error(output.astype(precise) - target, target, x, t, unit, batch.mask)
-
-    def _dropped(self, key, condition):
-        """The condition, NaN where it is dropped."""
-        if condition is None or not self.condition_dropout:
-            return condition
-        dropped = jax.random.bernoulli(key, self.condition_dropout, (len(condition), 1))
-        return jnp.where(dropped, jnp.nan, condition)
 
     def _mean_error(self, error, target, x, t, unit, mask):
         """The loss of an error of the output."""

@@ -19,15 +19,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from galgen.generative.bridge import Bridge, Denoiser
+from galgen.generative.bridge import Bridge
 from galgen.generative.likelihood import ExactDivergence, Likelihood
+from galgen.generative.model import Denoiser, DenoisingModel, Model
 from galgen.generative.ode import FixedSteps
 from galgen.masking import masked_sum
-from galgen.types import Batch
+from galgen.types import Batch, Params
 
 
 @dataclasses.dataclass(frozen=True)
-class ContinuousFlow:
+class ContinuousFlow(DenoisingModel):
     """The flow of a bridge, trained by likelihood instead of by regression.
 
     Samplers and likelihoods take its ``bridge``.
@@ -48,3 +49,10 @@ class ContinuousFlow:
         ).value
         dimensions = masked_sum(jnp.ones_like(batch.x), batch.mask, tuple(range(batch.x.ndim)))
         return -jnp.sum(found) / jnp.maximum(dimensions, 1.0)
+
+    def drawn_from(self, params: Params) -> Model:
+        return self.bridge
+
+    @property
+    def drawn_as(self) -> type[Model]:
+        return Bridge

@@ -19,8 +19,29 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from galgen.generative.bridge import Denoiser
+from galgen.generative.model import Denoiser
+
+
+def drop_condition(
+    key: jax.Array, condition: Float[Array, "batch _"] | None, fraction: float
+) -> Float[Array, "batch _"] | None:
+    """The condition, NaN for a random ``fraction`` of the examples."""
+    if condition is None or not fraction:
+        return condition
+    dropped = jax.random.bernoulli(key, fraction, (len(condition), 1))
+    return jnp.where(dropped, jnp.nan, condition)
+
+
+def check_dropout(fraction: float) -> None:
+    """Accept a fraction of examples.
+
+    Raises:
+        ValueError: outside [0, 1).
+    """
+    if not 0 <= fraction < 1:
+        raise ValueError(f"expected a condition_dropout in [0, 1), got {fraction}; try 0.1")
 
 
 @dataclasses.dataclass(frozen=True)

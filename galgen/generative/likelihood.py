@@ -35,7 +35,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from galgen.generative.bridge import Bridge, Denoiser
+from galgen.generative.bridge import Bridge
+from galgen.generative.model import Denoiser
 from galgen.generative.ode import AdaptiveSteps, Solver
 from galgen.masking import zero_padding
 

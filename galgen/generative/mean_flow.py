@@ -23,6 +23,14 @@ sec. 4.1). Where s = t the target is v, and this is flow matching. The weights b
 divides the error of each example are left out: with them the minimiser is no longer a mean, which
 matters in few dimensions.
 
+Guidance (:mod:`galgen.generative.guidance`) is trained in, so that it costs nothing in drawing: v
+is replaced by that of the guided flow, in which the network stands for the flow without condition
+(their eq. 19, with stopped gradients)::
+
+    scale v + (1 - scale) u(x_t, t, t | no condition)
+
+for examples that have their condition; those whose condition is dropped keep v.
+
 Networks take one time. They see t, and the length of the jump s - t as one more column of the
 condition, the last. The target holds d_t u, in which a feature of time weighs by its frequency, and
 the Fourier features of :mod:`galgen.networks.layers` make up to 32 cycles in a unit of time. So
@@ -40,10 +48,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from galgen.generative.affine_path import LinearPath
-from galgen.generative.bridge import Denoiser
 from galgen.generative.coupling import Coupling, Independent
+from galgen.generative.guidance import check_dropout, drop_condition
+from galgen.generative.model import Denoiser, DenoisingModel, Model
 from galgen.generative.path import Path, expand_time
-from galgen.generative.sampler import Samples, march
+from galgen.generative.sampler import Samples, SamplingMethod, march
 from galgen.generative.times import Times, UniformTimes
 from galgen.generative.torus import TorusGeodesic
 from galgen.masking import masked_mean, zero_padding
@@ -57,7 +66,7 @@ Average = Callable[
 
 
 @dataclasses.dataclass(frozen=True)
-class MeanFlow:
+class MeanFlow(DenoisingModel):
     """A generative model that jumps: path, coupling and times in one object, and its loss.
 
     Attributes:
@@ -67,9 +76,12 @@ class MeanFlow:
         matching: fraction of examples with s = t, whose target is the velocity itself. The others
             learn to jump from what these have learned.
         time_scale: what t is multiplied by before a network sees it; see the module's docstring.
+        guidance: scale of the guidance towards the condition that is trained in; 1 for none.
+        condition_dropout: the fraction of examples that are trained without their condition, which
+            guidance needs.
 
     Raises:
-        ValueError: for another path, or a fraction outside [0, 1].
+        ValueError: for another path, a fraction outside [0, 1], or guidance without dropout.
     """
 
     path: Path
@@ -77,6 +89,8 @@ class MeanFlow:
     times: Times = UniformTimes()
     matching: float = 0.5
     time_scale: float = 1.0 / 16.0
+    guidance: float = 1.0
+    condition_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for part in self.path.parts:
@@ -91,6 +105,12 @@ class MeanFlow:
                 f"expected a fraction of examples from 0 to 1, got matching={self.matching}; "
                 "0.5 is usual"
             )
+        check_dropout(self.condition_dropout)
+        if self.guidance != 1 and not self.condition_dropout:
+            raise ValueError(
+                f"expected a condition_dropout above 0 for guidance={self.guidance}, got 0: the "
+                "flow without condition is learned from those examples; try 0.1"
+            )
 
     def loss(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
         """The squared error of the average velocity on one batch, in units of the velocity's power.
@@ -101,7 +121,7 @@ class MeanFlow:
         Raises:
             ValueError: for a mask of the wrong shape.
         """
-        key_base, key_coupling, key_time, key_until, key_way = jax.random.split(key, 5)
+        key_base, key_coupling, key_time, key_until, key_way, key_drop = jax.random.split(key, 6)
         mask, data = batch.mask, zero_padding(batch.x, batch.mask)
         base = self.path.sample_base(key_base, data.shape).astype(data.dtype)
         base = zero_padding(base, mask)
@@ -109,15 +129,32 @@ class MeanFlow:
         t, until = self.intervals(key_time, key_until, len(data))
         x, ends = self.path.lay(key_way, base, data, t)
         velocity = zero_padding(self.path.velocity(ends.noise, ends.data, t), mask)
-        average = self.average(denoiser, mask, batch.condition)
         x = zero_padding(x, mask)
-        output, target = self.output_and_target(average, velocity, x, t, until)
+        condition = drop_condition(key_drop, batch.condition, self.condition_dropout)
+        followed = self._guided(denoiser, velocity, x, t, mask, condition)
+        average = self.average(denoiser, mask, condition)
+        output, target = self.output_and_target(average, followed, x, t, until)
         precise = jnp.promote_types(data.dtype, jnp.float32)
         unit = self.path.travelled(self.coupling.length(data, mask), data)
         error, scale = (((a / unit).astype(precise)) for a in (output - target, velocity))
         axes = tuple(range(x.ndim - 1))
         power = jnp.maximum(masked_mean(scale**2, mask, axes), 1e-12)
         return jnp.mean(masked_mean(error**2, mask, axes) / power)
+
+    def _guided(self, denoiser, velocity, x, t, mask, condition):
+        """The velocity of the guided flow; the given one where there is no condition."""
+        if condition is None or self.guidance == 1:
+            return velocity
+        free = self.average(denoiser, mask, jnp.full_like(condition, jnp.nan))(x, t, t)
+        guided = self.guidance * velocity + (1 - self.guidance) * jax.lax.stop_gradient(free)
+        known = ~jnp.any(jnp.isnan(condition), axis=-1)
+        return jnp.where(known.reshape(-1, *(1,) * (x.ndim - 1)), guided, velocity)
+
+    def network_condition(
+        self, condition: Float[Array, "batch _"] | None, number: int
+    ) -> Float[Array, "batch _"]:
+        """The condition and the length of the jump, which is the last column."""
+        return _with_jump(condition, jnp.zeros((number, 1)))
 
     def intervals(
         self, key_time: jax.Array, key_until: jax.Array, number: int
@@ -142,8 +179,7 @@ class MeanFlow:
         """The average velocity that ``denoiser`` predicts; zero on padded rows."""
 
         def average(x, t, until):
-            jump = (until - t)[:, None]
-            seen = jump if condition is None else jnp.concatenate([condition, jump], axis=-1)
+            seen = _with_jump(condition, (until - t)[:, None])
             output = denoiser(x, self.time_scale * t, mask, seen).astype(x.dtype)
             return zero_padding(
                 output * self.path.travelled(self.coupling.length(x, mask), x), mask
@@ -166,8 +202,14 @@ class MeanFlow:
         return output, jax.lax.stop_gradient(velocity + length * rate)
 
 
+def _with_jump(
+    condition: Float[Array, "batch _"] | None, jump: Float[Array, "batch 1"]
+) -> Float[Array, "batch _"]:
+    return jump if condition is None else jnp.concatenate([condition, jump], axis=-1)
+
+
 @dataclasses.dataclass(frozen=True)
-class MeanFlowSampler:
+class MeanFlowSampler(SamplingMethod):
     """Jumps of equal length from base (t=0) to data (t=1), one evaluation each.
 
     Attributes:
@@ -180,32 +222,16 @@ class MeanFlowSampler:
         if self.steps < 1:
             raise ValueError(f"expected at least one step, got {self.steps}; 1 to 4 are usual")
 
-    def __call__(
-        self,
-        flow: MeanFlow,
-        denoiser: Denoiser,
-        key: jax.Array,
-        shape: tuple[int, ...],
-        mask: Bool[Array, "batch points"] | None = None,
-        condition: Float[Array, "batch condition"] | None = None,
-        trajectory: bool = False,
-    ) -> Samples:
-        """Draw ``shape[0]`` examples.
+    @property
+    def draws(self) -> type[Model]:
+        return MeanFlow
 
-        Args:
-            flow: the model that the denoiser was trained for.
-            denoiser: ``denoiser(x, t, mask, condition)``, the jump's length last in ``condition``.
-            key: fixes the start.
-            shape: ``(batch, *event)``.
-            mask: True where a row is to be a real point.
-            condition: standardised parameters, one row per example.
-            trajectory: also return every intermediate state.
-        """
-        path = flow.path
+    def __call__(self, model, denoiser, key, shape, mask=None, condition=None, trajectory=False):
+        path = model.path
         start_key = jax.random.split(key)[0]  # the start that other samplers draw from this key
         start = zero_padding(path.sample_start(start_key, shape), mask)
         times = jnp.linspace(0.0, 1.0, self.steps + 1, dtype=start.dtype)
-        average = flow.average(denoiser, mask, condition)
+        average = model.average(denoiser, mask, condition)
 
         def advance(number, x, t, later, memory):
             t, later = (jnp.full(len(x), time) for time in (t, later))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import flax.struct
 import jax
@@ -16,8 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from galgen.generative.bridge import Bridge, Denoiser
+from galgen.generative.bridge import Bridge
 from galgen.generative.guidance import Guidance
+from galgen.generative.model import Model
 from galgen.generative.step import Flow, Heun, Memory, Step
 from galgen.masking import zero_padding
 
@@ -41,13 +43,18 @@ class Samples:
 
 
 class SamplingMethod(abc.ABC):
-    """A way to draw from a trained bridge."""
+    """A way to draw from a trained model."""
+
+    @property
+    def draws(self) -> type[Model]:
+        """The models that it draws from."""
+        return Bridge
 
     @abc.abstractmethod
     def __call__(
         self,
-        bridge: Bridge,
-        denoiser: Denoiser,
+        model: Any,
+        denoiser: Any,
         key: jax.Array,
         shape: tuple[int, ...],
         mask: Bool[Array, "batch points"] | None = None,
@@ -57,7 +64,7 @@ class SamplingMethod(abc.ABC):
         """Draw ``shape[0]`` examples.
 
         Args:
-            bridge: the model that the denoiser was trained for.
+            model: what the denoiser was trained for.
             denoiser: ``denoiser(x, t, mask, condition)``.
             key: fixes the start, and what is random on the way.
             shape: ``(batch, *event)``.
@@ -68,6 +75,19 @@ class SamplingMethod(abc.ABC):
         Raises:
             ValueError: for a path that the method cannot follow.
         """
+
+    def check(self, model: Model) -> None:
+        """Accept the models that it draws from.
+
+        Raises:
+            ValueError: for a model of another family; the message names the remedy.
+        """
+        if not issubclass(model.drawn_as, self.draws):
+            raise ValueError(
+                f"expected a model that is drawn as a {self.draws.__name__} for "
+                f"{type(self).__name__}, got {type(model).__name__}; a Bridge goes with Sampler, "
+                "a MeanFlow with MeanFlowSampler, and MaximumLikelihood with FlowSampler"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,18 +119,18 @@ class Sampler(SamplingMethod):
         """The ``steps + 1`` times, from 0 to 1."""
         return 1.0 - (1.0 - np.linspace(0.0, 1.0, self.steps + 1)) ** self.lateness
 
-    def __call__(self, bridge, denoiser, key, shape, mask=None, condition=None, trajectory=False):
-        path = bridge.path
+    def __call__(self, model, denoiser, key, shape, mask=None, condition=None, trajectory=False):
+        path = model.path
         start_key, step_key = jax.random.split(key)
         start = zero_padding(path.sample_start(start_key, shape), mask)
         times = jnp.asarray(self.times, start.dtype)
         guided = denoiser if self.guidance is None else self.guidance(denoiser)
 
         def velocity(x, t):
-            return bridge.velocity(guided, x, t, mask, condition)
+            return model.velocity(guided, x, t, mask, condition)
 
         def ends(x, t):
-            return bridge.ends(guided, x, t, mask, condition)
+            return model.ends(guided, x, t, mask, condition)
 
         flow = Flow(velocity, ends, path)
 

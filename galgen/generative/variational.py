@@ -58,14 +58,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from galgen.generative.bridge import Bridge, Denoiser
+from galgen.generative.bridge import Bridge
+from galgen.generative.model import Denoiser, DenoisingModel, Model
 from galgen.generative.path import Path
 from galgen.generative.prediction import require_noise
 from galgen.generative.product_path import ProductPath
 from galgen.generative.times import Times, UniformTimes
 from galgen.generative.weighting import log_snr, noise_error
 from galgen.masking import masked_sum, zero_padding
-from galgen.types import Batch
+from galgen.types import Batch, Params
 
 NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(64)
 """Quadrature over a standard normal."""
@@ -97,7 +98,7 @@ class Elbo:
 
 
 @dataclasses.dataclass(frozen=True)
-class VariationalDiffusion:
+class VariationalDiffusion(DenoisingModel):
     """The evidence lower bound of a bridge's model; see the module's docstring.
 
     Of the bridge, path and prediction count; coupling, exchange, weighting and dropout of the
@@ -179,6 +180,13 @@ class VariationalDiffusion:
         ones = jnp.ones(batch.x.shape, found.total.dtype)
         dimensions = masked_sum(ones, batch.mask, tuple(range(ones.ndim)))
         return -jnp.sum(found.total) / jnp.maximum(dimensions, 1)
+
+    def drawn_from(self, params: Params) -> Model:
+        return self.bridge
+
+    @property
+    def drawn_as(self) -> type[Model]:
+        return Bridge
 
     def _prior(self, data, mask):
         """log p(x_0) is quadratic, or constant: two points give its mean over the noise."""

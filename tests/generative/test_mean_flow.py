@@ -224,3 +224,52 @@ def test_settings_are_checked_and_written() -> None:
         MeanFlowSampler(0)
     for thing in (MeanFlow(PRODUCT, matching=0.25), MeanFlowSampler(4)):
         assert from_json(to_json(thing)) == thing
+
+
+@pytest.mark.parametrize("matching", [0.0, 1.0])
+def test_guidance_is_trained_in(matching: float) -> None:
+    """Data at one point c a condition: the guided flow goes straight to scale c + (1 - scale) m.
+
+    Here m is where the network says that the flow without condition goes.
+    """
+    scale, m = 2.5, jnp.array([0.3, -0.2])
+    flow = MeanFlow(
+        LinearPath(), matching=matching, time_scale=1.0, guidance=scale, condition_dropout=1e-9
+    )
+    condition = jax.random.normal(jax.random.key(1), (64, 2))
+
+    def denoiser(x, t, mask, condition):
+        point = condition[:, :2]
+        end = jnp.where(jnp.isnan(point), m, scale * point + (1 - scale) * m)
+        return to_point(flow.path, end, x, t)
+
+    def unguided(x, t, mask, condition):
+        return to_point(
+            flow.path, jnp.where(jnp.isnan(condition[:, :2]), m, condition[:, :2]), x, t
+        )
+
+    loss = jit(lambda key: flow.loss(denoiser, key, Batch(condition, None, condition)))
+    other = jit(lambda key: flow.loss(unguided, key, Batch(condition, None, condition)))
+    assert loss(KEY) < 1e-8
+    assert other(KEY) > 0.1
+
+
+def test_dropped_conditions_follow_the_plain_flow() -> None:
+    """Without conditions that are known, guidance changes nothing."""
+    plain = MeanFlow(LinearPath(), condition_dropout=0.5)
+    guided = MeanFlow(LinearPath(), condition_dropout=0.5, guidance=3.0)
+    unknown = jnp.full((64, 1), jnp.nan)
+    batch = Batch(jax.random.normal(jax.random.key(1), (64, 2)), None, unknown)
+
+    def denoiser(x, t, mask, condition):
+        return jnp.sin(x) * (1 + condition[:, -1:])
+
+    losses = [jit(lambda key, f=f: f.loss(denoiser, key, batch))(KEY) for f in (plain, guided)]
+    assert losses[0] == losses[1]
+
+
+def test_guidance_without_dropout_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a condition_dropout above 0"):
+        MeanFlow(LinearPath(), guidance=2.0)
+    with pytest.raises(ValueError, match=r"expected a condition_dropout in \[0, 1\)"):
+        MeanFlow(LinearPath(), condition_dropout=1.0)

@@ -59,6 +59,17 @@ class NormalizingFlow(nn.Module):
         x, _ = self.bijection.forward(self.base.sample(key, shape), condition)
         return x
 
+    def stages(
+        self, key: jax.Array, shape: tuple[int, ...], condition: Condition = None
+    ) -> Float[Array, "stages *shape"]:
+        """Draws of the base, and where each bijection of a chain carries them."""
+        bijection = self.bijection
+        chain = bijection.bijections if isinstance(bijection, Chain) else (bijection,)
+        states = [self.base.sample(key, shape)]
+        for part in chain:
+            states.append(part.forward(states[-1], condition)[0])
+        return jnp.stack(states)
+
     def negative_log_likelihood(
         self, params: Params, key: jax.Array, batch: Batch
     ) -> Float[Array, ""]:

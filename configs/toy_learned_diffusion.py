@@ -1,0 +1,23 @@
+"""A variational diffusion of two moons whose noise schedule is learned with the network.
+
+Paper:   Kingma et al. 2021, arXiv:2107.00630
+Command: galgen train configs/toy_learned_diffusion.py --run runs/diffusion
+         galgen sample runs/diffusion --number 2000
+Cost:    COST
+Score:   SCORE
+"""
+
+from galgen.data.dataset import ToyDataset
+from galgen.data.toys import TwoMoons
+from galgen.experiment import Experiment
+from galgen.generative import LearnedDiffusion, PreconditionedPrediction, Sampler
+from galgen.networks import MLP
+from galgen.training import Trainer
+
+experiment = Experiment(
+    data=ToyDataset(TwoMoons()),
+    network=MLP(width=64, layers=3),
+    model=LearnedDiffusion(prediction=PreconditionedPrediction()),
+    sampler=Sampler(steps=50),
+    trainer=Trainer(steps=3000, batch_size=512, learning_rate=2e-3, checkpoint_every=1000),
+)

@@ -1,0 +1,27 @@
+"""A neural spline flow of the checkerboard, trained by likelihood.
+
+Paper:   Durkan et al. 2019, arXiv:1906.04032
+Command: galgen train configs/toy_spline_flow.py --run runs/spline
+         galgen sample runs/spline --number 2000
+Cost:    COST
+Score:   SCORE
+"""
+
+from galgen.data.dataset import ToyDataset
+from galgen.data.toys import Checkerboard
+from galgen.experiment import Experiment
+from galgen.generative import (
+    FlowSampler,
+    MaximumLikelihood,
+    RationalQuadraticSpline,
+    coupling_flow,
+)
+from galgen.training import Trainer
+
+experiment = Experiment(
+    data=ToyDataset(Checkerboard()),
+    network=coupling_flow(RationalQuadraticSpline(), layers=6),
+    model=MaximumLikelihood(),
+    sampler=FlowSampler(),
+    trainer=Trainer(steps=3000, batch_size=512, learning_rate=2e-3, checkpoint_every=1000),
+)
