@@ -12,6 +12,7 @@ from pathlib import Path
 import tyro
 
 from galgen.commands.command import Command
+from galgen.commands.further import Further, further_statistics
 from galgen.commands.sample import conditions_of, held_out_groups, save
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import CatalogueDataset
@@ -20,7 +21,7 @@ from galgen.data.suite import Suite
 from galgen.errors import InputError
 from galgen.experiment import Experiment, Run
 from galgen.serialization import read_json
-from galgen.validation import compare, table, write_report
+from galgen.validation import ValidationSettings, compare, table, write_report
 from galgen.validation.numbers import numbers
 from galgen.validation.requirement import Requirement
 from galgen.validation.sets import MINIMUM_CATALOGUES
@@ -41,14 +42,17 @@ class Validate(Command):
 
     Example, as a gate: galgen validate runs/demo --require "xi.closure > 0.85 and P0.chi2 < 2"
 
+    Example, of more than xi and P: galgen validate runs/demo --further bispectrum counts-in-cells
+
     A requirement is made of comparisons joined by and, or, not. Its names: targets.met,
     targets.missed, xi.response (low to high); of the main split: xi.closure, xi.closure_median,
     xi.chi2, xi.p, xi.chi2_diagonal, xi.bias, xi.variance_ratio, xi.rank_p, xi.crps_ratio,
-    xi.gradient.omega_m, all so for P0 and P2; N.ratio, N.std_ratio, log10_mass.ks, pqmass.chi2,
-    pqmass.p, memorisation.fraction (also .point_fraction, .expected, .excess, .copies); of another
-    split with its name before: low.xi.closure. All of them with their values are in comparison.json
-    under "numbers". Exit status: 0, 1 for a requirement that is not met, 2 for input that cannot be
-    used.
+    xi.gradient.omega_m, all so for P0 and P2 and for what --further adds (knn1, knn2, knn4, v12,
+    xis0, xis2, B_equilateral, B_squeezed, cells, void, marked); N.ratio, N.std_ratio,
+    log10_mass.ks, pqmass.chi2, pqmass.p, memorisation.fraction (also .point_fraction, .expected,
+    .excess, .copies); of another split with its name before: low.xi.closure. All of them with
+    their values are in comparison.json under "numbers". Exit status: 0, 1 for a requirement that
+    is not met, 2 for input that cannot be used.
     """
 
     folder: tyro.conf.Positional[Path]
@@ -69,10 +73,14 @@ class Validate(Command):
     """Folder of the report; <run>/report, or validation beside two suites, if not given."""
     seed: int = 0
     """Seed of draws made now."""
+    further: tuple[Further, ...] = ()
+    """Statistics besides xi and P. By velocities: pairwise-velocity, redshift-space-multipoles; by
+    the column mass: marked-correlation; by positions: the others."""
     require: str | None = None
     """Exit with status 1 unless this holds, e.g. "xi.closure > 0.85 and P0.chi2 < 2"."""
 
     def __post_init__(self) -> None:
+        further_statistics(self.further)
         if self.repeats < 1:
             raise InputError(f"expected repeats of at least 1, got {self.repeats}; 64 is usual")
         if self.suite is not None and (self.held_out or self.samples):
@@ -94,7 +102,8 @@ class Validate(Command):
             generated, held_out = suite_pair(self.folder, self.suite, self.splits)
             training = None if self.train is None else training_catalogues(self.train, "train")
             details = {"generated": str(self.folder), "held-out": str(self.suite)}
-        comparison = compare(generated, held_out, training=training)
+        settings = ValidationSettings(further=further_statistics(self.further))
+        comparison = compare(generated, held_out, settings, training)
         beside = "report" if self.suite is None else "validation"
         place = self.folder if self.suite is None else self.folder.parent
         report = write_report(

@@ -118,6 +118,18 @@ def check_edges(
     return edges
 
 
+def check_multipoles(multipoles: Sequence[int]) -> tuple[int, ...]:
+    """The multipoles of a power spectrum as a tuple.
+
+    Raises:
+        InputError: others than 0, 2, 4, one twice, or none.
+    """
+    chosen = tuple(multipoles)
+    if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= {0, 2, 4}:
+        raise InputError(f"expected multipoles among 0, 2, 4, each once, got {chosen}; pass (0, 2)")
+    return chosen
+
+
 def check_box(box: ArrayLike) -> Float[np.ndarray, "3"]:
     """The three sides in float64; one number means a cube.
 

@@ -11,7 +11,8 @@ Bernardeau et al. 2002, Phys. Rep. 367, 1)::
 
 The terms in <n> are the shot noise of Poisson sampling: Poisson points have xi_2 = xi_3 = 0. N
 points thrown evenly into a box have xi_2 = -1/N, because their number does not fluctuate. Nor do
-cells see fluctuations on the scale of their box. Every point counts one: P_N has no weighted form.
+cells see fluctuations on the scale of their box. Every point counts one here: P_N has no weighted
+form. The moments have: :mod:`galgen.statistics.weighted_cells`.
 """
 
 from __future__ import annotations
@@ -66,13 +67,13 @@ class CountsInCells:
     @property
     def xi(self) -> Float[Array, "batch sizes"]:
         """xi_2, the variance without shot noise over <n>²; NaN for no points."""
-        return (self.variance - self.average) / _or_nan(self.average**2)
+        return divided(self.variance - self.average, self.average**2)
 
     @property
     def skewness(self) -> Float[Array, "batch sizes"]:
         """S_3; NaN for no points or no clustering. A ratio of noisy numbers where xi_2 is small."""
-        third = (self.third - 3 * self.variance + 2 * self.average) / _or_nan(self.average**3)
-        return third / _or_nan(self.xi**2)
+        third = self.third - 3 * self.variance + 2 * self.average
+        return divided(divided(third, self.average**3), self.xi**2)
 
     def mean(self) -> EnsembleMean:
         """xi_2 of all catalogues ``(sizes,)``: the sum of mu_2 - <n> over the sum of <n>².
@@ -155,30 +156,45 @@ def cell_counts(
         InputError: bad shapes or box, cells not between 1 and 1290 per side, or positions that are
             not finite.
     """
+    points, keep = check_finite_points(positions, mask)
+    index = cell_indices(points, box, cells_per_side)
+    return _count(index, keep, cells_per_side**3)
+
+
+def cell_indices(
+    positions: Float[Array, "batch points 3"], box: ArrayLike, cells_per_side: int
+) -> Int[Array, "batch points"]:
+    """The flat index of the cell of each point, as in :func:`cell_counts`.
+
+    Raises:
+        InputError: cells not between 1 and 1290 per side, or a bad box.
+    """
     if not 1 <= cells_per_side <= 1290:
         raise InputError(
             f"expected 1 to 1290 cells per side (int32 cell index), got {cells_per_side}; "
             "pass e.g. 16"
         )
-    points, keep = check_finite_points(positions, mask)
-    return _cell_counts(points, keep, jnp.asarray(check_box(box), points.dtype), cells_per_side)
+    return _cell_indices(positions, jnp.asarray(check_box(box), positions.dtype), cells_per_side)
 
 
 @functools.partial(jax.jit, static_argnames="cells_per_side")
-def _cell_counts(
-    positions: Float[Array, "batch points 3"],
-    mask: Bool[Array, "batch points"],
-    box: Float[Array, "3"],
-    cells_per_side: int,
-) -> Int[Array, "batch cells"]:
-    """One scatter for the whole batch; padding adds zero to a cell."""
+def _cell_indices(
+    positions: Float[Array, "batch points 3"], box: Float[Array, "3"], cells_per_side: int
+) -> Int[Array, "batch points"]:
     cell = jnp.floor(wrap_into_box(positions, box) / box * cells_per_side).astype(jnp.int32)
     # The upper face, reached by rounding, is the lower one.
     x, y, z = (jnp.mod(cell[..., axis], cells_per_side) for axis in range(3))
-    index = (x * cells_per_side + y) * cells_per_side + z
+    return (x * cells_per_side + y) * cells_per_side + z
+
+
+@functools.partial(jax.jit, static_argnames="cells")
+def _count(
+    index: Int[Array, "batch points"], mask: Bool[Array, "batch points"], cells: int
+) -> Int[Array, "batch cells"]:
+    """One scatter for the whole batch; padding adds zero to a cell."""
 
     def one(places: Int[Array, "points"], real: Bool[Array, "points"]) -> Int[Array, "cells"]:
-        return jnp.zeros(cells_per_side**3, jnp.int32).at[places].add(real.astype(jnp.int32))
+        return jnp.zeros(cells, jnp.int32).at[places].add(real.astype(jnp.int32))
 
     return jax.vmap(one)(index, mask)
 
@@ -236,6 +252,6 @@ def _moments(
     return probability, average, variance, third
 
 
-def _or_nan(values: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """A denominator: NaN in place of zero."""
-    return jnp.where(values != 0, values, jnp.nan)
+def divided(above: Float[Array, "*shape"], below: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The quotient; NaN where the denominator is zero."""
+    return above / jnp.where(below != 0, below, jnp.nan)

@@ -72,7 +72,7 @@ def cross_power_spectrum(
             f"{len(other[0])}; pair them, or repeat one"
         )
     painting = Painting(int(mesh_size), resampler, bool(interlaced))
-    table = modes_of(first, box, painting, k_edges, multipoles, line_of_sight)
+    table = modes_of(first[0].dtype, box, painting, k_edges, multipoles, line_of_sight)
     raw = cross_power_of_modes(first, other, sides_of(first, box), table, painting)
     return spectrum_of(table, raw, jnp.zeros_like(raw[:, 0, 0]), multipoles)
 

@@ -37,7 +37,8 @@ def field_power_spectrum(
     Args:
         field: ``(batch, mesh, mesh, mesh)``, at ``n * side / mesh``.
         box: the three sides in Mpc/h.
-        k_edges: as in :func:`power_spectrum`, like the arguments after it.
+        k_edges: ``(bins + 1,)`` in h/Mpc, up to Nyquist; None for :func:`default_k_edges`. A field
+            has no aliases but those that it was made with.
         multipoles: any of 0, 2, 4.
         line_of_sight: the axis, 0, 1 or 2.
         resampler: whose window to divide by, for a field that :func:`paint` made; None for none.

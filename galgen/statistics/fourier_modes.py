@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, check_box, check_edges
+from galgen.statistics.binning import ArrayLike, check_box, check_edges, check_multipoles
 from galgen.statistics.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler, check_mesh_size
 from galgen.statistics.redshift_space import check_axis
 
@@ -156,12 +156,9 @@ def _checked(
             f"got {edges[-1]:.6g}; lower the last edge, or use mesh_size >= "
             f"{int(np.ceil(edges[-1] * sides.max() / np.pi - 1e-9))}"
         )
-    chosen = tuple(multipoles)
-    if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= {0, 2, 4}:
-        raise InputError(f"expected multipoles among 0, 2, 4, each once, got {chosen}; pass (0, 2)")
     return _Key(
-        tuple(sides.tolist()), int(mesh_size), tuple(edges.tolist()), chosen, line_of_sight,
-        resampler,
+        tuple(sides.tolist()), int(mesh_size), tuple(edges.tolist()), check_multipoles(multipoles),
+        line_of_sight, resampler,
     )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ class SurveyCatalogue:
     ========= =============== ================================================================
     field     shape           meaning
     ========= =============== ================================================================
-    positions ``(points, 3)`` comoving, Mpc/h: see :func:`~galgen.statistics.sky.comoving_positions`
+    positions ``(points, 3)`` comoving, Mpc/h, of :func:`~galgen.statistics.sky.cartesian_positions`
     weights   ``(points,)``   None for one each
     regions   ``(points,)``   region of the jackknife, 0 to n - 1; None for no jackknife
     ========= =============== ================================================================

@@ -6,7 +6,9 @@ The mass function of N_i haloes in a bin of width w_i dex, in the volume V, with
     dn/dlog10 M = N_i / (V w_i) +- sqrt(N_i) / (V w_i)      in h³ Mpc^-3 dex^-1
 
 The error is of the Poisson process alone; haloes cluster, and the error of the mean over boxes has
-both. An empty bin has no error; N < 1.84 there at 84% (Gehrels 1986, ApJ 303, 336).
+both. An empty bin has no error; N < 1.84 there at 84% (Gehrels 1986, ApJ 303, 336). Where haloes
+have weights w_j, the inverse of their completeness or of the volume in which they would be seen
+(Schmidt 1968, ApJ 151, 393), N_i is sum w_j and its variance sum w_j².
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from galgen.statistics.binning import (
     check_mask,
     ensemble_mean,
 )
+from galgen.statistics.mesh import check_weights
 
 
 @flax.struct.dataclass
@@ -88,7 +91,7 @@ class MassFunction:
     mass     ``(bins,)``       log10 of the mass in Msun/h at the middle of each bin
     density  ``(batch, bins)`` dn/dlog10 M, h³ Mpc^-3 dex^-1
     error    ``(batch, bins)`` its Poisson error; zero for an empty bin
-    counts   ``(batch, bins)`` haloes per bin, integers
+    counts   ``(batch, bins)`` haloes per bin, integers whatever their weights
     volume   ``()``            (Mpc/h)³
     ======== ================= ===========================================================
     """
@@ -110,7 +113,11 @@ class MassFunction:
 
 
 def mass_function(
-    log10_mass: ArrayLike, mask: ArrayLike | None, edges: ArrayLike, box: ArrayLike
+    log10_mass: ArrayLike,
+    mask: ArrayLike | None,
+    edges: ArrayLike,
+    box: ArrayLike,
+    weights: ArrayLike | None = None,
 ) -> MassFunction:
     """dn/dlog10 M of every catalogue in a batch.
 
@@ -119,12 +126,13 @@ def mass_function(
         mask: ``(batch, points)``, True where real; None for all.
         edges: ``(bins + 1,)`` in log10 of the mass in Msun/h, a host value.
         box: the three sides in Mpc/h, a host value.
+        weights: ``(batch, points)``; None for one each.
 
     Raises:
         InputError: bad shapes, edges or box, masses that are not logarithms, or not finite (not
             seen inside a jit).
     """
-    marks, _ = _check_marks(log10_mass, mask)
+    marks, keep = _check_marks(log10_mass, mask)
     if not isinstance(marks, jax.core.Tracer):
         values = np.asarray(marks)
         strange = ~(np.abs(values) <= 30)
@@ -136,11 +144,16 @@ def mass_function(
     distribution = mark_distribution(log10_mass, mask, edges)
     limits, volume = check_edges(edges, lowest=None), np.prod(check_box(box))
     cell = jnp.asarray(volume * np.diff(limits), marks.dtype)
+    total = squares = distribution.counts.astype(marks.dtype)
+    if weights is not None:
+        each = check_weights(weights, keep, marks.dtype)
+        total = _sum_in_bins(marks, each, keep, distribution.edges)
+        squares = _sum_in_bins(marks, each**2, keep, distribution.edges)
     return MassFunction(
         edges=distribution.edges,
         mass=jnp.asarray((limits[1:] + limits[:-1]) / 2, marks.dtype),
-        density=distribution.counts / cell,
-        error=jnp.sqrt(distribution.counts.astype(marks.dtype)) / cell,
+        density=total / cell,
+        error=jnp.sqrt(squares) / cell,
         counts=distribution.counts,
         volume=jnp.asarray(volume, marks.dtype),
     )
@@ -206,6 +219,18 @@ def _distribution(
 
 
 @jax.jit
+def _sum_in_bins(
+    marks: Float[Array, "batch points"],
+    other: Float[Array, "batch points"],
+    mask: Bool[Array, "batch points"],
+    edges: Float[Array, "edges"],
+) -> Float[Array, "batch bins"]:
+    """Sums of ``other`` over the points of each bin."""
+    members = _members(marks, mask, edges)
+    return masked_sum(jnp.where(members, other[..., None], 0.0), None, 1)
+
+
+@jax.jit
 def _mean_in_bins(
     marks: Float[Array, "batch points"],
     other: Float[Array, "batch points"],
@@ -213,7 +238,6 @@ def _mean_in_bins(
     edges: Float[Array, "edges"],
 ) -> Float[Array, "batch bins"]:
     """Bin sums of ``other`` over bin counts."""
-    members = _members(marks, mask, edges)
-    counts = jnp.sum(members, axis=1)
-    sums = masked_sum(jnp.where(members, other[..., None], 0.0), None, 1)
+    counts = jnp.sum(_members(marks, mask, edges), axis=1)
+    sums = _sum_in_bins(marks, other, mask, edges)
     return jnp.where(counts > 0, sums / jnp.maximum(counts, 1), jnp.nan)

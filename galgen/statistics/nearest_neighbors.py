@@ -14,8 +14,9 @@ Abel 2021, MNRAS 504, 2911, arXiv:2102.01184)::
 
 zero on average where A and B are independent. Queries are random, a lattice
 (:func:`~galgen.statistics.sphere_counts.lattice_centers`) or any given points; a query on a data
-point has d_1 = 0, and a catalogue of fewer than k points has CDF_k = 0. Every point counts one:
-there is no weighted form.
+point has d_1 = 0, and a catalogue of fewer than k points has CDF_k = 0. Every point counts one, and
+so does every query: "the k-th nearest" of weighted points has no meaning in the literature. Draw
+points in proportion to their weights, or queries from what is to be averaged over, instead.
 """
 
 from __future__ import annotations

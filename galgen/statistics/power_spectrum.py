@@ -17,8 +17,8 @@ triangular-shaped clouds: interlaced, within 1e-4 of the direct sum over points 
 the Nyquist wavenumber; for Poisson points against a mesh three times finer, 2e-4 at half of it and
 8e-4 near 0.9, where the same without interlacing is 8% off. Clustered points, to 0.6 of it and
 against a mesh twice as fine: 0.08%, and 1.5% without. Steep spectra alias more: up to 0.9% and 118%
-at 0.97. Believe P(k) to 0.6 of Nyquist, and use a finer mesh beyond; without interlacing a warning
-says so.
+at 0.97. Believe P(k) to 0.6 of Nyquist, where bins end that are not given; beyond it, a warning
+asks for a finer mesh.
 
 **Precision.** Judge errors relative to P + V/N: float32 is then within 1e-5 of float64, but
 the difference raw_0 - V/N can lose more where P is far below the shot noise.
@@ -49,11 +49,11 @@ from galgen.statistics.fourier_amplitudes import (
     mean_in_shells,
     product,
 )
-from galgen.statistics.fourier_modes import FourierModes, device_modes, nyquist
+from galgen.statistics.fourier_modes import FourierModes, default_k_edges, device_modes, nyquist
 from galgen.statistics.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler, check_weights
 
 TRUSTED = 0.6
-"""Fraction of the Nyquist wavenumber beyond which a mesh that is not interlaced is warned of."""
+"""Fraction of the Nyquist wavenumber at which default bins end, and beyond which others warn."""
 
 WeightedPoints = tuple[Float[Array, "batch points 3"], Float[Array, "batch points"]]
 """Positions with zeros in the padding, and weights that are zero there."""
@@ -120,7 +120,7 @@ def power_spectrum(
         mask: ``(batch, points)``, True where real; None for all.
         box: the three sides of the periodic box in Mpc/h, a host value.
         mesh_size: cells along each side.
-        k_edges: ``(bins + 1,)`` in h/Mpc, up to Nyquist; None for :func:`default_k_edges`.
+        k_edges: ``(bins + 1,)`` in h/Mpc, up to Nyquist; None for :func:`trusted_k_edges`.
         multipoles: any of 0, 2, 4.
         line_of_sight: the axis, 0, 1 or 2.
         resampler: mass assignment.
@@ -131,11 +131,12 @@ def power_spectrum(
         InputError: bad shapes, edges beyond the Nyquist wavenumber, bins without modes.
 
     Warns:
-        UserWarning: edges beyond 0.6 of the Nyquist wavenumber without interlacing.
+        UserWarning: edges beyond 0.6 of the Nyquist wavenumber.
     """
     catalogue = weighted_points(positions, mask, weights)
     painting = Painting(int(mesh_size), resampler, bool(interlaced))
-    table = modes_of(catalogue, box, painting, k_edges, multipoles, line_of_sight)
+    dtype = catalogue[0].dtype
+    table = modes_of(dtype, box, painting, k_edges, multipoles, line_of_sight)
     raw, noise = power_of_modes(catalogue, sides_of(catalogue, box), table, painting)
     return spectrum_of(table, raw, noise, multipoles)
 
@@ -183,7 +184,7 @@ def sides_of(catalogue: WeightedPoints, box: ArrayLike) -> Float[Array, "3"]:
 
 
 def modes_of(
-    catalogue: WeightedPoints,
+    dtype: jax.typing.DTypeLike,
     box: ArrayLike,
     painting: Painting,
     k_edges: ArrayLike | None,
@@ -191,20 +192,27 @@ def modes_of(
     line_of_sight: int,
 ) -> FourierModes:
     """The table on the device; warns where aliases will not be small."""
-    size = painting.mesh_size
-    table = device_modes(
-        catalogue[0].dtype, box, size, k_edges, multipoles, line_of_sight, painting.resampler
-    )
-    limit = nyquist(box, size)
-    last = limit if k_edges is None else float(np.max(k_edges))
-    if not painting.interlaced and last > TRUSTED * limit * (1 + 1e-12):
+    size, limit = painting.mesh_size, nyquist(box, painting.mesh_size)
+    edges = trusted_k_edges(box, size) if k_edges is None else k_edges
+    table = device_modes(dtype, box, size, edges, multipoles, line_of_sight, painting.resampler)
+    last = float(np.max(edges))
+    if last > TRUSTED * limit * (1 + 1e-12):
+        error, remedy = "by per cents", "pass interlaced=True or a larger mesh_size"
+        if painting.interlaced:
+            error, remedy = "by up to 1%", "use a larger mesh_size to be exact there"
         warnings.warn(
-            f"P(k) without interlacing is aliased beyond {TRUSTED} of the Nyquist wavenumber, "
-            f"{TRUSTED * limit:.6g} h/Mpc, and k_edges reach {last:.6g}; pass interlaced=True or "
-            "a larger mesh_size",
+            f"P(k) is aliased {error} beyond {TRUSTED} of the Nyquist wavenumber, "
+            f"{TRUSTED * limit:.6g} h/Mpc, and k_edges reach {last:.6g}; {remedy}",
             stacklevel=3,
         )
     return table
+
+
+def trusted_k_edges(box: ArrayLike, mesh_size: int) -> Float[np.ndarray, "edges"]:
+    """:func:`default_k_edges` up to 0.6 of the Nyquist wavenumber, one bin at least, in h/Mpc."""
+    edges = default_k_edges(box, mesh_size)
+    trusted = edges <= TRUSTED * nyquist(box, mesh_size) * (1 + 1e-12)
+    return edges[: max(2, np.count_nonzero(trusted))]
 
 
 def spectrum_of(

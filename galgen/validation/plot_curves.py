@@ -21,6 +21,8 @@ from galgen.validation.split import SplitComparison
 
 SEPARATION = "separation $r$ [Mpc/$h$]"
 WAVENUMBER = "wavenumber $k$ [$h$/Mpc]"
+IN_A_ROW = 4
+"""Panels of one row of the further statistics."""
 
 
 def correlation_figure(split: SplitComparison) -> Figure:
@@ -58,12 +60,15 @@ def power_figure(split: SplitComparison) -> Figure:
 
 
 def further_figure(split: SplitComparison) -> Figure:
-    """Every curve of the further statistics; below each its deviation."""
+    """Every curve of the further statistics, four in a row; below each its deviation."""
     curves = split.further
-    figure = new_figure(4.5 * max(2, len(curves)), 5.2)
-    grid = figure.add_gridspec(2, len(curves), height_ratios=(2.2, 1))
-    for column, curve in enumerate(curves):
-        above, below = (figure.add_subplot(grid[row, column]) for row in (0, 1))
+    wide = min(len(curves), IN_A_ROW)
+    rows = -(-len(curves) // IN_A_ROW)
+    figure = new_figure(4.5 * max(2, wide), 5.2 * rows)
+    grid = figure.add_gridspec(2 * rows, wide, height_ratios=(2.2, 1) * rows)
+    for index, curve in enumerate(curves):
+        row, column = divmod(index, IN_A_ROW)
+        above, below = (figure.add_subplot(grid[2 * row + part, column]) for part in (0, 1))
         _draw_curve(above, curve, curve.centre**curve.weight_power)
         power = f"${curve.symbol}^{curve.weight_power}$ " if curve.weight_power else ""
         above.set_ylabel(f"{power}{curve.name}")

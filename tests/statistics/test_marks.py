@@ -65,6 +65,19 @@ def test_mass_function_by_hand():
     assert float(result.volume) == 1e4
 
 
+def test_weights_of_haloes_are_summed_and_so_are_their_squares():
+    """1 / V_max: haloes seen in a half and a quarter of the volume have weights 2 and 4."""
+    mass = np.array([[13.0, 13.1, 13.4, 13.5, 99.0]])
+    mask = np.array([[True, True, True, True, False]])
+    weight = np.array([[1.0, 2.0, 4.0, 3.0, np.nan]])
+    result = mass_function(mass, mask, [13.0, 13.5, 14.0], (10.0, 20.0, 50.0), weight)
+    np.testing.assert_array_equal(result.counts, [[3, 1]])
+    np.testing.assert_allclose(result.density, [[7 / 5000, 3 / 5000]], rtol=1e-6)
+    np.testing.assert_allclose(result.error, [[np.sqrt(21) / 5000, 3 / 5000]], rtol=1e-6)
+    with pytest.raises(InputError, match=r"weights of shape \(1, 5\), got \(1, 4\); pass one per"):
+        mass_function(mass, mask, [13.0, 13.5], 10.0, weight[:, :4])
+
+
 def test_mass_function_of_a_power_law():
     """n(>M) = n_0 10^-(m - 12): the bin holds a known number, Poisson between boxes."""
     rng = np.random.default_rng(4)

@@ -19,6 +19,22 @@ BOX = (60.0, 70.0, 90.0)
 EDGES = (1.0, 4.0, 8.0, 14.0, 20.0)
 
 
+def counts_of(correlation):
+    """A way of counting that finds the expected pairs of N points with a xi(s, mu) that is given.
+
+    ``correlation`` has the mean of xi in every bin, ``(s bins, mu bins)``.
+    """
+
+    def count(first, second, bins, box, periodic, quantity):
+        shell = 4 * np.pi / 3 * np.diff(np.array(bins.edges) ** 3) / np.prod(box)
+        number = first.mask.sum(axis=-1)
+        every = number * (number - 1)
+        pairs = every[:, None, None] * shell[:, None] / bins.mu_bins * (1 + correlation)
+        return pairs[:, None]
+
+    return count
+
+
 def uniform(number, points, seed=0):
     return np.random.default_rng(seed).uniform(0, BOX, (number, points, 3))
 
@@ -41,6 +57,28 @@ def test_monopole_is_xi_and_the_line_of_sight_turns_with_the_box():
 def test_a_correlation_without_angle_has_no_higher_multipole():
     weight = legendre_weights((0, 2, 4), 37) / 37
     np.testing.assert_allclose(weight.sum(axis=1), [1, 0, 0], atol=1e-14)
+
+
+def test_a_correlation_without_angle_is_its_monopole_alone():
+    """From pairs to multipoles: xi_2 and xi_4 below 1e-9 whatever xi(s) is."""
+    xi = np.array([30.0, 2.0, -0.3, 0.01])
+    found = correlation_multipoles(
+        uniform(2, 50), None, EDGES, BOX, method=counts_of(xi[:, None] * np.ones(100))
+    )
+    np.testing.assert_allclose(found.multipoles[:, 0], [xi, xi], rtol=1e-12)
+    assert np.abs(found.multipoles[:, 1:]).max() < 1e-9
+    assert np.abs(found.mean().mean[1:]).max() < 1e-9
+
+
+def test_injected_multipoles_are_found_to_a_thousandth():
+    """xi(s, mu) = sum of xi_l(s) L_l(mu) at the middle of each bin of mu."""
+    truth = np.array([[8.0, 1.0, 0.2, 0.05], [-3.0, -0.8, -0.1, -0.04], [0.9, 0.3, 0.06, 0.01]])
+    mu = (np.arange(200) + 0.5) / 200
+    legendre = np.polynomial.legendre.legvander(mu, 4)[:, ::2]
+    count = counts_of(truth.T @ legendre.T)
+    found = correlation_multipoles(uniform(2, 50), None, EDGES, BOX, 200, method=count)
+    np.testing.assert_allclose(found.multipoles[1], truth, rtol=1e-3)
+    np.testing.assert_allclose(found.mean().mean, truth, rtol=1e-3)
 
 
 @pytest.mark.parametrize("mu_bins", [100, 200])

@@ -43,18 +43,24 @@ def test_float64_counts_equal_brute_force(points, periodic):
     assert points == 2 or counts.sum() > 0
 
 
+@pytest.mark.parametrize("double", [True, False])
 @pytest.mark.parametrize("periodic", [True, False])
-def test_float32_on_a_lattice_with_faces_duplicates_and_pairs_on_edges(periodic):
-    """Quarter-integer coordinates are exact in float32, so ties on the edges must fall right."""
+def test_a_lattice_with_faces_duplicates_and_pairs_on_edges(periodic, double):
+    """Quarter-integer coordinates are exact in float32 too, so ties on the edges must fall right.
+
+    The last edge is just below half the box.
+    """
     rng = np.random.default_rng(1)
     side = np.array([16.0, 16.0, 16.0])
     x = rng.integers(0, 65, (2, 400, 3)) / 4.0  # 64 / 4 = 16 is the upper face
     x[:, :40] = x[:, 40:80]
-    edges = np.array([0.0, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 7.5])
+    edges = np.array([0.0, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 7.5, 7.99])
     truth = [brute_force(cloud % side if periodic else cloud, edges, side, periodic) for cloud in x]
-    for method in METHODS:
-        counts = pair_counts(x.astype(np.float32), None, edges, side, periodic, method=method)
-        np.testing.assert_array_equal(counts, truth)
+    points = x if double else x.astype(np.float32)
+    with jax.enable_x64(double):
+        for method in METHODS:
+            counts = pair_counts(points, None, edges, side, periodic, method=method)
+            np.testing.assert_array_equal(counts, truth)
     assert np.all(np.asarray(truth)[:, 0] >= 80)  # the duplicates, at zero separation
 
 
@@ -226,32 +232,43 @@ def angle_index(apart, middle, bins):
     return across, np.where(along < bins.pi_max, along * bins.pi_bins / bins.pi_max, -1)
 
 
+LINE_OF_SIGHT_BINS = {
+    "mu": AngleBins((0.5, 3.0, 8.0, 14.0), 7, 0),
+    "mu midpoint": AngleBins((0.5, 3.0, 8.0, 14.0), 7, None),
+    "pi": ProjectedBins((0.0, 2.0, 5.0, 9.0), 12.0, 0, 1),
+    "pi midpoint": ProjectedBins((0.3, 2.0, 5.0, 9.0), 12.0, 5, None),
+}
+
+
 @pytest.mark.parametrize("method", [sums_by_tiles, sums_by_cells])
-@pytest.mark.parametrize(
-    "bins",
-    [
-        AngleBins((0.5, 3.0, 8.0, 14.0), 7, 0),
-        AngleBins((0.5, 3.0, 8.0, 14.0), 7, None),
-        ProjectedBins((0.0, 2.0, 5.0, 9.0), 12.0, 0, 1),
-        ProjectedBins((0.3, 2.0, 5.0, 9.0), 12.0, 5, None),
-    ],
-    ids=["mu", "mu midpoint", "pi", "pi midpoint"],
-)
+@pytest.mark.parametrize("bins", LINE_OF_SIGHT_BINS.values(), ids=LINE_OF_SIGHT_BINS)
 def test_bins_along_the_line_of_sight_equal_numpy(bins, method):
-    x = clouds(180, 1, seed=9)
+    """Auto and cross, counted to the integer and weighted to 1e-12."""
+    x, y = clouds(180, 1, seed=9), clouds(150, 1, seed=13)
+    w, v = (np.random.default_rng(14).uniform(0.2, 3, c.shape[:2]) for c in (x, y))
     periodic = bins.line_of_sight is not None
+    arguments = (bins, BOX, periodic)
     with jax.enable_x64(True):
-        counts = pair_counts(x, None, bins, BOX, periodic, method=method)
-    apart = separations(x[0], x[0], BOX if periodic else None)
-    radial, second = angle_index(apart, x[0][:, None] + x[0], bins)
-    other = ~np.eye(180, dtype=bool) & (second >= 0)
-    truth, *_ = np.histogram2d(
-        radial[other],
-        np.floor(second[other]),
-        (np.asarray(bins.edges), np.arange(bins.shape[1] + 1) - 0.5),
-    )
-    assert truth.sum() > 500
-    np.testing.assert_array_equal(counts[0], truth)
+        auto = pair_counts(x, None, *arguments, method=method)
+        cross = cross_pair_counts(x, None, y, None, *arguments, method=method)
+        weighted = pair_counts(x, None, *arguments, w, method)
+        both = cross_pair_counts(x, None, y, None, *arguments, w, v, method)
+
+    def histogram(other, product=None, own=False):
+        apart = separations(x[0], other, BOX if periodic else None)
+        radial, second = angle_index(apart, x[0][:, None] + other, bins)
+        chosen = second >= 0
+        if own:
+            chosen &= ~np.eye(180, dtype=bool)
+        edges = (np.asarray(bins.edges), np.arange(bins.shape[1] + 1) - 0.5)
+        weights = None if product is None else product[chosen]
+        return np.histogram2d(radial[chosen], np.floor(second[chosen]), edges, weights=weights)[0]
+
+    np.testing.assert_array_equal(auto[0], histogram(x[0], own=True))
+    np.testing.assert_array_equal(cross[0], histogram(y[0]))
+    assert np.sum(auto) > 500 and np.sum(cross) > 500
+    np.testing.assert_allclose(weighted[0], histogram(x[0], w.T * w, own=True), rtol=1e-12)
+    np.testing.assert_allclose(both[0], histogram(y[0], w.T * v), rtol=1e-12)
 
 
 def test_pairs_at_one_place_and_along_the_line_of_sight_have_a_bin():

@@ -109,6 +109,7 @@ def references() -> ModuleType:
     return module
 
 
+@pytest.mark.filterwarnings("ignore:P.k. is aliased by up to 1%")  # alike in both codes
 @pytest.mark.parametrize("double", [False, True])
 def test_multipoles_of_abacusutils(references, double):
     """Its own functions in float64 are met to 1e-10 of P + shot noise, calc_power to 1e-4."""
@@ -143,6 +144,17 @@ def test_mode_counts_equal_an_explicit_loop(mesh_size):
     np.testing.assert_array_equal(table.count, counts)
 
 
+def test_bins_that_are_not_given_end_where_the_mesh_is_trusted():
+    """One fundamental mode wide to 0.6 of Nyquist, without a warning; at least one bin."""
+    x = clustered(batch=1)
+    limit = 0.6 * nyquist(SIDE, 24)
+    edges = np.asarray(power_spectrum(x, None, SIDE, 24).k_edges)
+    assert edges[-1] <= limit < edges[-1] + FUNDAMENTAL
+    np.testing.assert_allclose(np.diff(edges), FUNDAMENTAL, rtol=1e-5)
+    with pytest.warns(UserWarning, match="aliased by up to 1% beyond 0.6"):
+        assert power_spectrum(x, None, SIDE, 4).k_edges.shape == (2,)
+
+
 def test_default_edges_hold_the_first_shells():
     """Shells of a cubic lattice: 6 + 12 modes with |n| in [0.5, 1.5), then 8 + 6 + 24 to 2.5."""
     table = fourier_modes(SIDE, 16)
@@ -157,8 +169,10 @@ def test_interlacing_removes_the_aliases():
     x = np.random.default_rng(1).uniform(0, SIDE, (1, 3000, 3))
     edges = np.linspace(0.05, 0.95, 10) * nyquist(SIDE, 24)
     fine = np.asarray(power_spectrum(x, None, SIDE, 72, edges).raw_power)[0, 0]
-    with_it = np.asarray(power_spectrum(x, None, SIDE, 24, edges).raw_power)[0, 0]
-    with pytest.warns(UserWarning, match=r"aliased beyond 0.6 of the .* 0.452389 h/Mpc, and .* re"):
+    beyond = r"beyond 0.6 of the Nyquist wavenumber, 0.452389 h/Mpc, and k_edges reach 0.716283; "
+    with pytest.warns(UserWarning, match=rf"by up to 1% {beyond}use a larger mesh_size"):
+        with_it = np.asarray(power_spectrum(x, None, SIDE, 24, edges).raw_power)[0, 0]
+    with pytest.warns(UserWarning, match=rf"by per cents {beyond}pass interlaced=True or a larger"):
         without = power_spectrum(x, None, SIDE, 24, edges, interlaced=False).raw_power
     assert np.all(np.abs(with_it / fine - 1) < 2e-3)
     assert np.all(np.abs(with_it / fine - 1)[:5] < 1e-3)
@@ -378,8 +392,8 @@ def test_gradients_against_finite_differences():
     with jax.enable_x64(True):
 
         def loss(y, v):
-            auto = power_spectrum(y, None, SIDE, 16, edges, weights=v).power
-            cross = cross_power_spectrum(y, None, other, None, SIDE, 16, edges, weights=v).power
+            auto = power_spectrum(y, None, SIDE, 20, edges, weights=v).power
+            cross = cross_power_spectrum(y, None, other, None, SIDE, 20, edges, weights=v).power
             return jnp.sum(probe * auto), jnp.sum(probe * cross)
 
         loss = jax.jit(loss)

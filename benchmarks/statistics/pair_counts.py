@@ -1,8 +1,8 @@
 """Pair counts beside Corrfunc and scipy's tree, in one run on one thread.
 
     pip install Corrfunc
-    taskset -c 0 python benchmarks/pair_counts.py
-    taskset -c 0 python benchmarks/pair_counts.py --sizes 1000000 --reaches 40
+    python benchmarks/statistics/pair_counts.py
+    python benchmarks/statistics/pair_counts.py --sizes 1000000 --reaches 40
 
 A clustered mock (a lognormal-like field of blobs and a uniform part) in a box of 1 Gpc/h, float64,
 15 logarithmic bins from 0.5 Mpc/h. CPU-seconds, medians of calls that were compiled and warmed up,
@@ -13,6 +13,7 @@ Every integer is compared. Without Corrfunc its column is left out.
 from __future__ import annotations
 
 import dataclasses
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -115,6 +116,7 @@ def compare(name: str, x: Cloud, bins: PairBins, options: Options) -> None:
 
 def main(options: Options) -> None:
     """Print one line for each size and reach."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     for reach in options.reaches:
         edges = tuple(np.geomspace(0.5, reach, 16).tolist())
         for size in options.sizes:

@@ -1,0 +1,90 @@
+"""galgen validate --further, as a user meets it: words for statistics, their gate, their figure."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from galgen.cli import main
+from galgen.commands.further import FURTHER
+from galgen.data.catalogue import VELOCITIES, Catalogue
+from galgen.data.suite import write_suite
+from galgen.data.toys import ThomasProcess
+
+
+def catalogues(seed: int, columns: tuple[str, ...] = ("mass", *VELOCITIES)) -> list[Catalogue]:
+    rng = np.random.default_rng(seed)
+    made = []
+    for cloud in ThomasProcess(20.0, 5.0, 0.04).sample(rng, 6):
+        values = dict(zip("xyz", 50.0 * cloud.astype(np.float64).T, strict=True))
+        values |= {name: 100 * rng.normal(size=len(cloud)) for name in columns}
+        if "mass" in values:
+            values["mass"] = rng.lognormal(30, 0.3, len(cloud))
+        made.append(Catalogue(values, (50.0,) * 3, 0.0, {"omega_m": 0.3, "sigma_8": 0.8}))
+    return made
+
+
+@pytest.fixture(scope="module")
+def suites(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("further")
+    paths = [folder / "mocks.h5", folder / "truth.h5"]
+    for path, seed in zip(paths, (0, 1), strict=True):
+        write_suite(path, catalogues(seed), "test")
+    write_suite(folder / "bare.h5", catalogues(2, ()), "test")
+    return [str(path) for path in paths]
+
+
+CURVES = {
+    "nearest-neighbors": {"knn1", "knn2", "knn4"},
+    "pairwise-velocity": {"v12"},
+    "redshift-space-multipoles": {"xis0", "xis2"},
+    "bispectrum": {"B_equilateral", "B_squeezed"},
+    "counts-in-cells": {"cells", "void"},
+    "marked-correlation": {"marked"},
+}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("counts-in-cells", "marked-correlation"), id="two"),
+        pytest.param(tuple(FURTHER), id="all", marks=pytest.mark.slow),
+    ],
+)
+def test_every_word_adds_its_curves(suites, tmp_path: Path, capsys, words) -> None:
+    arguments = ["validate", *suites, "--output", str(tmp_path), "--further", *words]
+    gate = "cells.chi2 < 1e6 and void.chi2 >= 0 and marked.bias < 100"
+    assert main([*arguments, "--require", gate]) == 0
+    numbers = json.loads((tmp_path / "comparison.json").read_text())["numbers"]
+    found = {name.split(".")[0] for name in numbers}
+    for word, curves in CURVES.items():
+        assert curves <= found if word in words else not curves & found
+    text = (tmp_path / "report.html").read_text()
+    assert "Further statistics, test" in text
+    assert f"--further {' '.join(words)}" in text, "the command that makes it"
+    assert len(capsys.readouterr().out.split("\n\nreport: ")[0].splitlines()) <= 40
+
+
+@pytest.mark.parametrize(
+    ("suite", "words", "message"),
+    [
+        ("mocks.h5", ["bispectrum", "bispectrum"], "further statistics once each"),
+        ("bare.h5", ["marked-correlation"], "expected a column 'mass'"),
+        ("bare.h5", ["pairwise-velocity"], "expected a column 'v"),
+    ],
+)
+def test_what_cannot_be_measured_is_named(suites, suite, words, message, tmp_path, capsys) -> None:
+    first = str(Path(suites[0]).with_name(suite))
+    arguments = ["validate", first, suites[1], "--output", str(tmp_path), "--further", *words]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
+
+
+def test_help_names_the_words(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["validate", "--help"])
+    printed = "".join(capsys.readouterr().out.split())
+    for word in FURTHER:
+        assert word in printed
