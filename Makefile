@@ -11,7 +11,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready Makefile
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,reference]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,formats,reference]'
 	touch $@
 
 demo: $(VENV)/.ready

@@ -44,7 +44,7 @@ def place_in_box(columns: Mapping[str, np.ndarray], side: float, **fields: Any) 
 def cut_into_cubes(catalogue: Catalogue, side: float) -> list[Catalogue]:
     """The catalogue in open cubes of a side, positions relative to each corner; rests are dropped.
 
-    Cubes without a point are dropped too.
+    Cubes without a point are among them: they tell how often there is none.
 
     Raises:
         InputError: if the cube is larger than the box.
@@ -59,11 +59,15 @@ def cut_into_cubes(catalogue: Catalogue, side: float) -> list[Catalogue]:
     inside = np.flatnonzero(np.all(cell < cells, axis=1))
     flat = np.ravel_multi_index(tuple(cell[inside].T), cells)
     order = np.argsort(flat, kind="stable")
-    groups = np.split(inside[order], np.flatnonzero(np.diff(flat[order])) + 1)
-    corners = [cell[group[0]] * side for group in groups if len(group)]
+    number = int(np.prod(cells))
+    bounds = np.searchsorted(flat[order], np.arange(number + 1))
     return [
-        open_cube(catalogue.select(group), corner, side)
-        for group, corner in zip(groups, corners, strict=False)
+        open_cube(
+            catalogue.select(inside[order[bounds[i] : bounds[i + 1]]]),
+            np.array(np.unravel_index(i, cells)) * side,
+            side,
+        )
+        for i in range(number)
     ]
 
 

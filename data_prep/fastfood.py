@@ -10,13 +10,28 @@ Fortran records, each between two copies of its length in bytes (int32)::
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from data_prep.boxes import place_in_box
+from data_prep.files import provenance_of
+from data_prep.source import BoxSource
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FastFoodSource(BoxSource):
+    """Corrfunc fast-food binaries of a periodic box."""
+
+    box: float | None = None
+    """Side of the box [Mpc/h], if not the header's."""
+
+    def read(self, path: Path) -> Iterator[Catalogue]:
+        yield read_fastfood(path, self.box)
 
 
 def read_fastfood(path: Path, box: float | None = None) -> Catalogue:
@@ -50,7 +65,7 @@ def read_fastfood(path: Path, box: float | None = None) -> Catalogue:
         name: np.frombuffer(record, np.float32 if len(record) == 4 * points else np.float64)
         for name, record in zip("xyz", records[3:6], strict=True)
     }
-    return place_in_box(columns, side, redshift=redshift, provenance={"source": path.name})
+    return place_in_box(columns, side, redshift=redshift, provenance=provenance_of([path]))
 
 
 def _records(path: Path) -> list[bytes]:
@@ -63,7 +78,8 @@ def _records(path: Path) -> list[bytes]:
         if length < 0 or end + 4 > len(content) or closing != length:
             raise InputError(
                 f"expected whole Fortran records in {path}, got one of {length} bytes that does "
-                f"not close at byte {start}; copy the file again, or is this another format?"
+                f"not close at byte {start}; copy the file again, or is it "
+                "byte-swapped or of another format?"
             )
         records.append(content[start + 4 : end])
         start = end + 4

@@ -1,22 +1,60 @@
-"""Tables: text (CSV, white space, ECSV), FITS, ``.npy`` and ``.npz``.
+"""Tables: text (CSV, white space, ECSV), FITS, Parquet, ``.npy`` and ``.npz``.
 
-A three-dimensional array ``(catalogues, points, columns)`` in ``.npy`` or ``.npz`` is as many
+Parquet is read by pyarrow (``pip install 'galgen[formats]'``), text and FITS by astropy. A
+three-dimensional array ``(catalogues, points, columns)`` in ``.npy`` or ``.npz`` is as many
 catalogues, and a second array of an ``.npz`` may hold their cosmological parameters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 
-from data_prep.boxes import columns_of, place_in_box
+from data_prep.boxes import columns_of, parse_numbers, parse_pairs, place_in_box
+from data_prep.files import provenance_of
+from data_prep.source import BoxSource
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 
 LOG_PREFIX = "log_"
+TEXT = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TableSource(BoxSource):
+    """Text, FITS, Parquet, .npy or .npz tables of a periodic box."""
+
+    box: float
+    """Side of the box [Mpc/h]."""
+    columns: str = "x=x,y=y,z=z"
+    """galgen name=column name or number from 0; log_mass=... is stored as mass."""
+    redshift: float = 0.0
+    """Of the box."""
+    cosmology: str = ""
+    """Parameters of every catalogue, e.g. omega_m=0.3,sigma_8=0.8."""
+    array: str | None = None
+    """Array of an .npz that holds (points, columns) or (catalogues, points, columns)."""
+    parameters: str | None = None
+    """Array of an .npz that holds one row of parameters per catalogue."""
+    parameter_names: tuple[str, ...] = ()
+    """Names of the columns of that array."""
+
+    def read(self, path: Path) -> Iterator[Catalogue]:
+        parameters = None if self.parameters is None else (self.parameters, self.parameter_names)
+        yield from read_tables(
+            path,
+            columns=parse_pairs(self.columns),
+            box=self.box,
+            redshift=self.redshift,
+            cosmology=parse_numbers(self.cosmology),
+            array=self.array,
+            parameters=parameters,
+        )
 
 
 def read_tables(
@@ -47,7 +85,7 @@ def read_tables(
         raise InputError(f"expected a table at {path}, got no such file; check the path")
     tables = _tables(path, array)
     rows = _parameter_rows(path, parameters, len(tables))
-    catalogues = []
+    catalogues, provenance = [], provenance_of([path])
     for number, table in enumerate(tables):
         chosen = columns_of(table, list(columns.values()))
         named = {_plain(n): _values(n, chosen[c]) for n, c in columns.items()}
@@ -57,7 +95,7 @@ def read_tables(
                 box,
                 redshift=redshift,
                 cosmology={**(cosmology or {}), **rows[number]},
-                provenance={"source": path.name, "number": str(number)},
+                provenance={**provenance, "number": str(number)},
             )
         )
     return catalogues
@@ -78,9 +116,8 @@ def _tables(path: Path, array: str | None) -> list[dict[str, np.ndarray]]:
         if array is None and len(arrays) > 1:
             return [arrays]
         return _split_array(_named(arrays, array or next(iter(arrays)), path))
-    table = _read_text_or_fits(path)
-    by_name = {name: np.asarray(table[name]) for name in table.colnames}
-    by_number = {str(i): by_name[name] for i, name in enumerate(table.colnames)}
+    by_name = _read_parquet(path) if path.suffix == ".parquet" else _read_text_or_fits(path)
+    by_number = {str(i): values for i, values in enumerate(by_name.values())}
     return [by_number | by_name]
 
 
@@ -95,17 +132,42 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _read_text_or_fits(path: Path) -> Table:
+def _read_text_or_fits(path: Path) -> dict[str, np.ndarray]:
+    suffix = path.suffix.lower()
     try:
-        if path.suffix.lower() in (".fits", ".fit"):
-            return Table.read(path, format="fits")
-        comma = path.suffix.lower() == ".csv"
-        return Table.read(path, format="ascii.csv" if comma else "ascii")
+        with path.open("rb") as file:
+            fits = suffix in (".fits", ".fit")
+            source = file if fits else path
+            table = Table.read(source, format="fits" if fits else TEXT.get(suffix, "ascii"))
     except Exception as error:
         raise InputError(
             f"expected a table with equal columns in {path}, got one that cannot be read "
             f"({type(error).__name__}); check that every row has as many values"
         ) from error
+    missing = [n for n in table.colnames if np.any(getattr(table[n], "mask", False))]
+    if missing:
+        raise InputError(
+            f"expected a value in every row of {path}, got gaps in columns {missing}; fill or drop "
+            "those rows"
+        )
+    return {name: np.asarray(table[name]) for name in table.colnames}
+
+
+def _read_parquet(path: Path) -> dict[str, np.ndarray]:
+    try:
+        parquet = importlib.import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise InputError(
+            f"expected pyarrow for {path}, got none installed; pip install 'galgen[formats]'"
+        ) from error
+    try:
+        table = parquet.ParquetFile(path).read()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"expected a whole Parquet file in {path}, got one that pyarrow cannot read "
+            f"({type(error).__name__}); copy it again"
+        ) from error
+    return {name: np.asarray(table.column(name)) for name in table.column_names}
 
 
 def _split_array(values: np.ndarray) -> list[dict[str, np.ndarray]]:

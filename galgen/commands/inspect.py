@@ -6,29 +6,38 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import matplotlib
 import tyro
 
 from galgen.commands.command import Command
 from galgen.commands.validate import run_details
 from galgen.data.encoding import Encoding
+from galgen.data.publishing import Publication
 from galgen.data.suite import Suite
+from galgen.data.suite_summary import suite_summary
+from galgen.errors import InputError
 from galgen.experiment import Experiment
 from galgen.serialization import read_json
+from galgen.validation.plot_style import DOTS_PER_INCH, STYLE
+from galgen.validation.plot_suite import suite_figure
 
 
 @dataclasses.dataclass(frozen=True)
 class Inspect(Command):
     """Print what a suite of catalogues, or a run, holds.
 
-    Example: galgen inspect suite.h5
+    Example: galgen inspect suite.h5 --picture suite.png
     """
 
     path: tyro.conf.Positional[Path]
     """A suite (HDF5 file) or a run (folder)."""
+    picture: Path | None = None
+    """Draw the suite to this file (PNG, PDF, SVG): slabs, counts and parameters."""
 
     def run(self) -> None:
         if self.path.is_dir():
+            if self.picture is not None:
+                raise InputError(f"expected a suite for --picture, got the run {self.path}")
             run = read_json(self.path / "experiment.json")
             encoding: Encoding[Any] = read_json(self.path / "encoding.json")
             print(f"run {self.path}")
@@ -40,20 +49,25 @@ class Inspect(Command):
             return
         with Suite(self.path) as suite:
             print(suite_summary(suite))
+            if self.picture is not None:
+                draw(suite, self.picture)
+                print(f"picture written to {self.picture}")
 
 
-def suite_summary(suite: Suite) -> str:
-    """Splits, columns, counts and parameter ranges of a suite, and its first catalogue."""
-    names, numbers = np.unique(suite.splits, return_counts=True)
-    counts = suite.counts
-    lines = [
-        f"{len(suite)} catalogues, {counts.sum()} points "
-        f"({counts.min()} to {counts.max()} each, mean {counts.mean():.1f})",
-        "splits: " + ", ".join(f"{n} {k}" for n, k in zip(names, numbers, strict=True)),
-        "columns: " + ", ".join(f"{c} [{suite.units[c]}]" for c in suite.column_names),
-    ]
-    for name in suite.parameter_names:
-        values = suite.parameter_table([name])[:, 0]
-        lines.append(f"{name}: {values.min():.5g} to {values.max():.5g}")
-    lines.append(f"first: {suite[0]!r}")
-    return "\n".join(lines)
+def draw(suite: Suite, path: Path) -> None:
+    """The picture of a suite.
+
+    Raises:
+        InputError: if there is no folder for it, or its suffix is no format of pictures.
+    """
+    with matplotlib.rc_context(dict(STYLE)), Publication(path) as publication:
+        figure = suite_figure(suite)
+        known = figure.canvas.get_supported_filetypes()
+        if path.suffix.lstrip(".") not in known:
+            raise InputError(
+                f"expected a picture that ends in one of {', '.join(sorted(known))}, got "
+                f"{path.name!r}; rename it"
+            )
+        draft = publication.folder / path.name
+        figure.savefig(draft, dpi=DOTS_PER_INCH)
+        publication.publish(draft)

@@ -44,7 +44,8 @@ class Catalogue:
     field      type                         meaning
     ========== ============================ ==============================================
     columns    name -> ``(points,)``        ``x y z`` [Mpc/h], ``vx vy vz`` [km/s],
-                                            ``mass`` [Msun/h], or any other name
+                                            ``mass`` [Msun/h], or any other name; in the byte
+                                            order of the machine
     box        three floats                 side lengths [Mpc/h]
     redshift   float                        of the snapshot, or the mean of a survey cut
     cosmology  name -> float                ``omega_m``, ``sigma_8``, ... (anything conditioned on)
@@ -54,8 +55,9 @@ class Catalogue:
     ========== ============================ ==============================================
 
     Raises:
-        InputError: if columns differ in length or are not one-dimensional numbers, if a value is
-            not finite, if a position is outside the box, or if the box is not three positive sides.
+        InputError: if columns differ in length, have no name or are not one-dimensional numbers,
+            if a value is not finite, if a position is outside the box, or if the box is not three
+            positive sides.
     """
 
     columns: Mapping[str, np.ndarray]
@@ -202,8 +204,10 @@ def _checked_box(box: Any) -> tuple[float, float, float]:
 def _checked_columns(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
     if not columns:
         raise InputError("expected at least one column, got none; pass columns={'x': ..., ...}")
-    checked = {name: np.asarray(values) for name, values in columns.items()}
+    checked = {name: _native(np.asarray(values)) for name, values in columns.items()}
     for name, values in checked.items():
+        if not isinstance(name, str) or not name or "\0" in name:
+            raise InputError(f"expected names of columns as text, got {name!r}; name it")
         if values.ndim != 1 or values.dtype.kind not in "fiub":
             raise InputError(
                 f"expected column {name!r} as one number per point, got shape {values.shape} "
@@ -221,3 +225,7 @@ def _checked_columns(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
             f"expected columns of equal length, got {lengths}; select the same rows from each"
         )
     return checked
+
+
+def _native(values: np.ndarray) -> np.ndarray:
+    return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))

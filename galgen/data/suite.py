@@ -1,24 +1,40 @@
 """A suite: many catalogues in one HDF5 file, read at random without loading the rest.
 
-Columns are contiguous over all catalogues; row ``offsets[i]:offsets[i + 1]`` belongs to catalogue
-``i``::
+Format ``galgen-suite``, version 2 (the root attributes ``format`` and ``version`` say so). Points
+of all catalogues lie side by side; row ``offsets[i]:offsets[i + 1]`` belongs to catalogue ``i``,
+which may have none::
 
-    /columns/<name>    (total points,)  attribute unit
-    /offsets           (n + 1,) int64
-    /box               (n, 3)           side lengths [Mpc/h]
-    /periodic          (n,) bool
-    /redshift          (n,)
-    /cosmology/<name>  (n,)
-    /split             (n,) text        train, validation, test, ...
-    /provenance        (n,) JSON text
+    /columns/<name>      (points of all,)  attribute unit, "" if dimensionless
+    /offsets             (n + 1,) int64
+    /box                 (n, 3) float64    side lengths [Mpc/h]
+    /periodic            (n,) bool         False for open sub-boxes of something larger
+    /redshift            (n,) float64
+    /cosmology/<name>    (n,) float64      what models may be conditioned on: omega_m, sigma_8, ...
+    /split               (n,) int32        places in split_names
+    /split_names         text              train, validation, test, ...
+    /provenance/json     bytes             UTF-8 of one JSON object of text per catalogue
+    /provenance/offsets  (n + 1,) int64    bytes of catalogue i
 
-The root attributes are ``format = "galgen-suite"`` and ``version = 1``. A suite is written to a
-temporary file beside its place and moved there when complete, so that a reader never sees half.
+All catalogues have the same columns, units, data types and cosmology names. Positions lie in
+``[0, side)``. In names of columns and parameters ``%``, ``/`` and ``.`` are written ``%25``,
+``%2F`` and ``%2E``, for HDF5 takes the latter two for folders. A catalogue that ``data_prep`` made
+has the name of its raw file and the SHA-256 of its bytes in the provenance, as ``source`` and
+``source sha256``, so that they stay with it wherever it goes. (Version 1 had text where version 2
+has ``split`` and ``provenance``; it is refused.)
+
+Datasets are contiguous, so the file is memory-mapped: opening reads the header alone, some 80
+bytes per catalogue, and a catalogue costs no more than its own points (``benchmarks/suites.py``).
+A file that another tool repacked into chunks is read too, through HDF5. A suite is written to a
+private folder beside its place and published by one rename (:mod:`galgen.data.suite_writing`), so
+that a reader never sees half, and one that is read while it is replaced goes on reading the old.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import mmap
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -28,85 +44,46 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from galgen.data.catalogue import Catalogue
-from galgen.data.suite_writing import FORMAT, VERSION, write_suite
+from galgen.data.suite_header import Header, Stored, open_file
+from galgen.data.suite_layout import Block
+from galgen.data.suite_writing import SuiteWriter, write_suite
 from galgen.errors import InputError
 
-__all__ = ["Suite", "write_suite"]
+__all__ = ["Suite", "SuiteWriter", "write_suite"]
+
+BLOCK_ROWS = 1 << 19
+BLOCK_CATALOGUES = 4096
 
 
 class Suite:
     """A suite opened read-only: ``suite[i]`` is a :class:`Catalogue`.
 
-    A context manager. Everything but the columns is read, and checked, when it is opened.
+    A context manager. Everything but the points is read, and checked, when it is opened. It may be
+    pickled and used in several processes, forked or spawned, at once.
 
     Raises:
-        InputError: if the file is missing, is not a galgen suite, or is truncated.
+        InputError: if the file is missing, is not a galgen suite, is truncated, or its parts do
+            not fit together.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._file = _open(self.path)
-        try:
-            self._read_header()
-        except BaseException:
-            self._file.close()
-            raise
+        self._file: tuple[int, h5py.File] | None = None
+        self._map: mmap.mmap | None = None
+        while self._map is None:
+            self._header = Header.read(self.path)
+            with self.path.open("rb") as raw:
+                # The file may have been replaced since its header was read.
+                if os.fstat(raw.fileno()).st_ino == self._header.inode:
+                    self._map = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ)
+        # Reading ahead of a random access reads what nobody asked for, megabytes of it.
+        self._map.madvise(mmap.MADV_RANDOM)
 
-    def _read_header(self) -> None:
-        file, path = self._file, self.path
-        found = (file.attrs.get("format"), file.attrs.get("version"))
-        if found != (FORMAT, VERSION):
-            raise InputError(
-                f"expected a suite of format {FORMAT!r} version {VERSION} in {path}, got format "
-                f"{found[0]!r} version {found[1]}; write it with galgen or data_prep"
-            )
-        wanted = ("columns", "offsets", "box", "periodic", "redshift", "cosmology", "split")
-        missing = [name for name in (*wanted, "provenance") if name not in file]
-        if missing:
-            raise _truncated(path, f"no {', '.join(missing)}")
-        self._offsets = np.asarray(file["offsets"][()], dtype=np.int64)
-        number = len(self._offsets) - 1
-        self._box = np.asarray(file["box"][()], dtype=np.float64)
-        self._periodic = np.asarray(file["periodic"][()], dtype=bool)
-        self._redshift = np.asarray(file["redshift"][()], dtype=np.float64)
-        self._cosmology = {n: np.asarray(d[()], np.float64) for n, d in file["cosmology"].items()}
-        self._splits = np.array(file["split"].asstr()[()], dtype=str)
-        self._provenance = list(file["provenance"].asstr()[()])
-        self._units = {n: str(d.attrs.get("unit", "")) for n, d in file["columns"].items()}
-        tables: dict[str, Sequence[object] | np.ndarray] = {
-            "box": self._box,
-            "periodic": self._periodic,
-            "redshift": self._redshift,
-            "split": self._splits,
-            "provenance": self._provenance,
-            **self._cosmology,
-        }
-        for name, table in tables.items():
-            if len(table) != number:
-                raise _truncated(path, f"{len(table)} entries of {name} for {number} catalogues")
-        self._check_offsets()
-
-    def _check_offsets(self) -> None:
-        offsets = self._offsets
-        if len(offsets) < 2 or offsets[0] != 0 or np.any(np.diff(offsets) < 0):
-            raise _truncated(self.path, "offsets that do not rise from 0")
-        if not self._units:
-            raise _truncated(self.path, "no columns")
-        for name in self._units:
-            rows = self._file[f"columns/{name}"].shape[0]
-            if rows != offsets[-1]:
-                raise _truncated(
-                    self.path, f"{rows} rows of column {name!r} where offsets end at {offsets[-1]}"
-                )
-        empty = np.flatnonzero(np.diff(offsets) == 0)
-        if len(empty):
-            raise InputError(
-                f"expected at least one point in every catalogue of {self.path}, got none in "
-                f"catalogue {empty[0]}; drop it and write the suite again"
-            )
+    def __reduce__(self) -> tuple[type[Suite], tuple[Path]]:
+        return (Suite, (self.path,))
 
     def __len__(self) -> int:
-        return len(self._offsets) - 1
+        return len(self._header.offsets) - 1
 
     def __getitem__(self, index: int) -> Catalogue:
         """Catalogue ``index``, negative from the end.
@@ -117,18 +94,18 @@ class Suite:
         """
         if not -len(self) <= index < len(self):
             raise IndexError(f"expected an index below {len(self)}, got {index}")
-        i = int(index) % len(self)
-        rows = slice(int(self._offsets[i]), int(self._offsets[i + 1]))
-        side_x, side_y, side_z = (float(side) for side in self._box[i])
+        i, header = int(index) % len(self), self._header
+        start, stop = int(header.offsets[i]), int(header.offsets[i + 1])
+        side_x, side_y, side_z = (float(side) for side in header.box[i])
         try:
             return Catalogue(
-                columns={name: self._file[f"columns/{name}"][rows] for name in self._units},
+                columns={n: self._read(c, start, stop) for n, c in header.columns.items()},
                 box=(side_x, side_y, side_z),
-                redshift=float(self._redshift[i]),
-                cosmology={name: float(v[i]) for name, v in self._cosmology.items()},
-                periodic=bool(self._periodic[i]),
-                units=self._units,
-                provenance=json.loads(self._provenance[i]),
+                redshift=float(header.redshift[i]),
+                cosmology={name: float(v[i]) for name, v in header.cosmology.items()},
+                periodic=bool(header.periodic[i]),
+                units=header.units,
+                provenance=json.loads(self._provenance(i, i + 1)[0]),
             )
         except InputError as error:
             raise InputError(f"{self.path}, catalogue {i}: {error}") from error
@@ -136,30 +113,96 @@ class Suite:
     def __iter__(self) -> Iterator[Catalogue]:
         return (self[i] for i in range(len(self)))
 
+    def blocks(self) -> Iterator[Block]:
+        """All catalogues in order, many at a time; no block is much larger than a catalogue."""
+        header, start = self._header, 0
+        while start < len(self):
+            most = np.searchsorted(header.offsets, header.offsets[start] + BLOCK_ROWS, "right") - 1
+            stop = max(start + 1, min(int(most), start + BLOCK_CATALOGUES, len(self)))
+            rows = int(header.offsets[start]), int(header.offsets[stop])
+            yield Block(
+                columns={n: self._read(c, *rows) for n, c in header.columns.items()},
+                units=header.units,
+                counts=self.counts[start:stop],
+                box=header.box[start:stop],
+                periodic=header.periodic[start:stop],
+                redshift=header.redshift[start:stop],
+                cosmology={n: v[start:stop] for n, v in header.cosmology.items()},
+                splits=header.split_names[header.split[start:stop]].tolist(),
+                provenance=self._provenance(start, stop),
+            )
+            start = stop
+
+    def _provenance(self, start: int, stop: int) -> list[bytes]:
+        """The JSON of catalogues ``start:stop``."""
+        offsets = self._header.provenance_offsets[start : stop + 1]
+        text = self._read(self._header.provenance, int(offsets[0]), int(offsets[-1])).tobytes()
+        bounds = (offsets - offsets[0]).tolist()
+        return [text[low:high] for low, high in itertools.pairwise(bounds)]
+
+    def _read(self, stored: Stored, start: int, stop: int) -> np.ndarray:
+        """Some rows of a dataset, as an array of their own."""
+        if self._map is None:
+            raise ValueError(f"expected an open suite, got {self.path} closed; open it again")
+        if stored.place is None:
+            return self._opened()[stored.name][start:stop]
+        first = stored.place + start * stored.dtype.itemsize
+        length = (stop - start) * stored.dtype.itemsize
+        if length:
+            page = first - first % mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_WILLNEED, page, first + length - page)
+        return np.array(np.frombuffer(self._map, stored.dtype, stop - start, first))
+
+    def _opened(self) -> h5py.File:
+        """The file in this process: an HDF5 handle does not survive a fork."""
+        if self._file is None or self._file[0] != os.getpid():
+            self._file = (os.getpid(), open_file(self.path))
+        return self._file[1]
+
     @property
     def column_names(self) -> list[str]:
         """Names of the columns."""
-        return list(self._units)
+        return list(self._header.columns)
 
     @property
     def units(self) -> Mapping[str, str]:
         """Unit of each column."""
-        return dict(self._units)
+        return dict(self._header.units)
+
+    @property
+    def dtypes(self) -> Mapping[str, np.dtype]:
+        """Data type of each column."""
+        return {name: stored.dtype for name, stored in self._header.columns.items()}
 
     @property
     def counts(self) -> Int[np.ndarray, " catalogues"]:
         """Number of points of each catalogue."""
-        return np.diff(self._offsets)
+        return np.diff(self._header.offsets)
 
     @property
     def splits(self) -> np.ndarray:
         """The split of each catalogue, as text."""
-        return self._splits
+        return self._header.split_names[self._header.split]
+
+    @property
+    def boxes(self) -> Float[np.ndarray, "catalogues 3"]:
+        """Side lengths of each box [Mpc/h]."""
+        return self._header.box
+
+    @property
+    def periodic(self) -> np.ndarray:
+        """Whether each box is periodic."""
+        return self._header.periodic
+
+    @property
+    def redshifts(self) -> Float[np.ndarray, " catalogues"]:
+        """Redshift of each catalogue."""
+        return self._header.redshift
 
     @property
     def parameter_names(self) -> list[str]:
         """Names of the cosmological parameters."""
-        return list(self._cosmology)
+        return list(self._header.cosmology)
 
     def parameter_table(self, names: Sequence[str]) -> Float[np.ndarray, "catalogues parameters"]:
         """The named parameters of every catalogue.
@@ -168,12 +211,12 @@ class Suite:
             InputError: if a name is absent; the message lists those present.
         """
         for name in names:
-            if name not in self._cosmology:
+            if name not in self._header.cosmology:
                 raise InputError(
                     f"expected a parameter {name!r} in {self.path}, got {self.parameter_names}; "
                     "choose among these or write the suite with it"
                 )
-        columns = [self._cosmology[name] for name in names]
+        columns = [self._header.cosmology[name] for name in names]
         return np.stack(columns, axis=-1) if columns else np.zeros((len(self), 0))
 
     def indices(self, split: str) -> Int[np.ndarray, " chosen"]:
@@ -182,12 +225,14 @@ class Suite:
         Raises:
             InputError: if no catalogue is in it; the message lists those present.
         """
-        present = sorted(set(self._splits.tolist()))
-        if split not in present:
+        names = self._header.split_names
+        chosen = np.flatnonzero(np.isin(self._header.split, np.flatnonzero(names == split)))
+        if not len(chosen):
             raise InputError(
-                f"expected a split {split!r} in {self.path}, got {present}; choose one of these"
+                f"expected a split {split!r} in {self.path}, got {sorted(set(names.tolist()))}; "
+                "choose one of these"
             )
-        return np.flatnonzero(self._splits == split)
+        return chosen
 
     def catalogues(self, split: str | None = None) -> list[Catalogue]:
         """The catalogues of a split, or all."""
@@ -195,8 +240,11 @@ class Suite:
         return [self[i] for i in chosen]
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Let go of the file; catalogues that were read stay."""
+        self._map = None
+        if self._file is not None and self._file[0] == os.getpid():
+            self._file[1].close()
+        self._file = None
 
     def __enter__(self) -> Suite:
         return self
@@ -210,27 +258,10 @@ class Suite:
         self.close()
 
     def __repr__(self) -> str:
-        splits = ", ".join(
-            f"{name} {np.sum(self._splits == name)}" for name in sorted(set(self._splits.tolist()))
-        )
+        names, numbers = np.unique(self.splits, return_counts=True)
+        splits = ", ".join(f"{n} {k}" for n, k in zip(names, numbers, strict=True))
         return (
             f"Suite({str(self.path)!r}: {len(self)} catalogues ({splits}) of {self.counts.min()} "
-            f"to {self.counts.max()} points; columns {' '.join(self._units)}; "
-            f"parameters {' '.join(self._cosmology) or 'none'})"
+            f"to {self.counts.max()} points; columns {' '.join(self.column_names)}; "
+            f"parameters {' '.join(self.parameter_names) or 'none'})"
         )
-
-
-def _open(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise InputError(f"expected a suite at {path}, got no such file; check the path")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(
-            f"expected an HDF5 file at {path}, got one that HDF5 cannot open (another format, or "
-            "truncated); write it again with galgen or data_prep"
-        ) from error
-
-
-def _truncated(path: Path, found: str) -> InputError:
-    return InputError(f"expected a whole suite in {path}, got {found}; write it again")

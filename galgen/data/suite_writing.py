@@ -1,26 +1,29 @@
-"""Writing a suite (its layout is in :mod:`galgen.data.suite`), all or nothing.
+"""Writing a suite (its layout is in :mod:`galgen.data.suite`) in bounded memory, all or nothing.
 
-The file is written beside its place under a temporary name and moved there when complete, so that
-a reader never sees half, and a failure leaves what was there before.
+Each dataset is streamed to a plain file in a private folder beside the suite. When all catalogues
+are there, their number of points is known, and the plain files are copied, a few megabytes at a
+time, into contiguous datasets of an HDF5 file, which is published by one rename
+(:mod:`galgen.data.publishing`). While it writes it takes twice the space of the suite on disk.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 
 import h5py
 import numpy as np
 
 from galgen.data.catalogue import Catalogue
+from galgen.data.publishing import Publication
+from galgen.data.suite_layout import FORMAT, TABLES, VERSION, Block, codes, dataset_name
 from galgen.errors import InputError
 
-FORMAT = "galgen-suite"
-VERSION = 1
+PIECE = 1 << 23
+"""Bytes that are copied at a time."""
+OFFSETS = {"counts": "offsets", "provenance/counts": "provenance/offsets"}
+"""What is streamed as numbers and stored as their running sum."""
 
 
 def write_suite(
@@ -30,73 +33,178 @@ def write_suite(
 
     Args:
         path: the file to write; one that is there is replaced.
-        catalogues: with the same columns, units and cosmology names.
+        catalogues: with the same columns, units, data types and cosmology names.
         splits: the split of each catalogue, or one name for all.
 
     Raises:
-        InputError: if there is no catalogue, one has no points, or they differ in columns, units
-            or cosmology names, or in number from the splits.
+        InputError: if there is no catalogue, or they differ in columns, units, data types or
+            cosmology names, or in number from the splits.
     """
     names = [splits] * len(catalogues) if isinstance(splits, str) else list(splits)
-    _check_alike(catalogues, names)
-    with _replacing(Path(path)) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["format"] = FORMAT
-        file.attrs["version"] = VERSION
-        first = catalogues[0]
-        file.create_group("columns", track_order=True)
-        file.create_group("cosmology", track_order=True)
-        for name in first.columns:
-            values = np.concatenate([c.columns[name] for c in catalogues])
-            file.create_dataset(f"columns/{name}", data=values).attrs["unit"] = first.units[name]
-        counts = [len(c) for c in catalogues]
-        file["offsets"] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        file["box"] = np.array([c.box for c in catalogues], dtype=np.float64)
-        file["periodic"] = np.array([c.periodic for c in catalogues], dtype=bool)
-        file["redshift"] = np.array([c.redshift for c in catalogues], dtype=np.float64)
-        for name in first.cosmology:
-            file[f"cosmology/{name}"] = np.array([c.cosmology[name] for c in catalogues])
-        _write_text(file, "split", names)
-        _write_text(file, "provenance", [json.dumps(dict(c.provenance)) for c in catalogues])
-
-
-def _write_text(file: h5py.File, name: str, values: Sequence[str]) -> None:
-    file.create_dataset(name, data=np.array(values, dtype=object), dtype=h5py.string_dtype())
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that becomes it on success and vanishes on failure."""
-    if not path.parent.is_dir():
-        raise InputError(f"expected a folder {path.parent}, got none; create it first")
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _check_alike(catalogues: Sequence[Catalogue], splits: Sequence[str]) -> None:
-    if not catalogues:
-        raise InputError("expected at least one catalogue to write, got none; pass some")
-    if len(splits) != len(catalogues):
+    if len(names) != len(catalogues):
         raise InputError(
-            f"expected one split per catalogue, got {len(splits)} for {len(catalogues)}; "
+            f"expected one split per catalogue, got {len(names)} for {len(catalogues)}; "
             "pass a name for each, or one for all"
         )
-    first = catalogues[0]
-    for i, catalogue in enumerate(catalogues):
-        if not len(catalogue):
+    with SuiteWriter(path) as writer:
+        for catalogue, split in zip(catalogues, names, strict=True):
+            writer.add(catalogue, split)
+
+
+class SuiteWriter:
+    """Writes a suite catalogue by catalogue; memory does not grow with their points.
+
+    A context manager: the suite is published when it is left, and not at all if by an exception.
+
+    Attributes:
+        path: the file to write; one that is there is replaced.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._publication = Publication(self.path)
+        self._streams: dict[str, _Stream] = {}
+        self._first: Block | None = None
+        self._split_names: list[str] = []
+        self._splits: list[int] = []
+
+    def add(self, catalogue: Catalogue, split: str = "train") -> None:
+        """Add one catalogue.
+
+        Raises:
+            InputError: if it differs from the first in columns, units, data types or cosmology
+                names.
+        """
+        self.add_block(Block.of(catalogue, split))
+
+    def add_block(self, block: Block) -> None:
+        """Add many catalogues that lie side by side.
+
+        Raises:
+            InputError: if they differ from the first in columns, units, data types or cosmology
+                names.
+        """
+        if self._first is None:
+            self._first = block
+        self._check_alike(block)
+        for name, values in block.columns.items():
+            self._append(f"columns/{dataset_name(name)}", values)
+        for name in ("box", "periodic", "redshift"):
+            self._append(name, getattr(block, name))
+        for name, values in block.cosmology.items():
+            self._append(f"cosmology/{dataset_name(name)}", values)
+        self._append("counts", block.counts)
+        lengths = np.array([len(text) for text in block.provenance], np.int64)
+        self._append("provenance/counts", lengths)
+        self._append("provenance/json", np.frombuffer(b"".join(block.provenance), np.uint8))
+        self._splits += codes(block.splits, self._split_names).tolist()
+
+    def __len__(self) -> int:
+        return len(self._splits)
+
+    def resplit(self, splits: Sequence[str]) -> None:
+        """Give every catalogue so far another split.
+
+        Raises:
+            InputError: if they differ in number.
+        """
+        if len(splits) != len(self):
             raise InputError(
-                f"expected at least one point in every catalogue, got none in catalogue {i}; "
-                "drop it before writing the suite"
+                f"expected a split for each of {len(self)} catalogues, got {len(splits)}; "
+                "pass one for each"
             )
-        for what, wanted, found in (
-            ("columns and units", first.units, catalogue.units),
-            ("cosmology names", set(first.cosmology), set(catalogue.cosmology)),
-        ):
-            if wanted != found:
+        self._split_names = []
+        self._splits = codes(splits, self._split_names).tolist()
+
+    def _check_alike(self, block: Block) -> None:
+        assert self._first is not None
+        wanted, found = self._first.kind(), block.kind()
+        for what in wanted:
+            if wanted[what] != found[what]:
                 raise InputError(
-                    f"expected the {what} of catalogue 0, {wanted}, got {found} in catalogue {i}; "
-                    "give all catalogues the same"
+                    f"expected the {what} of catalogue 0, {wanted[what]}, got {found[what]} in "
+                    f"catalogue {len(self)}; give all catalogues the same"
                 )
+
+    def _append(self, name: str, values: np.ndarray) -> None:
+        if name not in self._streams:
+            place = self._publication.folder / f"{len(self._streams)}.raw"
+            self._streams[name] = _Stream(place, values.dtype, values.shape[1:])
+        self._streams[name].append(values)
+
+    def _finish(self) -> None:
+        if self._first is None:
+            raise InputError("expected at least one catalogue to write, got none; pass some")
+        place = self._publication.folder / "suite.h5"
+        for stream in self._streams.values():
+            stream.close()
+        with h5py.File(place, "w") as file:
+            file.attrs["format"] = FORMAT
+            file.attrs["version"] = VERSION
+            for name in ("columns", "cosmology", "provenance"):
+                file.create_group(name, track_order=True)
+            for name, stream in self._streams.items():
+                if name in OFFSETS:
+                    file[OFFSETS[name]] = stream.summed()
+                else:
+                    stream.copy_to(file, name)
+                stream.remove()
+            file["split"] = np.array(self._splits, TABLES["split"][0])
+            names = np.array(self._split_names, dtype=object)
+            file.create_dataset("split_names", data=names, dtype=h5py.string_dtype())
+            for name, unit in self._first.units.items():
+                file[f"columns/{dataset_name(name)}"].attrs["unit"] = unit
+        self._publication.publish(place)
+
+    def __enter__(self) -> SuiteWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            for stream in self._streams.values():
+                stream.close()
+            self._publication.close()
+
+
+class _Stream:
+    """A plain file of values of one type that grows at its end."""
+
+    def __init__(self, path: Path, dtype: np.dtype, row: tuple[int, ...]) -> None:
+        self._path = path
+        self._file = path.open("wb")
+        self._dtype = dtype
+        self._row = row
+        self._rows = 0
+
+    def append(self, values: np.ndarray) -> None:
+        self._file.write(np.ascontiguousarray(values, self._dtype).data)
+        self._rows += len(values)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def remove(self) -> None:
+        self._path.unlink()
+
+    def summed(self) -> np.ndarray:
+        """Offsets of what the values count: 0 and their running sum."""
+        return np.concatenate([[0], np.cumsum(np.fromfile(self._path, self._dtype))])
+
+    def copy_to(self, file: h5py.File, name: str) -> None:
+        shape = (self._rows, *self._row)
+        dataset = file.create_dataset(name, shape, self._dtype)
+        width = int(np.prod(self._row, dtype=int))
+        rows = max(1, PIECE // (width * self._dtype.itemsize))
+        with self._path.open("rb") as source:
+            for start in range(0, self._rows, rows):
+                stop = min(start + rows, self._rows)
+                values = np.fromfile(source, self._dtype, (stop - start) * width)
+                dataset[start:stop] = values.reshape(stop - start, *self._row)

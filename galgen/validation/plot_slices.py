@@ -31,7 +31,7 @@ def slice_figure(comparison: Comparison, generated: Sets, held_out: Sets) -> Fig
             for shift, (kind, colour, catalogue) in enumerate(
                 zip(("held-out", "generated"), (HELD_OUT, GENERATED), pair, strict=True)
             ):
-                _draw_slab(row[2 * index + shift], catalogue, colour, masses)
+                draw_slab(row[2 * index + shift], catalogue, colour, masses)
                 row[2 * index + shift].set_title(f"{name}: {kind}, N = {len(catalogue)}")
         row[0].set_ylabel("$y$ [Mpc/$h$]")
     for axes in panels[-1]:
@@ -72,7 +72,7 @@ def _masses(catalogues: Sequence[Catalogue]) -> tuple[float, float] | None:
     return float(values.min()), float(values.max())
 
 
-def _draw_slab(
+def draw_slab(
     axes: Axes, catalogue: Catalogue, colour: str, masses: tuple[float, float] | None
 ) -> None:
     """The points with z in the first quarter of the box, larger where the mass is."""

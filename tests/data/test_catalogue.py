@@ -92,3 +92,13 @@ def test_missing_column_lists_those_present():
         _ = make().velocities
     with pytest.raises(InputError, match=r"units of \['mass'\]; drop"):
         make(units={"mass": "Msun/h"})
+
+
+def test_columns_are_in_the_byte_order_of_the_machine():
+    catalogue = Catalogue(
+        {"x": np.arange(3, dtype=">f4"), "n": np.arange(3, dtype=">i8")}, (9,) * 3
+    )
+    assert catalogue.columns["x"].dtype == np.float32 and catalogue.columns["n"].dtype == np.int64
+    assert catalogue.columns["x"].tolist() == catalogue.columns["n"].tolist() == [0, 1, 2]
+    with pytest.raises(InputError, match="names of columns as text, got ''"):
+        Catalogue({"": np.ones(1)}, (1.0, 1.0, 1.0))

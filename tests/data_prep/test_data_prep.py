@@ -69,7 +69,7 @@ def write_survey(path, number=60000, seed=0):
 def test_cubes_hold_every_point_once():
     catalogue = Catalogue(box_columns(), (100.0,) * 3, redshift=0.5, cosmology={"omega_m": 0.3})
     cubes = cut_into_cubes(catalogue, 25.0)
-    assert sum(map(len, cubes)) == 500 and len(cubes) <= 64
+    assert sum(map(len, cubes)) == 500 and len(cubes) == 64
     back = []
     for cube in cubes:
         corner = np.array(cube.provenance["corner [Mpc/h]"].split(), float)
@@ -83,11 +83,13 @@ def test_cubes_hold_every_point_once():
     np.testing.assert_allclose(by_mass, wanted[np.argsort(wanted[:, 3])], atol=1e-9)
 
 
-def test_cutting_drops_the_rest_and_empty_cubes():
+def test_cutting_drops_the_rest_and_keeps_empty_cubes():
     catalogue = Catalogue(box_columns(), (100.0,) * 3)
     kept = catalogue.positions.max(axis=1) < 90
     assert sum(map(len, cut_into_cubes(catalogue, 30.0))) == kept.sum()
-    assert len(cut_into_cubes(catalogue.select(np.array([0])), 30.0)) <= 1
+    one = cut_into_cubes(catalogue.select(np.flatnonzero(kept)[:1]), 30.0)
+    assert sorted(map(len, one)) == [0] * 26 + [1]
+    assert len({cube.provenance["corner [Mpc/h]"] for cube in one}) == 27
     with pytest.raises(InputError, match=r"cube side up to the box .*, got 101; pass a smaller"):
         cut_into_cubes(catalogue, 101.0)
 
@@ -165,12 +167,17 @@ def test_fastfood_damage(tmp_path):
     path.write_bytes(b"SIMPLE  =  T  and so on, as FITS begins")
     with pytest.raises(InputError, match=r"whole Fortran records .* another format"):
         read_fastfood(path)
+    path.write_bytes(np.frombuffer(whole, "<u4").astype(">u4").tobytes())
+    with pytest.raises(InputError, match=r"whole Fortran records .* byte-swapped"):
+        read_fastfood(path)
     path.write_bytes(whole[:28])
     with pytest.raises(InputError, match="a fast-food header"):
         read_fastfood(path)
 
 
-@pytest.mark.parametrize("suffix", ["csv", "txt", "fits", "npz", "npy", "structured.npy"])
+@pytest.mark.parametrize(
+    "suffix", ["csv", "ecsv", "txt", "fits", "parquet", "npz", "npy", "structured.npy"]
+)
 def test_every_table_format_reads_alike(tmp_path, suffix):
     path, columns = tmp_path / f"table.{suffix}", box_columns()
     names = {"x": "x", "y": "y", "z": "z", "log_mass": "m"}
@@ -183,10 +190,12 @@ def test_every_table_format_reads_alike(tmp_path, suffix):
         names = {"x": "0", "y": "1", "z": "2", "log_mass": "3"}
     elif suffix == "structured.npy":
         np.save(path, Table(stored).as_array())
-    elif suffix == "fits":
-        Table(stored).write(path)
+    elif suffix == "parquet":
+        arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(arrow.table(stored), path)
     else:
-        Table(stored).write(path, format="ascii.csv" if suffix == "csv" else "ascii.basic")
+        formats = {"csv": "ascii.csv", "ecsv": "ascii.ecsv", "txt": "ascii.basic", "fits": "fits"}
+        Table(stored).write(path, format=formats[suffix])
     (catalogue,) = read_tables(path, names, 100.0, 0.3, {"omega_m": 0.3})
     for name in columns:
         np.testing.assert_allclose(catalogue.columns[name], columns[name], rtol=1e-12)
@@ -216,6 +225,12 @@ def test_tables_that_cannot_be_read(tmp_path):
     path.write_text("x,y\n1,2,3\n4\n")
     with pytest.raises(InputError, match="every row has as many values"):
         read_tables(path, {"x": "x"}, 1.0)
+    path.write_text("x,y\n1,\n2,3\n")
+    with pytest.raises(InputError, match=r"value in every row .*, got gaps in columns \['y'\]"):
+        read_tables(path, {"x": "x", "y": "y"}, 10.0)
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 but no more")
+    with pytest.raises(InputError, match="expected a whole Parquet file"):
+        read_tables(tmp_path / "bad.parquet", {"x": "x"}, 1.0)
     bad = tmp_path / "bad.npy"
     bad.write_bytes(b"nonsense")
     with pytest.raises(InputError, match="expected a NumPy file"):
@@ -274,7 +289,7 @@ def test_survey_bad_input(tmp_path, survey_file):
         read_survey(survey_file, 0.1, 0.02)
     with pytest.raises(InputError, match="none of those from"):
         read_survey(survey_file, 0.5, 0.6)
-    with pytest.raises(InputError, match="got none; check the path"):
+    with pytest.raises(InputError, match="got no such file; check the path"):
         read_survey(tmp_path / "absent.fits", 0.02, 0.1)
     for name, value, message in (
         ("Z", 9000.0, "divide cz in km/s by 299792.458"),
@@ -301,7 +316,8 @@ def test_command_line_writes_a_suite(tmp_path, capsys):
     arguments += ["--columns", "x=x,y=y,z=z,mass=mass", "--mass-min", "1e13", "--n-max", "100"]
     assert main(arguments) == 0
     text = capsys.readouterr().out
-    assert "8 (test 2, train 6)" in text and "50 x 50 x 50 Mpc/h, open" in text
+    assert "8 catalogues" in text and "test 2, train 6" in text
+    assert "50 x 50 x 50 Mpc/h, open" in text
     with Suite(output) as suite:
         assert suite.counts.max() <= 100 and len(suite.indices("test")) == 2
         assert all(c.columns["mass"].min() >= 1e13 for c in suite)

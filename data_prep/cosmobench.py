@@ -1,0 +1,107 @@
+"""CosmoBench point clouds (Huang et al. 2025, arXiv:2507.03707): Quijote, CAMELS-SAM and CAMELS.
+
+The layout is that of the benchmark's own loaders (github nhuang37/cosmology_benchmark)::
+
+    /BSQ/BSQ_<i>/{X, Y, Z, VX, VY, VZ, ...}   cloud i; LH or fiducial for other suites
+    /params/{Omega_m, sigma_8, ...}           a value per cloud
+
+in comoving Mpc/h and km/s. Files know no box: 1000 Mpc/h for Quijote, 100 for CAMELS-SAM and 25 for
+CAMELS, by the file's name. ``_train``, ``_val`` and ``_test`` in it are the published splits, which
+are kept. All are at redshift 0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from data_prep.boxes import place_in_box
+from data_prep.fields import Unit, parse_fields, read_columns, require
+from data_prep.files import open_hdf5, provenance_of
+from data_prep.parameters import parameter_name
+from data_prep.source import PUBLISHED, BoxSource, split_in
+from galgen.data.catalogue import Catalogue
+from galgen.errors import InputError
+
+SIDES = {"camels-sam": 100.0, "camels": 25.0, "quijote": 1000.0}
+UNITS = {**dict.fromkeys(("X", "Y", "Z"), "Mpc/h"), **dict.fromkeys(("VX", "VY", "VZ"), "km/s")}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CosmoBenchSource(BoxSource):
+    """CosmoBench HDF5 point clouds."""
+
+    columns: str = "x=X,y=Y,z=Z,vx=VX,vy=VY,vz=VZ"
+    """galgen name=dataset of a cloud."""
+    box: float | None = None
+    """Side [Mpc/h]; that of the suite in the path, if not given."""
+    splits: str = PUBLISHED
+    """Fractions at random by seed; or published, those of the file names."""
+
+    def read(self, path: Path) -> Iterator[Catalogue]:
+        side = self.box or _side(path)
+        fields = parse_fields(self.columns)
+        provenance = {**provenance_of([path]), **split_in(path)}
+        with open_hdf5(path, "CosmoBench clouds") as file:
+            suite, parameters, number = _contents(file)
+            for i in range(number):
+                cloud = file[suite][f"{suite}_{i}"]
+                require(fields, cloud)
+                units = {name: Unit(1.0, unit) for name, unit in UNITS.items()}
+                columns, names = read_columns(fields, _reader(cloud), units)
+                yield place_in_box(
+                    columns,
+                    side,
+                    units=names,
+                    cosmology={name: float(values[i]) for name, values in parameters.items()},
+                    provenance={**provenance, "number": str(i)},
+                )
+
+
+def _reader(cloud: h5py.Group) -> Callable[[str], np.ndarray]:
+    def values(name: str) -> np.ndarray:
+        try:
+            return cloud[name][()]
+        except OSError as error:
+            raise InputError(
+                f"expected a whole field {cloud.name}/{name}, got one that cannot be read; copy "
+                "the file again"
+            ) from error
+
+    return values
+
+
+def _contents(file: h5py.File) -> tuple[str, dict[str, np.ndarray], int]:
+    """The suite's name, parameters by galgen's names, and the number of clouds."""
+    suites = [name for name in file if name != "params" and isinstance(file[name], h5py.Group)]
+    if len(suites) != 1 or "params" not in file:
+        raise InputError(
+            f"expected a group of clouds and one of 'params', got {list(file)}; is it a point "
+            "cloud file of CosmoBench?"
+        )
+    (suite,) = suites
+    number = len(file[suite])
+    parameters = {parameter_name(n): np.asarray(d) for n, d in file["params"].items()}
+    for name, values in parameters.items():
+        if values.shape != (number,):
+            raise InputError(
+                f"expected params/{name} of {number} clouds, got shape {values.shape}; copy the "
+                "file again"
+            )
+    missing = [i for i in range(number) if f"{suite}_{i}" not in file[suite]]
+    if missing:
+        raise InputError(f"expected clouds {suite}_0 to {suite}_{number - 1}, got no {missing[0]}")
+    return suite, parameters, number
+
+
+def _side(path: Path) -> float:
+    text = path.resolve().as_posix().lower()
+    for name, side in SIDES.items():
+        if re.search(rf"(?<![a-z]){name}(?![a-z])", text):
+            return side
+    raise InputError(f"expected {', '.join(SIDES)} in the path, got {path}; pass --box")

@@ -1,0 +1,84 @@
+"""The arrays that arXiv:2311.17141 trained on: ``train_halos.npy`` and ``train_cosmology.csv``.
+
+``<split>_halos.npy`` is an array (simulations, 5000, 7) of Quijote's heaviest haloes, columns x, y,
+z [Mpc/h], vx, vy, vz [km/s] and mass [Msun/h]; ``<split>_cosmology.csv`` beside it has a row of
+parameters per simulation. Simulations are read through a memory map, one at a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.boxes import place_in_box
+from data_prep.files import existing, provenance_of
+from data_prep.parameters import ParameterTable
+from data_prep.source import PUBLISHED, BoxSource, split_in
+from galgen.data.catalogue import Catalogue
+from galgen.errors import InputError
+
+HALOS = "_halos"
+COSMOLOGY = "_cosmology"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredecessorsSource(BoxSource):
+    """Arrays <split>_halos.npy with <split>_cosmology.csv beside them."""
+
+    columns: tuple[str, ...] = ("x", "y", "z", "vx", "vy", "vz", "mass")
+    """Names of the columns of the array; log_mass is stored as mass."""
+    box: float = 1000.0
+    """Side [Mpc/h]."""
+    redshift: float = 0.0
+    """Of the catalogues."""
+    splits: str = PUBLISHED
+    """Fractions at random by seed; or published, those of the file names."""
+
+    def read(self, path: Path) -> Iterator[Catalogue]:
+        stack = _load(path)
+        if stack.ndim != 3 or stack.shape[2] != len(self.columns):
+            raise InputError(
+                f"expected an array (simulations, haloes, {len(self.columns)}), got shape "
+                f"{stack.shape}; name each of its columns with --columns"
+            )
+        rows = _cosmologies(path, len(stack))
+        provenance = {**provenance_of([path]), **split_in(path)}
+        for number, values in enumerate(stack):
+            columns = {
+                name.removeprefix("log_"): 10.0**column if name.startswith("log_") else column
+                for name, column in zip(self.columns, values.T.astype(np.float64), strict=True)
+            }
+            yield place_in_box(
+                columns,
+                self.box,
+                redshift=self.redshift,
+                cosmology=rows[number],
+                provenance={**provenance, "number": str(number)},
+            )
+
+
+def _load(path: Path) -> np.ndarray:
+    existing(path, "an array of haloes")
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"expected a whole NumPy array, got {' '.join(str(error).split())}; copy it again"
+        ) from error
+
+
+def _cosmologies(path: Path, number: int) -> list[dict[str, float]]:
+    """The rows of the table beside an array; none for an array that is not named *_halos."""
+    beside = path.with_name(path.stem.replace(HALOS, COSMOLOGY) + ".csv")
+    if HALOS not in path.stem or not beside.exists():
+        return [{} for _ in range(number)]
+    table = ParameterTable.read(beside)
+    if len(table.rows) != number:
+        raise InputError(
+            f"expected a row of {beside} for each of {number} simulations, got {len(table.rows)}; "
+            "do both come from one split?"
+        )
+    return [dict(row) for row in table.rows.values()]

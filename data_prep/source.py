@@ -1,0 +1,168 @@
+"""What every source is: its options, and the way from its boxes to a suite.
+
+Boxes are read, cut, thinned and written one at a time, so that memory holds one of them.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+
+from data_prep.boxes import cut_into_cubes, parse_numbers, random_splits, thin
+from data_prep.files import naming
+from data_prep.parameters import ParameterTable, simulation_of
+from data_prep.units import check_units
+from galgen.data.catalogue import Catalogue
+from galgen.data.suite import Suite, SuiteWriter
+from galgen.data.suite_summary import suite_summary
+from galgen.errors import InputError
+
+PUBLISHED = "published"
+"""Provenance of a catalogue's split in the files it comes from."""
+
+LENGTHS: Mapping[str, float] = {"kpc/h": 1e-3, "Mpc/h": 1.0}
+LengthUnit = Literal["kpc/h", "Mpc/h"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source(abc.ABC):
+    """Options that every source shares."""
+
+    inputs: tyro.conf.Positional[tuple[Path, ...]]
+    """Raw files."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """The suite to write."""
+    cut: float | None = None
+    """Cut into open cubes of this side [Mpc/h]."""
+    splits: str = "train=0.8,test=0.2"
+    """Fractions of the catalogues, at random by seed; or published, for those the files name."""
+    split_by: Literal["catalogue", "box"] = "catalogue"
+    """What goes to a split as a whole; box keeps the cubes of one box together."""
+    seed: int = 0
+    """Of the splits, of random thinning and of grid shifts."""
+    mass_min: float | None = None
+    """Drop points below this mass [Msun/h]."""
+    n_max: int | None = None
+    """Keep at most so many points of a catalogue: the most massive, or random without masses."""
+    n_min: int = 1
+    """Drop catalogues with fewer points; 0 keeps empty ones, which are data too."""
+
+    @abc.abstractmethod
+    def boxes(self) -> Iterator[Catalogue]:
+        """The catalogues of the inputs, one after the other, as they are."""
+
+    def cubes(self, box: Catalogue) -> Iterator[Catalogue]:
+        """A box above the mass limit, cut if asked."""
+        limited = thin(box, self.mass_min, None)
+        yield from [limited] if self.cut is None else cut_into_cubes(limited, self.cut)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BoxSource(Source):
+    """Options of sources that read whole boxes of simulations."""
+
+    parameter_table: Path | None = None
+    """Text or CSV of cosmological parameters, a row per simulation."""
+    id_pattern: str = r"/([^/]+)/[^/]+$"
+    """Regular expression whose group is the simulation in an input's path."""
+    check_units: bool = True
+    """Refuse masses and velocities that cannot be in Msun/h and km/s."""
+
+    @abc.abstractmethod
+    def read(self, path: Path) -> Iterator[Catalogue]:
+        """The boxes of one input."""
+
+    def boxes(self) -> Iterator[Catalogue]:
+        rows: Mapping[Path, Mapping[str, float]] = {}
+        if self.parameter_table is not None:
+            rows = ParameterTable.read(self.parameter_table).join(self.inputs, self.id_pattern)
+        for path in self.inputs:
+            with naming(path):
+                for box in self.read(path):
+                    completed = self._completed(box, rows.get(path, {}), path)
+                    if self.check_units:
+                        check_units(completed)
+                    yield completed
+
+    def _completed(self, box: Catalogue, row: Mapping[str, float], path: Path) -> Catalogue:
+        """The box with the parameters of its simulation."""
+        if not row:
+            return box
+        for name, value in box.cosmology.items():
+            if name in row and abs(row[name] - value) > 1e-3 * abs(value):
+                raise InputError(
+                    f"expected the {name} of {self.parameter_table}, {row[name]:g}, got {value:g} "
+                    f"in {path}; check --id-pattern, or whether the file is mislabelled"
+                )
+        simulation = simulation_of(path, self.id_pattern)
+        return box.replace(
+            cosmology={**box.cosmology, **row},
+            provenance={**box.provenance, "simulation": str(simulation)},
+        )
+
+
+def prepare(source: Source) -> None:
+    """Read, cut, thin, split and write; then print what was written.
+
+    Raises:
+        InputError: if the inputs cannot be used.
+    """
+    if not source.inputs:
+        raise InputError("expected an input file or more, got none; name them after the source")
+    fractions = {} if source.splits == PUBLISHED else parse_numbers(source.splits)
+    number, published, box_of = 0, [], []
+    with SuiteWriter(source.output) as writer:
+        for place, box in enumerate(source.boxes()):
+            for cube in source.cubes(box):
+                catalogue = thin(cube, None, source.n_max, source.seed + number)
+                number += 1
+                if len(catalogue) >= source.n_min:
+                    writer.add(catalogue)
+                    published.append(catalogue.provenance.get(PUBLISHED, ""))
+                    box_of.append(place)
+        if number and not published:
+            raise InputError(
+                f"expected catalogues of {source.n_min} points or more, got {number} with fewer; "
+                "lower --n-min or --mass-min"
+            )
+        if fractions:
+            writer.resplit(_splits(source, fractions, box_of))
+        else:
+            writer.resplit(_named(published))
+    with Suite(source.output) as suite:
+        print(f"wrote {suite_summary(suite)}")
+    if len(published) < number:
+        print(
+            f"  dropped: {number - len(published)} catalogues of fewer than {source.n_min} points"
+        )
+
+
+def _splits(source: Source, fractions: Mapping[str, float], box_of: list[int]) -> list[str]:
+    if source.split_by == "catalogue":
+        return random_splits(len(box_of), fractions, source.seed)
+    boxes, place = np.unique(box_of, return_inverse=True)
+    names = random_splits(len(boxes), fractions, source.seed)
+    return [names[number] for number in place]
+
+
+def _named(published: list[str]) -> list[str]:
+    if not all(published):
+        raise InputError(
+            "expected inputs whose names end in their split (train, val, test) for --splits "
+            "published, got others; pass fractions, e.g. --splits train=0.8,test=0.2"
+        )
+    return published
+
+
+def split_in(path: Path) -> dict[str, str]:
+    """The published split that a file name tells, as provenance; none if it tells none."""
+    words = path.stem.lower().replace("-", "_").split("_")
+    known = {"train": "train", "val": "validation", "valid": "validation", "test": "test"}
+    found = [known[word] for word in words if word in known]
+    return {PUBLISHED: found[0]} if len(set(found)) == 1 else {}

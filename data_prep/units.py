@@ -1,0 +1,112 @@
+"""Whether masses and velocities are in the units that they are said to be in.
+
+A file does not tell its units reliably, but the sky does. Objects weigh between 1e4 and 1e17
+Msun/h. Their velocities have about the linear dispersion along an axis (Peebles 1980, section 14)::
+
+    sigma_v = a H(a) f(a) D(a) sqrt(1 / (6 pi^2) int P(k) dk)
+
+with P(k) the linear spectrum without wiggles (Eisenstein & Hu 1998, eq. 26 and 28 to 31) normalised
+to sigma_8, D the growth factor (Carroll, Press & Turner 1992, eq. 29), f = Omega_m(a)^0.55, and the
+integral over the modes that the box holds. Nonlinear motion, the choice of objects and cosmic
+variance move the dispersion by tens of per cent in a large box; a factor of a, forgotten at
+redshift 1 or above, moves it by two or more. So gross errors can be told, small ones cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from galgen.data.catalogue import VELOCITIES, Catalogue
+from galgen.errors import InputError
+
+MASSES = (1e4, 1e17)
+FEWEST = 100
+TYPICAL = {"omega_m": 0.31, "omega_b": 0.049, "h": 0.68, "n_s": 0.965, "sigma_8": 0.81}
+"""What is assumed of parameters that are not known."""
+
+
+def check_units(catalogue: Catalogue) -> None:
+    """Raise if masses or velocities cannot be in Msun/h and km/s.
+
+    Raises:
+        InputError: naming the column and the factor that would mend it.
+    """
+    mass = catalogue.columns.get("mass")
+    if mass is not None and len(mass):
+        low, high = MASSES
+        top = float(mass.max())
+        if not low <= top <= high:
+            raise InputError(
+                f"expected column 'mass' in Msun/h, the largest between {low:g} and {high:g}, got "
+                f"{top:.4g}; check its unit (1e10 Msun/h? log10?)"
+            )
+    if all(name in catalogue.columns for name in VELOCITIES) and len(catalogue) >= FEWEST:
+        _check_velocities(catalogue)
+
+
+def _check_velocities(catalogue: Catalogue) -> None:
+    measured = float(np.sqrt(np.mean(catalogue.velocities**2)))
+    side = max(catalogue.box)
+    expected = linear_dispersion(catalogue.cosmology, catalogue.redshift, side)
+    # Below 50 Mpc/h the box holds few linear modes, and only a wrong power of ten can be told.
+    low, high = (0.6, 1.7) if side >= 200 else (0.4, 2.5) if side >= 50 else (0.03, 30.0)
+    ratio = measured / expected
+    if low <= ratio <= high:
+        return
+    scale = 1 / (1 + catalogue.redshift)
+    remedies = {
+        "divided by a": 1 / scale,
+        "multiplied by a": scale,
+        "divided by sqrt(a)": scale**-0.5,
+        "multiplied by sqrt(a)": scale**0.5,
+        "in m/s": 1e3,
+        "in units of 1000 km/s": 1e-3,
+        "in units of the speed of light": 1 / 299792.458,
+    }
+    errors = {text: abs(np.log(ratio / factor)) for text, factor in remedies.items()}
+    likely = min(errors, key=lambda text: errors[text])
+    guess = f" (the ratio is that of velocities {likely})" if errors[likely] < 0.4 else ""
+    raise InputError(
+        "expected columns 'vx', 'vy', 'vz' as peculiar velocities in km/s, of about "
+        f"{expected:.3g} along an axis at redshift {catalogue.redshift:g}, got {measured:.3g}"
+        f"{guess}; check the velocity convention and the redshift, or pass --no-check-units"
+    )
+
+
+def linear_dispersion(cosmology: Mapping[str, float], redshift: float, side: float) -> float:
+    """Linear velocity dispersion of matter along an axis [km/s] in a periodic box."""
+    known = {name: cosmology.get(name, value) for name, value in TYPICAL.items()}
+    omega_m = known["omega_m"]
+    k = np.geomspace(1e-4, 20, 2000)
+    spectrum = _smooth_spectrum(k, known)
+    radius = 8 * k
+    window = 3 * (np.sin(radius) - radius * np.cos(radius)) / radius**3
+    variance = np.trapezoid(spectrum * window**2 * k**3 / (2 * np.pi**2), np.log(k))
+    held = np.where(k >= 2 * np.pi / side, spectrum, 0.0)
+    spread = known["sigma_8"] ** 2 / variance * np.trapezoid(held * k, np.log(k)) / (6 * np.pi**2)
+    hubble = 100 * np.sqrt(omega_m * (1 + redshift) ** 3 + 1 - omega_m)
+    matter = omega_m * (1 + redshift) ** 3 / (hubble / 100) ** 2
+    growth = _growth(matter) / _growth(omega_m) / (1 + redshift)
+    return float(hubble / (1 + redshift) * matter**0.55 * growth * np.sqrt(spread))
+
+
+def _smooth_spectrum(k: np.ndarray, known: Mapping[str, float]) -> np.ndarray:
+    """k^n T(k)^2 without baryon wiggles, k in h/Mpc."""
+    h = known["h"]
+    matter, baryons = known["omega_m"] * h**2, known["omega_b"] * h**2
+    share = baryons / matter
+    horizon = 44.5 * np.log(9.83 / matter) / np.sqrt(1 + 10 * baryons**0.75)
+    alpha = 1 - 0.328 * np.log(431 * matter) * share + 0.38 * np.log(22.3 * matter) * share**2
+    shape = known["omega_m"] * h * (alpha + (1 - alpha) / (1 + (0.43 * k * h * horizon) ** 4))
+    q = k * (2.7255 / 2.7) ** 2 / shape
+    logarithm = np.log(2 * np.e + 1.8 * q)
+    transfer = logarithm / (logarithm + (14.2 + 731 / (1 + 62.5 * q)) * q**2)
+    return k ** known["n_s"] * transfer**2
+
+
+def _growth(matter: float) -> float:
+    """Growth over that of an Einstein-de Sitter universe, flat."""
+    dark = 1 - matter
+    return 2.5 * matter / (matter ** (4 / 7) - dark + (1 + matter / 2) * (1 + dark / 70))

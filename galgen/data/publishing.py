@@ -1,0 +1,137 @@
+"""Files that appear whole or not at all, whenever the writer is killed.
+
+A :class:`Publication` is a private folder beside the file's place,
+``.<name>.<random>.writing``. What is written there becomes the file by one rename, after an fsync
+of the file and before one of the folder around it (rename is atomic, POSIX.1-2017), so that a
+reader sees the old file or the new one. The folder's ``lock`` is held (flock) while its process
+lives. One whose lock is free was left by a killed process, and the next writer of that file
+removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import uuid
+from pathlib import Path
+from types import TracebackType
+
+from galgen.errors import InputError
+
+LOCK = "lock"
+WRITING = ".writing"
+
+
+class Publication:
+    """A private folder in which a file is made before it is published.
+
+    A context manager: leaving it removes the folder, published or not.
+
+    Attributes:
+        path: where the file will be.
+        folder: where to make it; on the same file system.
+
+    Raises:
+        InputError: if there is no folder to put the file in.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.parent.is_dir():
+            raise InputError(f"expected a folder {self.path.parent}, got none; create it first")
+        remove_stale(self.path)
+        while True:
+            self.folder = _private_name(self.path)
+            self.folder.mkdir()
+            lock = acquire(self.folder / LOCK, wait=True)
+            if lock is not None:
+                self._lock = lock
+                break
+
+    def publish(self, file: Path) -> None:
+        """Make ``file``, of the private folder, the published one."""
+        sync(file)
+        os.replace(file, self.path)
+        sync(self.path.parent)
+
+    def close(self) -> None:
+        """Remove the private folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        release(self._lock)
+
+    def __enter__(self) -> Publication:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def remove_stale(path: Path) -> None:
+    """Remove what killed writers of ``path`` left beside it; that of living ones stays."""
+    for folder in path.parent.glob(f".{_escaped(path.name)}.*{WRITING}"):
+        lock = acquire(folder / LOCK, wait=False)
+        if lock is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            release(lock)
+
+
+def discard(folder: Path, path: Path) -> None:
+    """Remove a folder that belongs to ``path`` in one step: killed half-way, it is stale."""
+    stale = _private_name(path)
+    os.replace(folder, stale)
+    shutil.rmtree(stale, ignore_errors=True)
+
+
+def acquire(lock: Path, wait: bool) -> int | None:
+    """Lock a file, made if it is not there; None if it cannot be had.
+
+    A file system that knows no locks gives None to who does not wait (nothing is ever taken for
+    stale there), and an open file to who does.
+    """
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        if wait:
+            return descriptor
+        os.close(descriptor)
+        return None
+    # Another process may have removed the file between its opening and its locking.
+    with contextlib.suppress(OSError):
+        if os.path.samestat(lock.stat(), os.fstat(descriptor)):
+            return descriptor
+    os.close(descriptor)
+    return None
+
+
+def release(lock: int) -> None:
+    """Let go of what :func:`acquire` gave."""
+    os.close(lock)
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on disk before going on."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _private_name(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}{WRITING}")
+
+
+def _escaped(name: str) -> str:
+    """``name`` as a pattern that matches only itself."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

@@ -1,0 +1,102 @@
+"""What the reader and the writer of suites share (the layout is in :mod:`galgen.data.suite`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Int64
+
+from galgen.data.catalogue import Catalogue
+
+FORMAT = "galgen-suite"
+VERSION = 2
+REMEDY = "write it with galgen or data_prep"
+
+TABLES: Mapping[str, tuple[str, tuple[int, ...]]] = {
+    "box": ("float64", (3,)),
+    "periodic": ("bool", ()),
+    "redshift": ("float64", ()),
+    "split": ("int32", ()),
+}
+"""Datasets of one row per catalogue: data type and shape of a row."""
+
+_ESCAPES = (("%", "%25"), ("/", "%2F"), (".", "%2E"))
+
+
+def dataset_name(name: str) -> str:
+    """A column or parameter name as a name in HDF5, where a slash and a dot mean folders."""
+    for letter, escape in _ESCAPES:
+        name = name.replace(letter, escape)
+    return name
+
+
+def original_name(dataset: str) -> str:
+    """The inverse of :func:`dataset_name`."""
+    for letter, escape in reversed(_ESCAPES):
+        dataset = dataset.replace(escape, letter)
+    return dataset
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """Some catalogues side by side, as they lie in a suite.
+
+    ========== ====================== ======================================================
+    field      type                   meaning
+    ========== ====================== ======================================================
+    columns    name -> ``(points,)``  the points of all, one catalogue after the other
+    units      name -> str            of every column
+    counts     ``(n,)``               points of each
+    box        ``(n, 3)``             side lengths [Mpc/h]
+    periodic   ``(n,)``               False for open sub-boxes
+    redshift   ``(n,)``
+    cosmology  name -> ``(n,)``
+    splits     n names
+    provenance n JSON texts
+    ========== ====================== ======================================================
+    """
+
+    columns: Mapping[str, np.ndarray]
+    units: Mapping[str, str]
+    counts: Int64[np.ndarray, " catalogues"]
+    box: Float[np.ndarray, "catalogues 3"]
+    periodic: Bool[np.ndarray, " catalogues"]
+    redshift: Float[np.ndarray, " catalogues"]
+    cosmology: Mapping[str, Float[np.ndarray, " catalogues"]]
+    splits: Sequence[str]
+    provenance: Sequence[bytes]
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, split: str) -> Block:
+        """The block of one catalogue."""
+        return cls(
+            columns=catalogue.columns,
+            units=catalogue.units,
+            counts=np.array([len(catalogue)], np.int64),
+            box=np.array([catalogue.box]),
+            periodic=np.array([catalogue.periodic]),
+            redshift=np.array([catalogue.redshift]),
+            cosmology={name: np.array([value]) for name, value in catalogue.cosmology.items()},
+            splits=[split],
+            provenance=[json.dumps(dict(catalogue.provenance)).encode()],
+        )
+
+    def kind(self) -> dict[str, object]:
+        """What all catalogues of a suite share, by what an error calls it."""
+        return {
+            "columns and units": dict(self.units),
+            "data types": {name: str(self.columns[name].dtype) for name in self.units},
+            "cosmology names": set(self.cosmology),
+        }
+
+
+def codes(splits: Sequence[str], names: list[str]) -> Int[np.ndarray, " catalogues"]:
+    """Each split as its place in ``names``, to which new ones are added."""
+    for split in splits:
+        if split not in names:
+            names.append(split)
+    places = {name: place for place, name in enumerate(names)}
+    return np.array([places[split] for split in splits], np.int32)

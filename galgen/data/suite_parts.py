@@ -1,0 +1,211 @@
+"""Suites that grow: appending, and the parts of a long job that outlive an interruption.
+
+A job of many parts writes each part as a suite of its own, whole or not at all, in the folder
+``<suite>.parts`` beside the suite, with a description of the job::
+
+    suite.h5.parts/job.json        {"parts": 12, "job": {...}}
+    suite.h5.parts/part-000007.h5  the suite of part 7
+
+Started again with the same description it goes on where it was; with another it is refused. When
+all parts are there they are merged in order, in bounded memory, and the folder goes.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from galgen.data.catalogue import Catalogue
+from galgen.data.publishing import Publication, acquire, discard, release
+from galgen.data.suite import Suite
+from galgen.data.suite_writing import SuiteWriter, write_suite
+from galgen.errors import InputError
+
+FOLDER = ".parts"
+OPEN_PARTS = 64
+"""At most, while they are put in another order."""
+
+
+def append_suite(
+    path: str | Path, catalogues: Iterable[Catalogue], splits: Iterable[str] | str = "train"
+) -> None:
+    """Add catalogues at the end of a suite, all or nothing.
+
+    The suite is written anew, in bounded memory: it costs the time of a copy of all that is in it,
+    and three times its space while it lasts. To add many times, use :class:`SuiteParts`. What two
+    processes append at the same time, one of them loses.
+
+    Args:
+        path: of the suite.
+        catalogues: those to add, of the columns, units, data types and cosmology names it has.
+        splits: the split of each, or one name for all.
+
+    Raises:
+        InputError: if the suite cannot be read, or the catalogues differ from its, or in number
+            from the splits.
+    """
+    with Suite(path) as old, SuiteWriter(path) as writer:
+        for block in old.blocks():
+            writer.add_block(block)
+        if isinstance(splits, str):
+            for catalogue in catalogues:
+                writer.add(catalogue, splits)
+            return
+        names = list(splits)
+        before = len(writer)
+        for catalogue, split in zip(catalogues, names, strict=False):
+            writer.add(catalogue, split)
+        if len(writer) - before != len(names):
+            raise InputError(
+                f"expected one split per catalogue, got {len(names)} for {len(writer) - before}; "
+                "pass a name for each, or one for all"
+            )
+
+
+class SuiteParts:
+    """The parts of a suite that is made piece by piece and can be interrupted at any moment.
+
+    A context manager, which one process at a time may hold::
+
+        with SuiteParts(path, number=12, job={"seed": 3}) as parts:
+            for part in parts.missing:
+                parts.write(part, *make(part))
+            parts.finish()
+
+    Attributes:
+        path: of the suite.
+        folder: of the parts.
+        number: how many parts there will be.
+
+    Raises:
+        InputError: if the parts of another job are there, or another process is at work on them.
+    """
+
+    def __init__(self, path: str | Path, number: int, job: Mapping[str, Any]) -> None:
+        self.path = Path(path)
+        self.folder = self.path.with_name(self.path.name + FOLDER)
+        self.number = number
+        if number < 1:
+            raise InputError(f"expected one part or more, got {number}; raise it")
+        if not self.path.parent.is_dir():
+            raise InputError(f"expected a folder {self.path.parent}, got none; create it first")
+        self.folder.mkdir(exist_ok=True)
+        lock = acquire(self.folder / "lock", wait=False)
+        if lock is None:
+            raise InputError(
+                f"expected to be alone at work on {self.folder}, got another process that holds "
+                "its lock; wait for it or stop it"
+            )
+        self._lock = lock
+        try:
+            self._describe({"parts": number, "job": json.loads(json.dumps(job))})
+        except BaseException:
+            self.close()
+            raise
+
+    def _describe(self, description: dict[str, Any]) -> None:
+        place = self.folder / "job.json"
+        if not place.exists():
+            with Publication(place) as publication:
+                draft = publication.folder / place.name
+                draft.write_text(json.dumps(description, indent=1))
+                publication.publish(draft)
+            return
+        found = json.loads(place.read_text())
+        if found != description:
+            differences = "; ".join(_differences(found, description))
+            raise InputError(
+                f"expected the parts of this job in {self.folder}, got those of another "
+                f"({differences}); ask for that job to go on with it, or remove the folder to "
+                "start afresh"
+            )
+
+    def _place(self, part: int) -> Path:
+        if not 0 <= part < self.number:
+            raise InputError(f"expected a part below {self.number}, got {part}; number from 0")
+        return self.folder / f"part-{part:06d}.h5"
+
+    @property
+    def missing(self) -> list[int]:
+        """Numbers of the parts that are not there yet, in order."""
+        return [part for part in range(self.number) if not self._place(part).exists()]
+
+    def write(
+        self, part: int, catalogues: Sequence[Catalogue], splits: Sequence[str] | str = "train"
+    ) -> None:
+        """Write one part, all or nothing (:func:`galgen.data.suite_writing.write_suite`)."""
+        write_suite(self._place(part), catalogues, splits)
+
+    def read(self, part: int) -> Suite:
+        """A part that is there, as a suite of its own."""
+        return Suite(self._place(part))
+
+    def finish(self, order: Sequence[tuple[int, int]] | None = None) -> None:
+        """Merge the parts in order into the suite, and remove them.
+
+        Args:
+            order: for every catalogue of the suite, its part and its place in that; None for parts
+                one after another.
+
+        Raises:
+            InputError: if a part is missing, or parts differ in columns, units, data types or
+                cosmology names.
+        """
+        missing = self.missing
+        if missing:
+            raise InputError(
+                f"expected all {self.number} parts in {self.folder}, got {len(missing)} missing "
+                f"({missing[0]} first); write them before finishing"
+            )
+        with SuiteWriter(self.path) as writer:
+            if order is None:
+                self._add_parts(writer)
+            else:
+                self._add_ordered(writer, order)
+        discard(self.folder, self.path)
+
+    def _add_parts(self, writer: SuiteWriter) -> None:
+        for part in range(self.number):
+            with self.read(part) as suite:
+                for block in suite.blocks():
+                    writer.add_block(block)
+
+    def _add_ordered(self, writer: SuiteWriter, order: Sequence[tuple[int, int]]) -> None:
+        @functools.lru_cache(OPEN_PARTS)
+        def opened(part: int) -> Suite:
+            return self.read(part)
+
+        for part, place in order:
+            suite = opened(part)
+            writer.add(suite[place], str(suite.splits[place]))
+
+    def close(self) -> None:
+        """Let another process go on."""
+        release(self._lock)
+
+    def __enter__(self) -> SuiteParts:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _differences(found: Any, wanted: Any, name: str = "") -> list[str]:
+    """Where two JSON trees differ, as ``name found, not wanted``."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        names = [*found, *(key for key in wanted if key not in found)]
+        return [
+            line
+            for key in names
+            for line in _differences(found.get(key), wanted.get(key), f"{name}.{key}".strip("."))
+        ]
+    return [] if found == wanted else [f"{name} {found}, not {wanted}"]

@@ -1,0 +1,148 @@
+"""AbacusSummit: true bytes in ../shared/data, and files that asdf and blosc write in the layout."""
+
+import shutil
+import struct
+
+import numpy as np
+import pytest
+from raw_layouts import SHARED, haloes
+
+from data_prep import abacus
+from data_prep.abacus import AbacusSource
+from galgen.errors import InputError
+
+asdf = pytest.importorskip("asdf")
+blosc = pytest.importorskip("blosc")
+REAL = SHARED / "abacus" / "Mini_N64_L32" / "halos" / "z0.000"
+real = pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data, absent here")
+HEADER = {
+    "BoxSize": 100.0,
+    "BoxSizeHMpc": 100.0,
+    "VelZSpace_to_kms": 5000.0,
+    "ParticleMassHMsun": 1e10,
+    "Redshift": 0.5,
+    "Omega_M": 0.315,
+    "H0": 67.36,
+    "SimName": "Mini",
+}
+
+
+class Writer(asdf.extension.Compressor):
+    """Pieces of a few kilobytes, so that every block has several."""
+
+    label = b"blsc"
+
+    def compress(self, data, **options):
+        content = bytes(data)
+        for start in range(0, len(content), 4096):
+            piece = blosc.compress(content[start : start + 4096], typesize=4, cname="zstd")
+            yield struct.pack("!I", len(piece)) + piece
+
+
+class WriterExtension(asdf.extension.Extension):
+    extension_uri = "asdf://galgen/tests/blosc-1.0.0"
+    compressors = (Writer(),)
+
+
+def write(path, found, header=HEADER):
+    side, speed = header["BoxSizeHMpc"], header["VelZSpace_to_kms"]
+    data = {
+        "x_L2com": found["position"] / np.float32(side) - np.float32(0.5),
+        "v_L2com": found["velocity"] / np.float32(speed),
+        "N": np.rint(found["mass"] / header["ParticleMassHMsun"]).astype(np.uint32),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with asdf.config_context() as config:
+        config.add_extension(WriterExtension())
+        asdf.AsdfFile({"data": data, "header": header}).write_to(path, all_array_compression="blsc")
+    return path
+
+
+def read(path, **options):
+    return list(AbacusSource(inputs=(path,), output=path / "unused.h5", **options).boxes())
+
+
+def test_boxes_begin_at_their_corner_in_our_units(tmp_path):
+    found = haloes(3000)
+    folder = tmp_path / "Mini" / "halos" / "z0.500"
+    for number, rows in enumerate(np.array_split(np.arange(3000), 2)):
+        piece = {name: values[rows] for name, values in found.items()}
+        write(folder / "halo_info" / f"halo_info_{number:03d}.asdf", piece)
+    for place in (folder, folder / "halo_info"):
+        (catalogue,) = read(place)
+        np.testing.assert_allclose(catalogue.positions, found["position"], atol=1e-5)
+        np.testing.assert_allclose(catalogue.velocities, found["velocity"], rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(catalogue.columns["mass"], found["mass"], atol=0.51e10)
+        assert catalogue.box == (100.0,) * 3 and catalogue.redshift == 0.5
+        assert catalogue.cosmology == {"omega_m": 0.315, "h": pytest.approx(0.6736)}
+        assert catalogue.provenance["simulation"] == "Mini"
+    (one,) = read(folder / "halo_info" / "halo_info_001.asdf")
+    assert len(one) == 1500
+    (folder / "halo_info" / "halo_info_000.asdf").unlink()
+    with pytest.raises(InputError, match=r"numbered from 0 in .*, got \[1\]; copy those missing"):
+        read(folder)
+
+
+def test_damage_is_named(tmp_path):
+    path = write(tmp_path / "halo_info_000.asdf", haloes(3000))
+    whole = path.read_bytes()
+    for size in (len(whole) // 2, 200, 0):
+        path.write_bytes(whole[:size])
+        with pytest.raises(
+            InputError, match=r"halo_info_000\.asdf: expected a whole ASDF"
+        ) as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match=r"no \['rvir'\] among \['N', 'v_L2com', 'x_L2com'\]"):
+        read(path, columns="x=rvir")
+    write(path, haloes(), {name: value for name, value in HEADER.items() if name != "Redshift"})
+    with pytest.raises(InputError, match=r"got none of \['Redshift'\]"):
+        read(path)
+    with pytest.raises(InputError, match="no such file"):
+        read(tmp_path / "absent")
+
+
+def test_velocities_of_another_convention(tmp_path):
+    fast = haloes(3000, 100.0, 1500.0)
+    path = write(tmp_path / "halo_info_000.asdf", fast)
+    with pytest.raises(InputError, match=r"halo_info_000\.asdf: .*'vx', 'vy', 'vz'"):
+        read(path)
+
+
+def test_without_asdf_the_extra_is_named(tmp_path, monkeypatch):
+    path = write(tmp_path / "halo_info_000.asdf", haloes())
+
+    def refuse(name):
+        raise ImportError(name, name=name)
+
+    monkeypatch.setattr(abacus.importlib, "import_module", refuse)
+    with pytest.raises(InputError, match=r"got no blosc; pip install 'galgen\[formats\]'"):
+        read(path)
+
+
+@real
+def test_true_bytes():
+    (catalogue,) = read(REAL)
+    assert len(catalogue) == 381 and catalogue.box == (32.0,) * 3 and catalogue.redshift == 0
+    particle = 10882397390.0
+    np.testing.assert_allclose(catalogue.columns["mass"] / particle % 1, 0, atol=1e-6)
+    assert catalogue.columns["mass"].min() == 35 * particle
+    assert 100 < catalogue.velocities.std() < 300
+    (centres,) = read(REAL, columns="x=x_com[0],y=x_com[1],z=x_com[2],vx=v_com[0],n=N")
+    gap = np.abs(centres.positions - catalogue.positions)
+    assert np.minimum(gap, 32 - gap).max() < 2
+    # CompaSO writes slab by slab along x, so that pieces are ordered in it but for the wrap.
+    first, *_ = np.split(catalogue.columns["x"], [127])
+    assert first.max() < 12
+
+
+@real
+def test_true_bytes_that_were_damaged(tmp_path):
+    for piece in sorted((REAL / "halo_info").glob("*.asdf")):
+        shutil.copy(piece, tmp_path)
+    damaged = tmp_path / "halo_info_001.asdf"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"halo_info_001\.asdf: expected a whole ASDF file"):
+        read(tmp_path)

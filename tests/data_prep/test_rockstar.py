@@ -1,0 +1,112 @@
+"""Halo lists: true bytes of consistent-trees in ../shared/data, and Rockstar's by hand."""
+
+import numpy as np
+import pytest
+from raw_layouts import SHARED, haloes, write_rockstar
+
+from data_prep.rockstar import RockstarSource
+from galgen.errors import InputError
+
+REAL = SHARED / "rockstar" / "dummy_halocat_0.07812.list"
+
+
+def read(path, **options):
+    return list(RockstarSource(inputs=(path,), output=path / "unused.h5", **options).boxes())
+
+
+def test_columns_are_found_by_name(tmp_path):
+    found = haloes()
+    path = write_rockstar(tmp_path / "out_3.list", found)
+    (catalogue,) = read(path)
+    np.testing.assert_array_equal(catalogue.positions, found["position"].astype(float))
+    np.testing.assert_array_equal(catalogue.velocities, found["velocity"].astype(float))
+    np.testing.assert_array_equal(catalogue.columns["mass"], found["mass"].astype(float))
+    assert catalogue.redshift == 1.0 and catalogue.box == (100.0,) * 3
+    assert catalogue.cosmology == {"omega_m": 0.3, "h": 0.68}
+    assert catalogue.provenance["finder"] == "rockstar"
+    (catalogue,) = read(path, columns="x=X,y=y,z=z,vmax=vmax,particles=NP")
+    assert set(catalogue.columns["vmax"]) == {100} and set(catalogue.columns["particles"]) == {50}
+    with pytest.raises(InputError, match=r"out_3\.list: .*'m200c' for column 'mass', got \['desc"):
+        read(path, columns="x=x,y=y,z=z,mass=M200c")
+
+
+def test_haloes_inside_others_may_be_dropped(tmp_path):
+    found = haloes(10)
+    path = write_rockstar(tmp_path / "out_3.list", found, pid=[-1, 0, -1, 2, 2, -1, -1, -1, -1, -1])
+    (catalogue,) = read(path, distinct=True)
+    np.testing.assert_array_equal(
+        catalogue.columns["mass"], found["mass"][[0, 2, 5, 6, 7, 8, 9]].astype(float)
+    )
+    path.write_text(path.read_text().replace(" PID", " spin"))
+    with pytest.raises(InputError, match=r"a column pid for --distinct, got \['ID'"):
+        read(path, distinct=True)
+
+
+def test_an_empty_list_is_a_catalogue(tmp_path):
+    (catalogue,) = read(write_rockstar(tmp_path / "out_0.list", haloes(0)))
+    assert len(catalogue) == 0 and catalogue.redshift == 1.0
+
+
+def test_damage_is_named(tmp_path):
+    path = write_rockstar(tmp_path / "out_3.list", haloes())
+    whole = path.read_text()
+    for size in (3, 30, 100):
+        path.write_text(whole[:-size])
+        with pytest.raises(InputError, match=r"out_3\.list: .*15 columns .*truncated"):
+            read(path)
+    lines = whole.splitlines()
+    path.write_text("\n".join([*lines[:20], lines[20].replace(" ", " x"), *lines[21:]]) + "\n")
+    with pytest.raises(InputError, match=r"out_3\.list: expected 15 numbers in every row, got"):
+        read(path)
+    path.write_text("\n".join(line for line in lines if "Box" not in line) + "\n")
+    with pytest.raises(InputError, match=r"'#Box size: \.\.\.' in the header"):
+        read(path)
+    assert read(path, box=100.0)[0].box == (100.0,) * 3
+    path.write_text("1 2 3\n")
+    with pytest.raises(InputError, match=r"a first line '#ID DescID Mvir \.\.\.', got none"):
+        read(path)
+    with pytest.raises(InputError, match="no such file"):
+        read(tmp_path / "absent.list")
+
+
+def test_units_that_are_confused(tmp_path):
+    found = haloes(2000, 250.0, 260.0)
+    path = write_rockstar(tmp_path / "a.list", found, side=250.0)
+    assert len(read(path)[0]) == 2000
+    for name, factor, message in (
+        ("position", 1e3, r"a\.list: .*column 'x' in \[0, 250\) .*kpc/h"),
+        ("mass", 1e10, r"a\.list: .*'mass' in Msun/h"),
+        ("velocity", 1e3, r"a\.list: .*'vx', .* in m/s"),
+    ):
+        changed = {**found, name: found[name] * np.float32(factor)}
+        with pytest.raises(InputError, match=message):
+            read(write_rockstar(path, changed, side=250.0))
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="needs ../shared/data, absent here")
+def test_true_bytes_of_consistent_trees():
+    (catalogue,) = read(REAL)
+    rows = np.array([line.split() for line in REAL.read_text().splitlines() if line[0] != "#"])
+    assert len(catalogue) == len(rows) == 436
+    for axis, name in enumerate("xyz"):
+        np.testing.assert_array_equal(catalogue.columns[name], rows[:, 17 + axis].astype(float))
+        np.testing.assert_array_equal(
+            catalogue.columns[f"v{name}"], rows[:, 20 + axis].astype(float)
+        )
+    np.testing.assert_array_equal(catalogue.columns["mass"], rows[:, 10].astype(float))
+    assert catalogue.redshift == pytest.approx(1 / 0.07812 - 1) and catalogue.box == (250.0,) * 3
+    assert catalogue.cosmology == {"omega_m": 0.307115, "h": 0.68}
+    assert catalogue.provenance["finder"] == "consistent-trees"
+    (other,) = read(REAL, columns="x=x,y=y,z=z,mass=m200c,ratio=T/|U|")
+    np.testing.assert_array_equal(other.columns["ratio"], rows[:, 56].astype(float))
+    np.testing.assert_array_equal(other.columns["mass"], rows[:, 40].astype(float))
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="needs ../shared/data, absent here")
+def test_a_whole_tree_is_not_one_snapshot(tmp_path):
+    path = tmp_path / "tree_0.list"
+    path.write_text(
+        REAL.read_text() + REAL.read_text().splitlines()[-1].replace("0.07812", "0.5") + "\n"
+    )
+    with pytest.raises(InputError, match=r"one snapshot, got column 'scale' from 0\.07812 to 0\.5"):
+        read(path)
