@@ -1,4 +1,4 @@
-"""The command line: galgen simulate | train | sample | validate | inspect | demo.
+"""The command line: galgen simulate | train | sample | validate | mock | inspect | demo.
 
 Each command is a frozen dataclass whose fields are its options, with a ``run`` method. Errors that
 a user can mend are one line on standard error, with exit status 2.
@@ -17,7 +17,16 @@ from typing import Any
 
 import tyro
 
-from galgen.commands import Command, Demo, Inspect, Simulate, Train, Validate, sample_command
+from galgen.commands import (
+    Command,
+    Demo,
+    Inspect,
+    Mock,
+    Simulate,
+    Train,
+    Validate,
+    sample_command,
+)
 from galgen.errors import InputError
 from galgen.experiment import load_config
 
@@ -28,6 +37,7 @@ galgen: galaxy catalogues drawn from noise, conditioned on cosmology
   galgen train     train a network on a suite (or a toy, or digits) by a config file
   galgen sample    draw new catalogues from a trained run
   galgen validate  compare drawn catalogues with held-out ones; writes report.html
+  galgen mock      turn boxes into survey catalogues: sky, redshifts, selection, randoms
   galgen inspect   print what a suite or a run holds
   galgen demo      all of it, in minutes
 
@@ -38,6 +48,7 @@ examples:
   galgen sample runs/mine --number 16 --omega-m 0.31 --sigma-8 0.81 --output mocks.h5
   galgen validate runs/mine --require "xi.closure > 0.85"
   galgen validate mocks.h5 suite.h5 --output report
+  galgen mock mocks.h5 -o surveys --redshifts 0.4 0.6 --mask cmass.fits --populate
   galgen inspect mocks.h5
 
 galgen COMMAND --help lists every option of a command.
@@ -55,6 +66,7 @@ def parse(arguments: Sequence[str]) -> Command:
     simple: dict[str, type[Command]] = {
         "simulate": Simulate,
         "validate": Validate,
+        "mock": Mock,
         "inspect": Inspect,
         "demo": Demo,
     }

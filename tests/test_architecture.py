@@ -10,7 +10,7 @@ GROUND = ("errors", "types", "masking", "geometry", "neighbors", "serialization"
 FLOORS: dict[str, int] = {
     **dict.fromkeys(GROUND, 0),
     **dict.fromkeys(("generative", "networks", "data", "simulation", "statistics"), 1),
-    "training": 2,
+    **dict.fromkeys(("training", "mocks"), 2),
     **dict.fromkeys(("inference", "validation"), 3),
     **dict.fromkeys(("experiment", "commands", "cli", "__main__"), 4),
 }

@@ -3,6 +3,7 @@
 from galgen.commands.command import Command
 from galgen.commands.demo import Demo
 from galgen.commands.inspect import Inspect
+from galgen.commands.mock import Mock
 from galgen.commands.sample import Sample, conditions_of, sample_command
 from galgen.commands.simulate import Simulate
 from galgen.commands.train import Train
@@ -12,6 +13,7 @@ __all__ = [
     "Command",
     "Demo",
     "Inspect",
+    "Mock",
     "Sample",
     "Simulate",
     "Train",

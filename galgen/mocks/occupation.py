@@ -1,0 +1,83 @@
+r"""How many galaxies a halo hosts: the halo occupation distribution of Zheng et al. (2007).
+
+With M the mass of the halo (Zheng, Coil & Zehavi 2007, ApJ 667, 760, astro-ph/0703457)::
+
+    <N_cen> = 1/2 [1 + erf((log M - log M_min) / sigma_logM)]
+    <N_sat> = <N_cen> ((M - M_0) / M_1)^alpha        for M > M_0, else 0
+
+log is to base 10. A halo has one central galaxy or none. Only haloes with a central have
+satellites, a Poisson number of mean <N_sat> / <N_cen>, so that the mean over haloes is as above.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import erf
+
+from galgen.errors import InputError
+from galgen.statistics.binning import ArrayLike
+
+
+@dataclasses.dataclass(frozen=True)
+class HaloOccupation:
+    """The five numbers of Zheng et al. (2007), and how galaxies move in their haloes.
+
+    The defaults are those of Molino (Hahn & Villaescusa-Navarro 2021, JCAP 04, 029), bright
+    galaxies of SDSS set to the haloes that Quijote resolves.
+
+    Attributes:
+        log_mass_min: log10 of the mass in Msun/h at which half of the haloes have a central.
+        sigma_log_mass: width of that step in dex.
+        log_mass_0: log10 of the mass in Msun/h below which no halo has satellites.
+        log_mass_1: log10 of the mass in Msun/h, above that, of one satellite.
+        alpha: slope of the number of satellites with mass.
+        central_velocity_bias: rms velocity of a central in its halo, per axis, in units of the
+            dispersion of the halo; 0 for at rest.
+        satellite_velocity_bias: velocity of a satellite in its halo, in units of that of the
+            matter.
+
+    Raises:
+        InputError: a mass that is no logarithm, or a negative width, slope or bias.
+    """
+
+    log_mass_min: float = 13.65
+    sigma_log_mass: float = 0.2
+    log_mass_0: float = 14.0
+    log_mass_1: float = 14.0
+    alpha: float = 1.1
+    central_velocity_bias: float = 0.0
+    satellite_velocity_bias: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("log_mass_min", "log_mass_0", "log_mass_1"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= 18.0:
+                raise InputError(
+                    f"expected {name} in [0, 18], got {value:g}; give log10 of the mass in Msun/h"
+                )
+        if not self.sigma_log_mass > 0 or not math.isfinite(self.sigma_log_mass):
+            raise InputError(
+                f"expected a positive sigma_log_mass, got {self.sigma_log_mass}; use 1e-3 for a "
+                "sharp step"
+            )
+        for name in ("alpha", "central_velocity_bias", "satellite_velocity_bias"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise InputError(f"expected {name} of 0 or more, got {getattr(self, name)}")
+
+    def mean_centrals(self, mass: ArrayLike) -> Float[np.ndarray, "*shape"]:
+        """<N_cen> of haloes of a mass in Msun/h."""
+        step = (np.log10(np.asarray(mass)) - self.log_mass_min) / self.sigma_log_mass
+        return np.asarray(0.5 * (1.0 + erf(step)))
+
+    def mean_satellites(self, mass: ArrayLike) -> Float[np.ndarray, "*shape"]:
+        """<N_sat> of haloes of a mass in Msun/h, those without a central included."""
+        return np.asarray(self.mean_centrals(mass) * self.satellites_per_central(mass))
+
+    def satellites_per_central(self, mass: ArrayLike) -> Float[np.ndarray, "*shape"]:
+        """<N_sat> / <N_cen>, the mean of a halo that has a central."""
+        above = np.maximum(np.asarray(mass) - 10.0**self.log_mass_0, 0.0) / 10.0**self.log_mass_1
+        return np.where(above > 0, above**self.alpha, 0.0)

@@ -1,0 +1,106 @@
+"""Random points of the same selection as the data, from which a survey's shape is known.
+
+Angles follow the completeness of the mask and redshifts follow n(z) times the volume; or redshifts
+are shuffled from the data, by their weight. Shuffled ones have the very distribution of the data,
+which takes away a part of the clustering along the line of sight (de Mattia & Ruhlmann-Kleider
+2019, JCAP 08, 036); those of a smooth n(z) take away none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from astropy.cosmology import FLRW
+from jaxtyping import Float
+
+from galgen.errors import InputError
+from galgen.mocks.radial_selection import RadialSelection
+from galgen.mocks.sky_mask import SkyMask
+from galgen.mocks.viewpoint import Viewpoint
+from galgen.statistics.sky import sky_positions
+
+AT_ONCE = 200_000
+"""Points of a box that are tried together."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomRecipe:
+    """How many random points, and whence their redshifts.
+
+    Attributes:
+        times: random points per object of the data.
+        shuffled: take redshifts from the data; False to draw them from n(z).
+
+    Raises:
+        InputError: a number that is not positive.
+    """
+
+    times: float = 20.0
+    shuffled: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.times <= 1e6:
+            raise InputError(
+                f"expected random points per object in (0, 1e6], got {self.times}; 20 is usual"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Footprint:
+    """Where a survey sees: on the sky, in redshift, and in the box.
+
+    Attributes:
+        mask: completeness over the sky.
+        radial: n(z).
+        redshifts: lowest and highest.
+        viewpoint: the observer.
+        box: sides in Mpc/h; a box that is not repeated ends the survey at its faces.
+        cosmology: of astropy.
+    """
+
+    mask: SkyMask
+    radial: RadialSelection
+    redshifts: tuple[float, float]
+    viewpoint: Viewpoint
+    box: tuple[float, float, float]
+    cosmology: FLRW
+
+    def draw(
+        self, number: int, generator: np.random.Generator
+    ) -> tuple[Float[np.ndarray, "3 points"], float]:
+        """Right ascension, declination [deg] and redshift of points without clustering.
+
+        Returns:
+            ``number`` points, and how many objects the survey has in the mean: n(z) C over its
+            volume, for a box seen once as well as the points tell.
+
+        Raises:
+            InputError: a mask that sees nothing, or n(z) of zero.
+        """
+        if not self.viewpoint.tiled:
+            return self._draw_in_box(number, generator)
+        angles = self.mask.draw(number, generator)
+        redshift = self.radial.draw(number, self.cosmology, *self.redshifts, generator)
+        expected = self.radial.expected(self.cosmology, self.mask.area, *self.redshifts)
+        return np.stack([*angles, redshift]), expected
+
+    def _draw_in_box(
+        self, number: int, generator: np.random.Generator
+    ) -> tuple[Float[np.ndarray, "3 points"], float]:
+        """Even in the box, each kept with a chance of C n(z) over the highest n(z)."""
+        low, high = self.redshifts
+        densest = self.radial.highest(low, high)
+        parts: list[Float[np.ndarray, "3 points"]] = []
+        tried = kept = 0
+        while kept < number:
+            in_box = generator.random((AT_ONCE, 3)) * self.box
+            sky = sky_positions(self.viewpoint.from_observer(in_box, self.box), self.cosmology)
+            chance = self.mask.at(sky.right_ascension, sky.declination)
+            chance = chance * self.radial.at(sky.redshift) / densest
+            chance = np.where((sky.redshift >= low) & (sky.redshift < high), chance, 0.0)
+            points = np.stack([sky.right_ascension, sky.declination, sky.redshift])
+            parts.append(points[:, generator.random(AT_ONCE) < chance])
+            tried, kept = tried + AT_ONCE, kept + parts[-1].shape[1]
+        expected = kept / tried * densest * float(np.prod(self.box)) if tried else 0.0
+        return np.concatenate([np.zeros((3, 0)), *parts], axis=1)[:, :number], expected

@@ -1,0 +1,228 @@
+"""Survey catalogues on disk: FITS, HDF5 and Parquet, by the suffix of the file.
+
+Each keeps columns to the bit, with their units, and cosmology and provenance as JSON text:
+
+========== ======================== =================================== ======================
+suffix     columns                  units                               JSON
+========== ======================== =================================== ======================
+.fits      table LSS, extension 1   TUNITn                              cards COSMO and PROVENAN
+.h5, .hdf5 datasets /columns/NAME   attribute unit of each              root attributes
+.parquet   columns                  metadata of each field              metadata of the schema
+========== ======================== =================================== ======================
+
+In units, h is H_0 / (100 km/s/Mpc). A file appears whole or not at all
+(:mod:`galgen.data.publishing`). Parquet needs pyarrow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
+
+from galgen.data.publishing import Publication
+from galgen.errors import InputError
+from galgen.mocks.sky_catalogue import SkyCatalogue
+
+FORMAT = "galgen-sky"
+VERSION = 1
+EXTENSION = "LSS"
+
+
+def write_sky_catalogue(path: str | Path, catalogue: SkyCatalogue) -> None:
+    """Write a survey catalogue; one that is there is replaced.
+
+    Raises:
+        InputError: an unknown suffix, no folder to put it in, or Parquet without pyarrow.
+    """
+    place = Path(path)
+    write = _of_suffix(place)[0]
+    with Publication(place) as publication:
+        file = publication.folder / place.name
+        write(file, catalogue)
+        publication.publish(file)
+
+
+def read_sky_catalogue(path: str | Path) -> SkyCatalogue:
+    """What :func:`write_sky_catalogue` wrote.
+
+    Raises:
+        InputError: no such file, an unknown suffix, another format, a damaged file, or Parquet
+            without pyarrow.
+    """
+    place = Path(path)
+    read = _of_suffix(place)[1]
+    if not place.is_file():
+        raise InputError(f"expected a survey catalogue at {place}, got no such file")
+    try:
+        return read(place)
+    except InputError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, AstropyUserWarning) as error:
+        raise InputError(
+            f"expected a whole {FORMAT} file in {place}, got {type(error).__name__}: {error}; "
+            "write it again with galgen mock"
+        ) from error
+
+
+def read_provenance(path: Path) -> dict[str, str]:
+    """Provenance of a FITS file, without its rows.
+
+    Raises:
+        InputError: as :func:`read_sky_catalogue`.
+    """
+    try:
+        with _opened(path) as file:
+            header = file[EXTENSION].header
+        _check_format(header.get("FORMAT"), header.get("VERSION"), path)
+        return dict(json.loads(header["PROVENAN"]))
+    except (OSError, KeyError, ValueError, AstropyUserWarning) as error:
+        raise InputError(f"expected a whole {FORMAT} file in {path}, got {error}") from error
+
+
+def _write_fits(path: Path, catalogue: SkyCatalogue) -> None:
+    rows = np.empty(len(catalogue), [(n, v.dtype) for n, v in catalogue.columns.items()])
+    for name, values in catalogue.columns.items():
+        rows[name] = values
+    table = fits.BinTableHDU(rows, name=EXTENSION)
+    for name, unit in catalogue.units.items():
+        if unit:
+            table.columns[name].unit = unit
+    header = table.header
+    header["FORMAT"], header["VERSION"] = FORMAT, VERSION
+    header["COSMO"] = json.dumps(dict(catalogue.cosmology))
+    header["PROVENAN"] = json.dumps(dict(catalogue.provenance))
+    header["COMMENT"] = "In units, h is H_0 / (100 km/s/Mpc)."
+    # A time in place of this word would make two equal mocks differ.
+    table.add_datasum(when="galgen")
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(path)
+
+
+def _read_fits(path: Path) -> SkyCatalogue:
+    with _opened(path) as file:
+        table = file[EXTENSION]
+        header = table.header
+        _check_format(header.get("FORMAT"), header.get("VERSION"), path)
+        if table.verify_datasum() != 1:
+            raise ValueError("rows that are not those of its DATASUM")
+        units = {column.name: column.unit or "" for column in table.columns}
+        columns = {name: _native(table.data[name]) for name in units}
+        texts = header["COSMO"], header["PROVENAN"]
+    return SkyCatalogue(columns, json.loads(texts[0]), units, json.loads(texts[1]))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[fits.HDUList]:
+    """A FITS file; what astropy only warns of, a truncated file above all, is an error here."""
+    with warnings.catch_warnings(), path.open("rb") as stream:
+        warnings.simplefilter("error", AstropyUserWarning)
+        with fits.open(stream, memmap=False) as file:
+            yield file
+
+
+def _write_hdf5(path: Path, catalogue: SkyCatalogue) -> None:
+    with h5py.File(path, "w") as file:
+        file.attrs.update(_texts(catalogue))
+        group = file.create_group("columns", track_order=True)
+        for name, values in catalogue.columns.items():
+            group.create_dataset(name, data=values).attrs["unit"] = catalogue.units[name]
+
+
+def _read_hdf5(path: Path) -> SkyCatalogue:
+    with h5py.File(path, "r") as file:
+        attributes = dict(file.attrs)
+        _check_format(attributes.get("format"), attributes.get("version"), path)
+        columns = {name: dataset[()] for name, dataset in file["columns"].items()}
+        units = {name: str(dataset.attrs["unit"]) for name, dataset in file["columns"].items()}
+    return _from_texts(columns, units, attributes)
+
+
+def _write_parquet(path: Path, catalogue: SkyCatalogue) -> None:
+    arrow, parquet = _arrow()
+    arrays = [arrow.array(values) for values in catalogue.columns.values()]
+    schema = arrow.schema(
+        [
+            arrow.field(name, array.type, metadata={"unit": catalogue.units[name]})
+            for name, array in zip(catalogue.columns, arrays, strict=True)
+        ],
+        metadata={name: str(value) for name, value in _texts(catalogue).items()},
+    )
+    parquet.write_table(arrow.Table.from_arrays(arrays, schema=schema), path)
+
+
+def _read_parquet(path: Path) -> SkyCatalogue:
+    parquet = _arrow()[1]
+    table = parquet.read_table(path)
+    found = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    version = int(found["version"]) if "version" in found else None
+    _check_format(found.get("format"), version, path)
+    columns = {n: table[n].to_numpy() for n in table.schema.names}
+    units = {field.name: field.metadata[b"unit"].decode() for field in table.schema}
+    return _from_texts(columns, units, found)
+
+
+def _texts(catalogue: SkyCatalogue) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "cosmology": json.dumps(dict(catalogue.cosmology)),
+        "provenance": json.dumps(dict(catalogue.provenance)),
+    }
+
+
+def _from_texts(
+    columns: Mapping[str, np.ndarray], units: Mapping[str, str], texts: Mapping[str, Any]
+) -> SkyCatalogue:
+    cosmology, provenance = (json.loads(texts[name]) for name in ("cosmology", "provenance"))
+    return SkyCatalogue({n: _native(v) for n, v in columns.items()}, cosmology, units, provenance)
+
+
+def _native(values: np.ndarray) -> np.ndarray:
+    """The same numbers in this machine's order of bytes."""
+    array = np.asarray(values)
+    return array.astype(array.dtype.newbyteorder("="))
+
+
+def _check_format(found: Any, version: Any, path: Path) -> None:
+    if (found, version) != (FORMAT, VERSION):
+        raise InputError(
+            f"expected a survey catalogue of format {FORMAT!r} version {VERSION} in {path}, got "
+            f"{found!r} version {version}; read other surveys with data_prep"
+        )
+
+
+def _arrow() -> tuple[Any, Any]:
+    try:
+        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise InputError(
+            "expected pyarrow for Parquet files, got none; pip install pyarrow, or use .fits or .h5"
+        ) from error
+
+
+Writer = Callable[[Path, SkyCatalogue], None]
+Reader = Callable[[Path], SkyCatalogue]
+
+
+def _of_suffix(path: Path) -> tuple[Writer, Reader]:
+    """How files of this suffix are written and read."""
+    known: dict[str, tuple[Writer, Reader]] = {
+        ".fits": (_write_fits, _read_fits),
+        ".h5": (_write_hdf5, _read_hdf5),
+        ".hdf5": (_write_hdf5, _read_hdf5),
+        ".parquet": (_write_parquet, _read_parquet),
+    }
+    if path.suffix not in known:
+        raise InputError(
+            f"expected a file of {', '.join(known)}, got {path.name!r}; choose one of these"
+        )
+    return known[path.suffix]
