@@ -32,8 +32,10 @@ from galgen.generative import (
     Churn,
     Exchange,
     Heun,
+    Model,
     NoisePrediction,
     Sampler,
+    SamplingMethod,
     TorusDiffusion,
 )
 from galgen.networks import (
@@ -46,6 +48,7 @@ from galgen.networks import (
 )
 from galgen.statistics.correlation import two_point_correlation
 from galgen.training.state import initial_state, make_step
+from galgen.types import Params
 
 NETWORKS: dict[str, nn.Module] = {
     "ParticleMesh": ParticleMesh(),
@@ -85,17 +88,15 @@ class Options:
         return EDGES * self.process.sigma
 
 
-def train(network: nn.Module, bridge: Bridge, source: BatchSource, options: Options):
+def train(network: nn.Module, model: Model, source: BatchSource, options: Options):
     """Weights, steps made and CPU-seconds per step."""
 
     def loss(params, key, batch):
-        return bridge.loss(
-            lambda x, t, mask, condition: network.apply(params, x, t, mask, condition), key, batch
-        )
+        return model.training_loss(network, params, key, batch)
 
     batches = [jax.tree.map(jnp.asarray, source.batch(i)) for i in range(source.batches_per_epoch)]
     first, key = batches[0], jax.random.key(0)
-    params = jax.jit(network.init)(key, first.x[:1], jnp.zeros(1), first.mask[:1])
+    params = jax.jit(lambda key: model.initial_params(network, key, first))(key)
 
     def run(steps: int, trial: int):
         rate = optax.warmup_cosine_decay_schedule(
@@ -116,6 +117,32 @@ def train(network: nn.Module, bridge: Bridge, source: BatchSource, options: Opti
     steps = max(int(options.seconds / cost), 10)
     state, cost = run(steps, steps - 2)
     return state.ema, steps, cost
+
+
+def draw(
+    network: nn.Module,
+    params: Params,
+    model: Model,
+    sampler: SamplingMethod,
+    held_out: list[np.ndarray],
+    size: int,
+    options: Options,
+) -> list[np.ndarray]:
+    """As many clouds as are held out, with their numbers of points."""
+    order = np.argsort([len(c) for c in held_out], kind="stable")
+
+    @jax.jit
+    def draws(key, x, mask):
+        drawn_from, denoiser = model.drawn_from(params), model.bind(network, params)
+        return sampler(drawn_from, denoiser, key, x.shape, mask).x
+
+    drawn: list[np.ndarray] = []
+    parts = np.array_split(order, max(len(order) // (2 * options.batch), 1))
+    for number, rows in enumerate(parts):
+        x, mask = pad([held_out[i] for i in rows], size)
+        result = np.asarray(draws(jax.random.key(number), jnp.asarray(x), jnp.asarray(mask)))
+        drawn += [cloud[real] for cloud, real in zip(result, mask, strict=True)]
+    return drawn
 
 
 def correlation(clouds: list[np.ndarray], options: Options) -> np.ndarray:
@@ -157,25 +184,11 @@ def main(options: Options) -> None:
     print(f"{options.seconds:g} CPU-seconds each")
     print(f"{'r / box':26s} {'steps':>6s} {'s/step':>7s} {middles}  median")
     print(f"{'exact xi':26s} {'':>6s} {'':>7s} " + " ".join(f"{v:6.2f}" for v in exact))
-    order = np.argsort([len(c) for c in held_out], kind="stable")
     for name in options.networks:
         network = NETWORKS[name]
         params, steps, cost = train(network, bridge, source, options)
 
-        @jax.jit
-        def draw(key, x, mask, params=params, network=network):
-            def denoiser(x, t, mask, condition):
-                return network.apply(params, x, t, mask, condition)
-
-            return sampler(bridge, denoiser, key, x.shape, mask).x
-
-        drawn: list[np.ndarray] = []
-        for number, rows in enumerate(
-            np.array_split(order, max(len(order) // (2 * options.batch), 1))
-        ):
-            x, mask = pad([held_out[i] for i in rows], source.sizes[-1])
-            result = np.asarray(draw(jax.random.key(number), jnp.asarray(x), jnp.asarray(mask)))
-            drawn += [cloud[real] for cloud, real in zip(result, mask, strict=True)]
+        drawn = draw(network, params, bridge, sampler, held_out, source.sizes[-1], options)
         row(name, drawn, str(steps), f"{cost:.3f}")
     row("(truth)", truth)
     row("(points at random)", [rng.random(c.shape, np.float32) for c in held_out])

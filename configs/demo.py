@@ -26,7 +26,9 @@ from galgen.networks import ParticleMesh
 from galgen.training import Trainer
 
 experiment = Experiment(
-    data=CatalogueDataset(Path("runs/demo_suite.h5"), columns=("x", "y", "z", "log_mass")),
+    data=CatalogueDataset(
+        Path("runs/demo_suite.h5"), columns=("x", "y", "z", "log_mass"), buckets=3
+    ),
     network=ParticleMesh(),
     model=Bridge(
         # Noise from 64 Mpc/h, which fills the box, to 0.4, an eighth of the closest pairs judged.

@@ -11,8 +11,9 @@ A run is a folder::
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -159,22 +160,40 @@ class Run:
         Raises:
             InputError: for a condition that is missing or outside the trained range.
         """
+        draws = self.plan(conditions, seed, batch, points, extrapolate)
+        examples: dict[int, Any] = {}
+        with tqdm(total=len(conditions), desc="sample", disable=not progress) as bar:
+            for number, drawn in self.draw(draws, seed, range(len(draws))):
+                examples |= dict(zip(draws[number].wanted, drawn, strict=True))
+                bar.update(len(drawn))
+        return [examples[row] for row in range(len(conditions))]
+
+    def plan(
+        self,
+        conditions: Sequence[Condition],
+        seed: int = 0,
+        batch: int = 16,
+        points: int | None = None,
+        extrapolate: bool = False,
+    ) -> list[Draw]:
+        """The calls of the sampler that give one example per condition, of like size together.
+
+        Raises:
+            InputError: for no condition, or one that is missing or outside the trained range.
+        """
         if not conditions:
             raise InputError("expected at least one catalogue to draw, got none; raise --number")
         devices = jax.local_device_count()
         batch = -(-min(batch, len(conditions)) // devices) * devices
-        draws = self.encoding.plan(conditions, batch, seed, points, extrapolate)
-        examples: dict[int, Any] = {}
-        with tqdm(total=len(conditions), desc="sample", disable=not progress) as bar:
-            for draw, x in zip(draws, self._flow(draws, seed), strict=True):
-                decoded = self.encoding.decode(draw, x, self._provenance(seed))
-                wanted = [row for row in draw.rows if row >= 0]
-                examples |= dict(zip(wanted, decoded, strict=True))
-                bar.update(len(wanted))
-        return [examples[row] for row in range(len(conditions))]
+        return self.encoding.plan(conditions, batch, seed, points, extrapolate)
 
-    def _flow(self, draws: Sequence[Draw], seed: int) -> Iterator[np.ndarray]:
-        """Standardised draws, one array per planned draw."""
+    def draw(
+        self, draws: Sequence[Draw], seed: int, numbers: Iterable[int]
+    ) -> Iterator[tuple[int, list[Any]]]:
+        """Some of the draws of a plan, by number: what each gives does not depend on the others.
+
+        Examples come in the order of ``draws[number].wanted``, as soon as they are drawn.
+        """
         mesh = data_mesh()
 
         @jax.jit
@@ -189,12 +208,27 @@ class Run:
                 batch.condition,
             ).x
 
-        for number, draw in enumerate(draws):
+        for number in numbers:
             key = jax.random.fold_in(jax.random.key(seed), number)
-            yield np.asarray(flow(self.params, key, put_batch(_as_batch(draw), mesh)))
+            draw = draws[number]
+            x = np.asarray(flow(self.params, key, put_batch(_as_batch(draw), mesh)))
+            yield number, self.encoding.decode(draw, x, self._provenance(seed, number))
 
-    def _provenance(self, seed: int) -> Mapping[str, str]:
-        return {"source": f"galgen {__version__}", "run": self.folder.name, "seed": str(seed)}
+    def _provenance(self, seed: int, number: int) -> Mapping[str, str]:
+        return {
+            "source": f"galgen {__version__}",
+            "run": self.folder.name,
+            "seed": str(seed),
+            "draw": str(number),
+        }
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 of the weights, which tells runs and their checkpoints apart."""
+        digest = hashlib.sha256()
+        for path, leaf in jax.tree_util.tree_leaves_with_path(self.params):
+            digest.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())
+        return digest.hexdigest()
 
 
 def load_config(path: Path) -> Experiment:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+from astropy.table import Table
+from tqdm import tqdm
 
 from galgen.commands.command import Command
 from galgen.data.catalogue import Catalogue
-from galgen.data.encoding import CloudEncoding, Condition, Encoding
+from galgen.data.encoding import CloudEncoding, Condition, Draw, Encoding
 from galgen.data.suite import Suite
+from galgen.data.suite_parts import SuiteParts
 from galgen.errors import InputError
 from galgen.experiment import Run
 from galgen.serialization import read_json
+
+TABLE_FORMATS = {".fits": "fits", ".csv": "ascii.csv", ".ecsv": "ascii.ecsv"}
 
 
 class Sample(Command):
@@ -30,6 +37,8 @@ class Sample(Command):
     like: Path | None
     splits: tuple[str, ...]
     points: int | None
+    table: Path | None
+    repeats: int
     output: Path | None
     seed: int
     batch: int
@@ -42,16 +51,100 @@ class Sample(Command):
 
     def run(self) -> None:
         run = Run.load(self.folder)
-        if self.like is None:
-            conditions = run.encoding.random_conditions(self.number, self._fixed(), self.seed)
-            splits = ["sample"] * self.number
+        conditions, splits = self._conditions(run.encoding)
+        output = self._output(run.encoding.suffix)
+        if not isinstance(run.encoding, CloudEncoding):
+            examples = run.sample(
+                conditions, self.seed, self.batch, self.points, self.extrapolate, progress=True
+            )
+            save(run, examples, splits, output)
+            return
+        draws = run.plan(conditions, self.seed, self.batch, self.points, self.extrapolate)
+        job = {
+            "weights": run.weights_hash,
+            "conditions": hashlib.sha256(json.dumps([conditions, splits]).encode()).hexdigest(),
+            "seed": self.seed,
+            "batch": self.batch,
+            "points": self.points,
+        }
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with SuiteParts(output, len(draws), job) as parts:
+            stream_draws(run, draws, splits, self.seed, parts)
+        print(f"{len(conditions)} draws written to {output}")
+
+    def _conditions(self, encoding: Encoding[Any]) -> tuple[list[Condition], list[str]]:
+        """The condition and the split of every catalogue."""
+        if self.like is not None and self.table is not None:
+            raise InputError("expected one of --like and --table, got both; leave one out")
+        if self.like is not None:
+            return conditions_of(self.like, self.splits, encoding)
+        if self.table is not None:
+            conditions = conditions_in(self.table, self._fixed(), encoding, self.repeats)
         else:
-            conditions, splits = conditions_of(self.like, self.splits, run.encoding)
-        output = self.output or self.folder / f"samples{run.encoding.suffix}"
-        examples = run.sample(
-            conditions, self.seed, self.batch, self.points, self.extrapolate, progress=True
+            conditions = encoding.random_conditions(self.number, self._fixed(), self.seed)
+        return conditions, ["sample"] * len(conditions)
+
+    def _output(self, suffix: str) -> Path:
+        if self.output is None:
+            return self.folder / f"samples{suffix}"
+        if self.output.is_dir() or not self.output.suffix:
+            return self.output / f"samples{suffix}"
+        return self.output
+
+
+def stream_draws(
+    run: Run, draws: Sequence[Draw], splits: Sequence[str], seed: int, parts: SuiteParts
+) -> None:
+    """Write each draw of a plan as soon as it is made, then the suite in the order asked for."""
+    missing = parts.missing
+    total = sum(len(draw.wanted) for draw in draws)
+    left = sum(len(draws[number].wanted) for number in missing)
+    with tqdm(total=total, initial=total - left, desc="sample", unit="catalogue") as bar:
+        for number, drawn in run.draw(draws, seed, missing):
+            parts.write(number, drawn, [splits[row] for row in draws[number].wanted])
+            bar.update(len(drawn))
+    places = [
+        (row, (number, place))
+        for number, draw in enumerate(draws)
+        for place, row in enumerate(draw.wanted)
+    ]
+    parts.finish([place for _, place in sorted(places)])
+
+
+def conditions_in(
+    path: Path, fixed: Condition, encoding: Encoding[Any], repeats: int
+) -> list[Condition]:
+    """The conditions in the rows of a table, each ``repeats`` times.
+
+    Args:
+        path: text, CSV, ECSV or FITS, with a column for every condition that is not fixed.
+        fixed: conditions that are the same in all rows.
+        encoding: of the run, which says what a condition is.
+        repeats: catalogues of each row.
+
+    Raises:
+        InputError: if the table cannot be read, lacks a column, has none, or repeats are below 1.
+    """
+    names = [name for name in encoding.condition_ranges if name not in fixed]
+    try:
+        table = Table.read(path, format=TABLE_FORMATS.get(path.suffix, "ascii"))
+    except FileNotFoundError as error:
+        raise InputError(f"expected a table at {path}, got no such file; check it") from error
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"expected a table with a line of column names in {path}, got {reason}; write CSV "
+            f"with columns {', '.join(names)}"
+        ) from error
+    missing = [name for name in names if name not in table.colnames]
+    if missing or not len(table) or repeats < 1:
+        raise InputError(
+            f"expected rows with columns {names} in {path} and 1 or more catalogues of each, got "
+            f"{len(table)} rows with columns {table.colnames} and {repeats} of each; rename the "
+            "columns, or fix a condition by its option"
         )
-        save(run, examples, splits, output)
+    rows = [{**fixed, **{name: float(row[name]) for name in names}} for row in table]
+    return [row for row in rows for _ in range(repeats)]
 
 
 def save(run: Run, examples: Sequence[Any], splits: Sequence[str], output: Path) -> None:
@@ -70,7 +163,7 @@ def sample_command(folder: Path) -> type[Sample]:
     encoding: Encoding[Any] = read_json(folder / "encoding.json")
     fields: list[Any] = [
         ("folder", Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="The run.")]),
-        _field("number", int, 16, "Catalogues to draw."),
+        _field("number", int, 16, "Catalogues to draw.", aliases=("-n", "--n")),
     ]
     for name, (low, high) in encoding.condition_ranges.items():
         text = f"Trained from {low:.4g} to {high:.4g}."
@@ -78,10 +171,19 @@ def sample_command(folder: Path) -> type[Sample]:
     fields += [
         _field("like", Path | None, None, "Draw one for each catalogue of this suite instead."),
         _field("splits", tuple[str, ...], ("test", "low", "high"), "Which of its splits."),
+        _field("table", Path | None, None, "Draw at the conditions in the rows of this table."),
+        _field("repeats", int, 1, "Catalogues of each row of the table."),
         _field(
             "points", int | None, None, "Points per catalogue; else drawn from p(N | condition)."
         ),
-        _field("output", Path | None, None, "File to write; <run>/samples.h5 if not given."),
+        _field(
+            "output",
+            Path | None,
+            None,
+            "File or folder to write; <run>/samples.h5 if not given. What a stopped job has drawn "
+            "is kept beside it, and the same command goes on.",
+            aliases=("-o",),
+        ),
         _field("seed", int, 0, "Seed of the draws."),
         _field("batch", int, 16, "Catalogues per call of the sampler."),
         _field("extrapolate", bool, False, "Allow conditions outside the trained range."),
@@ -91,10 +193,17 @@ def sample_command(folder: Path) -> type[Sample]:
     )
 
 
-def _field(name: str, kind: Any, default: Any, text: str, option: str | None = None) -> Any:
+def _field(
+    name: str,
+    kind: Any,
+    default: Any,
+    text: str,
+    option: str | None = None,
+    aliases: tuple[str, ...] | None = None,
+) -> Any:
     return (
         name,
-        Annotated[kind, tyro.conf.arg(help=text, name=option)],
+        Annotated[kind, tyro.conf.arg(help=text, name=option, aliases=aliases)],
         dataclasses.field(default=default),
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 import json
 import os
 from pathlib import Path
@@ -12,17 +14,21 @@ import tyro
 from tqdm import tqdm
 
 from galgen.commands.command import Command
-from galgen.data.catalogue import Catalogue
-from galgen.data.suite import Suite, write_suite
+from galgen.data.suite import Suite
+from galgen.data.suite_parts import SuiteParts
 from galgen.serialization import to_json
 from galgen.simulation.recipe import SuiteRecipe
 
 PROCESSES = os.cpu_count() or 1
+PART = 16
+"""Catalogues that are written together: what a stopped job loses at most."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Simulate(Command):
     """Make a suite of halo catalogues with the embedded simulator.
+
+    What a stopped job has made is kept beside the suite, and the same command goes on.
 
     Example: galgen simulate --output suite.h5 --train 400 --omega-m 0.2 0.4 --sigma-8 0.7 0.9
     """
@@ -36,17 +42,31 @@ class Simulate(Command):
 
     def run(self) -> None:
         total = len(self.recipe.cosmologies()[0])
-        catalogues: list[Catalogue] = []
-        splits: list[str] = []
-        with tqdm(total=total, desc="simulate", unit="catalogue") as bar:
-            for catalogue, split in self.recipe.simulate(self.processes):
-                note = {"recipe": json.dumps(to_json(self.recipe))}
-                catalogues.append(catalogue.replace(provenance={**catalogue.provenance, **note}))
-                splits.append(split)
-                bar.update()
         self.output.parent.mkdir(parents=True, exist_ok=True)
-        write_suite(self.output, catalogues, splits)
-        print(f"{len(catalogues)} catalogues written to {self.output}")
+        with SuiteParts(self.output, -(-total // PART), {"recipe": to_json(self.recipe)}) as parts:
+            self._simulate(parts, total)
+            parts.finish()
+        print(f"{total} catalogues written to {self.output}")
+
+    def _simulate(self, parts: SuiteParts, total: int) -> None:
+        """The parts that are missing."""
+        missing = {n: range(n * PART, min((n + 1) * PART, total)) for n in parts.missing}
+        numbers = [number for part in missing.values() for number in part]
+        note = {"recipe": json.dumps(to_json(self.recipe))}
+        with (
+            contextlib.closing(self.recipe.simulate(self.processes, numbers)) as simulated,
+            tqdm(
+                total=total, initial=total - len(numbers), desc="simulate", unit="catalogue"
+            ) as bar,
+        ):
+            for part, members in missing.items():
+                catalogues, splits = [], []
+                for catalogue, split in itertools.islice(simulated, len(members)):
+                    provenance = {**catalogue.provenance, **note}
+                    catalogues.append(catalogue.replace(provenance=provenance))
+                    splits.append(split)
+                    bar.update()
+                parts.write(part, catalogues, splits)
 
     @property
     def cached(self) -> bool:

@@ -13,6 +13,7 @@ a cube. An open box (``periodic=False``) has the rotations only: ``translate=Fal
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 
 import jax
@@ -29,8 +30,43 @@ _SIGNS = np.sum(_MATRICES, axis=-1)
 _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
+class Augmentation(abc.ABC):
+    """A random change of every example, drawn anew at every step."""
+
+    @abc.abstractmethod
+    def __call__(
+        self,
+        key: jax.Array,
+        x: Float[Array, "batch *event"],
+        mask: Bool[Array, "batch points"] | None = None,
+    ) -> Float[Array, "batch *event"]:
+        """The changed batch; padded rows stay zero."""
+
+
 @dataclasses.dataclass(frozen=True)
-class BoxAugmentation:
+class Dequantization(Augmentation):
+    """Values that come in steps, spread evenly over each step: [value, value + step).
+
+    A density of whole numbers has no bound; that of the spread values is at most the probability of
+    the number, on average over the spread (Theis et al. 2016, arXiv:1511.01844, section 3.1).
+
+    Attributes:
+        step: between neighbouring values.
+    """
+
+    step: float
+
+    def __call__(
+        self,
+        key: jax.Array,
+        x: Float[Array, "batch *event"],
+        mask: Bool[Array, "batch points"] | None = None,
+    ) -> Float[Array, "batch *event"]:
+        return zero_padding(x + self.step * jax.random.uniform(key, x.shape, x.dtype), mask)
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxAugmentation(Augmentation):
     """A random symmetry of the cube and a random translation of the torus, for each example.
 
     Attributes:

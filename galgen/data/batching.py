@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -26,10 +26,19 @@ from galgen.errors import InputError
 from galgen.types import Batch
 
 MULTIPLE = 16
+PADDING = 0.15
+"""Of all rows, which is little enough."""
 
 
-def bucket_sizes(counts: Sequence[int] | np.ndarray, number: int = 3) -> tuple[int, ...]:
+def bucket_sizes(
+    counts: Sequence[int] | np.ndarray, number: int = 8, enough: float = 0.0
+) -> tuple[int, ...]:
     """At most ``number`` padded sizes, multiples of 16, of least total padding; rising.
+
+    Args:
+        counts: points of every cloud.
+        number: the most sizes.
+        enough: no more sizes than it takes to have this fraction of the rows padding, or less.
 
     Raises:
         InputError: if there are no counts, one is below one, or ``number`` is.
@@ -51,6 +60,8 @@ def bucket_sizes(counts: Sequence[int] | np.ndarray, number: int = 3) -> tuple[i
     best = waste[0]
     choices: list[np.ndarray] = []
     for _ in range(min(number, candidates) - 1):
+        if best[-1] <= enough * (best[-1] + points[-1]):
+            break
         total = best[:, None] + waste
         choices.append(np.argmin(total, axis=0))
         best = np.min(total, axis=0)
@@ -89,6 +100,7 @@ class ArraySource:
         condition: one row per example, or None.
         batch_size: examples in every batch.
         seed: of the shuffles.
+        shard: which part of every batch is made, of how many equal parts.
 
     Raises:
         InputError: if there is no example, or the condition has another number of rows.
@@ -102,8 +114,10 @@ class ArraySource:
         condition: Float[np.ndarray, "rows condition"] | None,
         batch_size: int,
         seed: int = 0,
+        shard: tuple[int, int] = (0, 1),
     ) -> None:
         self._x = np.asarray(x, np.float32)
+        self._shard = _checked_shard(shard, batch_size)
         self._condition = _checked_condition(condition, len(self._x))
         self._order = _EpochOrder([np.arange(len(self._x))], batch_size, seed)
 
@@ -115,7 +129,22 @@ class ArraySource:
     def batch(self, step: int) -> Batch:
         """Batch number ``step``, a pure function of the seed and the step."""
         _, rows = self._order.batch(step)
+        part, parts = self._shard
+        rows = np.split(rows, parts)[part]
         return _batch(self._x[rows], None, _rows(self._condition, rows))
+
+
+@runtime_checkable
+class Clouds(Protocol):
+    """One ``(points, features)`` array per example, by number."""
+
+    def __len__(self) -> int:
+        """How many."""
+        ...
+
+    def __getitem__(self, index: int) -> Float[np.ndarray, "points features"]:
+        """One of them, at hand or read now."""
+        ...
 
 
 class BatchSource:
@@ -126,7 +155,10 @@ class BatchSource:
         condition: one row per example, or None.
         batch_size: examples in every batch.
         seed: of the shuffles.
-        buckets: the most sizes to pad to.
+        buckets: the most sizes to pad to; fewer where less than 15% is padding.
+        counts: the number of points of every example, where asking ``x`` would read all.
+        shard: which part of every batch is made, of how many equal parts: each process of a run on
+            several makes its own.
 
     Raises:
         InputError: if there is no example, one is empty, or the condition has another number of
@@ -135,26 +167,24 @@ class BatchSource:
 
     def __init__(
         self,
-        x: Sequence[Float[np.ndarray, "_ features"]],
+        x: Clouds,
         condition: Float[np.ndarray, "rows condition"] | None,
         batch_size: int,
         seed: int = 0,
-        buckets: int = 3,
+        buckets: int = 8,
+        counts: Int[np.ndarray, " examples"] | None = None,
+        shard: tuple[int, int] = (0, 1),
     ) -> None:
-        counts = np.array([len(cloud) for cloud in x], dtype=np.int64)
-        self.sizes = bucket_sizes(counts, buckets)
+        if counts is None:
+            counts = np.array([len(x[i]) for i in range(len(x))], dtype=np.int64)
+        self.sizes = bucket_sizes(counts, buckets, PADDING)
+        self._x = x
         self._condition = _checked_condition(condition, len(x))
+        self._shard = _checked_shard(shard, batch_size)
         bucket = np.searchsorted(self.sizes, counts)
         members = [np.flatnonzero(bucket == i) for i in range(len(self.sizes))]
-        self._padded = [
-            pad([x[i] for i in chosen.tolist()], size)
-            for size, chosen in zip(self.sizes, members, strict=True)
-        ]
-        self._place = np.zeros(len(x), np.int64)
-        for chosen in members:
-            self._place[chosen] = np.arange(len(chosen))
         self._order = _EpochOrder(members, batch_size, seed)
-        held = sum(mask.size for _, mask in self._padded)
+        held = sum(size * len(chosen) for size, chosen in zip(self.sizes, members, strict=True))
         self.padding_fraction = float(1 - counts.sum() / held)
 
     @property
@@ -165,9 +195,10 @@ class BatchSource:
     def batch(self, step: int) -> Batch:
         """Batch number ``step``, a pure function of the seed and the step."""
         group, rows = self._order.batch(step)
-        x, mask = self._padded[group]
-        places = self._place[rows]
-        return _batch(x[places], mask[places], _rows(self._condition, rows))
+        part, parts = self._shard
+        rows = np.split(rows, parts)[part]
+        x, mask = pad([self._x[i] for i in rows.tolist()], self.sizes[group])
+        return _batch(x, mask, _rows(self._condition, rows))
 
 
 class _EpochOrder:
@@ -216,6 +247,16 @@ def _checked_condition(condition: np.ndarray | None, examples: int) -> np.ndarra
             "pass one row per example"
         )
     return condition
+
+
+def _checked_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:
+    part, parts = shard
+    if not 0 <= part < parts or batch_size % parts:
+        raise InputError(
+            f"expected one of equal parts of a batch of {batch_size}, got part {part} of {parts}; "
+            "choose a batch size that is a multiple of the number of processes"
+        )
+    return shard
 
 
 def _rows(condition: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from galgen.data.augmentation import BoxAugmentation
+from galgen.data.augmentation import Augmentation, BoxAugmentation, Dequantization
 from galgen.data.batching import ArraySource, BatchSource
 from galgen.data.cardinality import Cardinality
-from galgen.data.digits import load_digits
+from galgen.data.digits import LEVEL, load_digits
 from galgen.data.encoding import ArrayEncoding, CloudEncoding, Encoding
+from galgen.data.examples import EncodedClouds, SuiteView
+from galgen.data.features import check_order, summarize
 from galgen.data.normalization import Standardizer
 from galgen.data.suite import Suite
 from galgen.data.toys import Toy
@@ -35,15 +38,21 @@ class Prepared:
 
     source: BatchSource | ArraySource
     encoding: Encoding[Any]
-    augment: BoxAugmentation | None = None
+    augment: Augmentation | None = None
 
 
 class Dataset(abc.ABC):
     """Where examples come from."""
 
     @abc.abstractmethod
-    def prepare(self, batch_size: int, seed: int) -> Prepared:
-        """Read, standardise and batch the training examples."""
+    def prepare(self, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)) -> Prepared:
+        """Read, standardise and batch the training examples.
+
+        Args:
+            batch_size: examples in every batch.
+            seed: of the order of the examples.
+            shard: which part of every batch this process makes, of how many.
+        """
 
     def held_out(self) -> Path | None:
         """A suite to validate against, if the dataset is one of catalogues."""
@@ -59,28 +68,33 @@ class CatalogueDataset(Dataset):
         split: which of its catalogues to train on.
         columns: features, positions first; ``log_<name>`` is log10 of column ``<name>``.
         condition: cosmological parameters (or ``"redshift"``) that the model is conditioned on.
-        buckets: padded sizes, and so compilations.
+        buckets: the most padded sizes, and so compilations; fewer where less than 15% is padding.
         augment: draw symmetries of the cube and, in periodic boxes, translations. Turn it off
             for data that know directions, such as redshift space.
+        memory: gigabytes of examples to keep; of larger suites each is read when its turn comes.
     """
 
     path: Path
     split: str = "train"
     columns: tuple[str, ...] = ("x", "y", "z", "log_mass")
     condition: tuple[str, ...] = ("omega_m", "sigma_8")
-    buckets: int = 3
+    buckets: int = 8
     augment: bool = True
+    memory: float = 2.0
 
-    def prepare(self, batch_size: int, seed: int) -> Prepared:
-        with Suite(self.path) as suite:
-            catalogues = suite.catalogues(self.split)
-        standardizer = Standardizer.fit(catalogues, self.columns, self.condition)
-        x = [standardizer.encode(c) for c in catalogues]
-        values = [standardizer.condition_values(c) for c in catalogues]
-        standard = np.stack([standardizer.encode_condition(v) for v in values])
+    def prepare(self, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)) -> Prepared:
+        suite = Suite(self.path)
+        catalogues = SuiteView(suite, _not_empty(suite, suite.indices(self.split)))
+        check_order(self.columns)
+        summary = summarize(catalogues, self.columns, self.condition)
+        standardizer = Standardizer.of(summary, self.columns, self.condition)
+        standard = np.stack([standardizer.encode_condition(v) for v in summary.condition])
         condition = standard if self.condition else None
-        cardinality = Cardinality.fit([len(c) for c in catalogues], condition)
-        source = BatchSource(x, condition, batch_size, seed, self.buckets)
+        cardinality = Cardinality.fit(summary.counts, condition)
+        gigabytes = 4e-9 * int(summary.counts.sum()) * len(self.columns)
+        x = EncodedClouds(catalogues, standardizer, in_memory=gigabytes <= self.memory)
+        counts = summary.counts
+        source = BatchSource(x, condition, batch_size, seed, self.buckets, counts, shard)
         augment = None
         if self.augment and standardizer.positions:
             augment = BoxAugmentation(
@@ -91,6 +105,18 @@ class CatalogueDataset(Dataset):
 
     def held_out(self) -> Path | None:
         return self.path
+
+
+def _not_empty(suite: Suite, indices: np.ndarray) -> np.ndarray:
+    """Those of the catalogues that have points."""
+    kept = indices[suite.counts[indices] > 0]
+    if len(kept) < len(indices):
+        warnings.warn(
+            f"{len(indices) - len(kept)} of {len(indices)} catalogues of {suite.path} have no "
+            "point and are left out: their numbers do not enter p(N | condition)",
+            stacklevel=3,
+        )
+    return kept
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,10 +131,10 @@ class ToyDataset(Dataset):
     toy: Toy
     number: int = 50_000
 
-    def prepare(self, batch_size: int, seed: int) -> Prepared:
+    def prepare(self, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)) -> Prepared:
         x = self.toy.sample(np.random.default_rng(seed), self.number)
         encoding = ArrayEncoding(x.shape[1:], float(x.mean()), float(x.std()))
-        return Prepared(ArraySource(encoding.encode(x), None, batch_size, seed), encoding)
+        return Prepared(ArraySource(encoding.encode(x), None, batch_size, seed, shard), encoding)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,14 +144,18 @@ class DigitDataset(Dataset):
     Attributes:
         path: a folder with the MNIST files; None downloads them.
         number: training images, None for all.
+        dequantize: spread grey levels evenly over their steps, so that densities have a meaning:
+            bits per dimension are ``log2(127.5) - log2 p / 784``.
     """
 
     path: Path | None = None
     number: int | None = None
+    dequantize: bool = True
 
-    def prepare(self, batch_size: int, seed: int) -> Prepared:
+    def prepare(self, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)) -> Prepared:
         images, labels = load_digits(self.path)
         images, labels = images[: self.number], labels[: self.number]
         encoding = ArrayEncoding(images.shape[1:], 0.0, 1.0, classes=10, class_name="digit")
         condition = encoding.one_hot(labels)
-        return Prepared(ArraySource(encoding.encode(images), condition, batch_size, seed), encoding)
+        source = ArraySource(encoding.encode(images), condition, batch_size, seed, shard)
+        return Prepared(source, encoding, Dequantization(LEVEL) if self.dequantize else None)

@@ -17,6 +17,8 @@ from jaxtyping import Float, Int
 
 from galgen.errors import InputError
 
+LEVEL = 1 / 127.5
+"""Between neighbouring grey levels, of 256."""
 MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://ossci-datasets.s3.amazonaws.com/mnist/",

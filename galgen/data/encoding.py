@@ -48,6 +48,11 @@ class Draw:
     rows: tuple[int, ...]
     conditions: tuple[Condition, ...]
 
+    @property
+    def wanted(self) -> list[int]:
+        """The requested examples that it gives, in order."""
+        return [row for row in self.rows if row >= 0]
+
 
 class Encoding(abc.ABC, Generic[Example]):
     """Everything about the data that a trained model needs."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.errors import InputError
@@ -50,26 +51,6 @@ def source_column(name: str) -> str:
     return name.removeprefix(LOG_PREFIX)
 
 
-def check_catalogues(catalogues: Sequence[Catalogue]) -> None:
-    """Refuse, with an InputError, catalogues that do not make one training set."""
-    if not catalogues:
-        raise InputError("expected at least one catalogue to standardise, got none; pass some")
-    first = catalogues[0]
-    for i, catalogue in enumerate(catalogues):
-        if not np.allclose(catalogue.box, first.box, rtol=1e-6):
-            raise InputError(
-                f"expected one box size, got {first.box} and, in catalogue {i}, {catalogue.box} "
-                "Mpc/h; cut into equal boxes"
-            )
-        if catalogue.periodic != first.periodic:
-            raise InputError(
-                f"expected all boxes periodic or all open, got periodic={catalogue.periodic} in "
-                f"catalogue {i} and {first.periodic} in the first; train on one kind"
-            )
-        if not len(catalogue):
-            raise InputError(f"expected a point or more, got none in catalogue {i}; drop it")
-
-
 def check_order(columns: tuple[str, ...]) -> None:
     """Refuse, with an InputError, features that repeat or do not begin with the positions."""
     positions = [name for name in columns if name in POSITIONS]
@@ -80,32 +61,122 @@ def check_order(columns: tuple[str, ...]) -> None:
         )
 
 
-def column_moments(
-    catalogues: Sequence[Catalogue], columns: tuple[str, ...]
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What one pass over catalogues learns of them.
+
+    ========= ================================= ============================================
+    field     shape                             meaning
+    ========= ================================= ============================================
+    means     one per feature                   0 for positions and velocities
+    scales    one per feature                   1 for positions, one scale for velocities
+    condition ``(catalogues, parameters)``      physical values
+    counts    ``(catalogues,)``                 points
+    redshifts rising                            those there are
+    cosmology name -> value                     shared by all and not in the condition
+    box, periodic, units                        shared by all
+    ========= ================================= ============================================
+    """
+
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    condition: Float[np.ndarray, "catalogues parameters"]
+    counts: Int[np.ndarray, " catalogues"]
+    redshifts: tuple[float, ...]
+    cosmology: dict[str, float]
+    box: tuple[float, float, float]
+    periodic: bool
+    units: dict[str, str]
+
+
+def summarize(
+    catalogues: Iterable[Catalogue], columns: tuple[str, ...], condition: tuple[str, ...]
+) -> Summary:
+    """Learn in one pass, so that catalogues may come from a file larger than memory.
+
+    Raises:
+        InputError: if they do not make one training set: none, an empty one, boxes that differ, or
+            a column or parameter that is missing.
+    """
+    first: Catalogue | None = None
+    shared: dict[str, float] = {}
+    redshifts: set[float] = set()
+    counts, table = [], []
+    moments = {name: _Moments() for name in columns if name not in POSITIONS}
+    for i, catalogue in enumerate(catalogues):
+        if first is None:
+            first, shared = catalogue, dict(catalogue.cosmology)
+        _check_alike(catalogue, first, i)
+        for name in columns:
+            values = physical_column(catalogue, name)
+            if name in moments:
+                moments[name].add(values)
+        table.append([condition_value(catalogue, name) for name in condition])
+        cosmology = catalogue.cosmology
+        shared = {n: v for n, v in shared.items() if cosmology.get(n) == v}
+        redshifts.add(catalogue.redshift)
+        counts.append(len(catalogue))
+    if first is None:
+        raise InputError("expected at least one catalogue to standardise, got none; pass some")
+    means, scales = _standard(moments, columns)
+    return Summary(
+        means=means,
+        scales=scales,
+        condition=np.array(table).reshape(len(table), len(condition)),
+        counts=np.array(counts),
+        redshifts=tuple(sorted(redshifts)),
+        cosmology={name: value for name, value in shared.items() if name not in condition},
+        box=first.box,
+        periodic=first.periodic,
+        units={name: first.units[name] for name in map(source_column, columns)},
+    )
+
+
+def _check_alike(catalogue: Catalogue, first: Catalogue, number: int) -> None:
+    if not np.allclose(catalogue.box, first.box, rtol=1e-6):
+        raise InputError(
+            f"expected one box size, got {first.box} and, in catalogue {number}, {catalogue.box} "
+            "Mpc/h; cut into equal boxes"
+        )
+    if catalogue.periodic != first.periodic:
+        raise InputError(
+            f"expected all boxes periodic or all open, got periodic={catalogue.periodic} in "
+            f"catalogue {number} and {first.periodic} in the first; train on one kind"
+        )
+    if not len(catalogue):
+        raise InputError(f"expected a point or more, got none in catalogue {number}; drop it")
+
+
+class _Moments:
+    """Mean and variance of values that come in parts (Chan, Golub and LeVeque 1983, eq. 2.1)."""
+
+    def __init__(self) -> None:
+        self.number, self.mean, self.squares = 0, 0.0, 0.0
+
+    def add(self, values: Float[np.ndarray, " points"]) -> None:
+        """Take in some more."""
+        number, mean = len(values), float(values.mean())
+        total, step = self.number + number, mean - self.mean
+        self.squares += float(np.sum((values - mean) ** 2))
+        self.squares += step**2 * self.number * number / total
+        self.mean += step * number / total
+        self.number = total
+
+    @property
+    def scale(self) -> float:
+        """The standard deviation."""
+        return float(np.sqrt(self.squares / self.number))
+
+
+def _standard(
+    moments: dict[str, _Moments], columns: tuple[str, ...]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and scale of every feature: (0, 1) for positions, one scale for the velocities."""
-    moments: dict[str, tuple[float, float]] = {}
-    for name in columns:
-        if name in POSITIONS:
-            moments[name] = (0.0, 1.0)
-            continue
-        values = np.concatenate([physical_column(c, name) for c in catalogues])
-        moments[name] = (float(values.mean()), float(values.std()))
+    found = {name: (m.mean, m.scale) for name, m in moments.items()}
+    found |= {name: (0.0, 1.0) for name in columns if name in POSITIONS}
     if set(VELOCITIES) <= set(columns):
-        squares = [mean**2 + scale**2 for mean, scale in (moments[n] for n in VELOCITIES)]
-        moments |= dict.fromkeys(VELOCITIES, (0.0, float(np.sqrt(np.mean(squares)))))
-    means = tuple(moments[name][0] for name in columns)
-    scales = tuple(moments[name][1] or 1.0 for name in columns)
+        squares = [mean**2 + scale**2 for mean, scale in (found[n] for n in VELOCITIES)]
+        found |= dict.fromkeys(VELOCITIES, (0.0, float(np.sqrt(np.mean(squares)))))
+    means = tuple(found[name][0] for name in columns)
+    scales = tuple(found[name][1] or 1.0 for name in columns)
     return means, scales
-
-
-def shared_cosmology(
-    catalogues: Sequence[Catalogue], condition: tuple[str, ...]
-) -> dict[str, float]:
-    """Parameters that are the same in all catalogues and not conditioned on."""
-    first = catalogues[0].cosmology
-    return {
-        name: value
-        for name, value in first.items()
-        if name not in condition and all(c.cosmology.get(name) == value for c in catalogues)
-    }

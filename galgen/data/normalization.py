@@ -16,7 +16,7 @@ of the number of points), so that sampling needs no training data and knows when
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -24,13 +24,12 @@ from jaxtyping import Float
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.data.features import (
     LOG_PREFIX,
-    check_catalogues,
+    Summary,
     check_order,
-    column_moments,
     condition_value,
     physical_column,
-    shared_cosmology,
     source_column,
+    summarize,
 )
 from galgen.errors import InputError
 
@@ -76,7 +75,7 @@ class Standardizer:
     @classmethod
     def fit(
         cls,
-        catalogues: Sequence[Catalogue],
+        catalogues: Iterable[Catalogue],
         columns: Sequence[str] = ("x", "y", "z", "log_mass"),
         condition: Sequence[str] = ("omega_m", "sigma_8"),
     ) -> Standardizer:
@@ -90,31 +89,31 @@ class Standardizer:
         Raises:
             InputError: if boxes differ, a column or parameter is missing, or a catalogue is empty.
         """
-        columns, condition = tuple(columns), tuple(condition)
-        check_catalogues(catalogues)
+        columns = tuple(columns)
         check_order(columns)
-        means, scales = column_moments(catalogues, columns)
-        table = np.array(
-            [[condition_value(c, name) for name in condition] for c in catalogues]
-        ).reshape(len(catalogues), len(condition))
+        return cls.of(summarize(catalogues, columns, tuple(condition)), columns, condition)
+
+    @classmethod
+    def of(cls, summary: Summary, columns: Sequence[str], condition: Sequence[str]) -> Standardizer:
+        """The standardizer of catalogues that were gone through already."""
+        table = summary.condition
         spread = table.std(axis=0)
-        counts = [len(c) for c in catalogues]
         return cls(
-            columns=columns,
-            means=means,
-            scales=scales,
-            condition=condition,
+            columns=tuple(columns),
+            means=summary.means,
+            scales=summary.scales,
+            condition=tuple(condition),
             condition_means=tuple(table.mean(axis=0).tolist()),
             condition_scales=tuple(np.where(spread > 0, spread, 1.0).tolist()),
             condition_ranges=tuple(
                 (float(column.min()), float(column.max())) for column in table.T
             ),
-            points_range=(min(counts), max(counts)),
-            box=catalogues[0].box,
-            redshifts=tuple(sorted({c.redshift for c in catalogues})),
-            periodic=catalogues[0].periodic,
-            units={n: catalogues[0].units[n] for n in map(source_column, columns)},
-            fixed_cosmology=shared_cosmology(catalogues, condition),
+            points_range=(int(summary.counts.min()), int(summary.counts.max())),
+            box=summary.box,
+            redshifts=summary.redshifts,
+            periodic=summary.periodic,
+            units=summary.units,
+            fixed_cosmology=summary.cosmology,
         )
 
     @property

@@ -8,7 +8,7 @@ its noise.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
@@ -74,10 +74,19 @@ class SuiteRecipe:
             splits += [split] * self.contrast
         return cosmologies, splits
 
-    def simulate(self, processes: int = 1) -> Iterator[tuple[Catalogue, str]]:
-        """Every catalogue with its split, in order; the same for any number of processes."""
+    def simulate(
+        self, processes: int = 1, numbers: Sequence[int] | None = None
+    ) -> Generator[tuple[Catalogue, str], None, None]:
+        """Every catalogue with its split, in order; the same for any number of processes.
+
+        Args:
+            processes: workers.
+            numbers: only these catalogues, by number from 0.
+        """
         cosmologies, splits = self.cosmologies()
-        first = self.seed * PHASES_PER_SEED
-        seeds = range(first, first + len(cosmologies))
-        catalogues = simulate_suite(self.simulator, cosmologies, seeds, processes)
-        yield from zip(catalogues, splits, strict=True)
+        chosen = range(len(cosmologies)) if numbers is None else numbers
+        seeds = [self.seed * PHASES_PER_SEED + number for number in chosen]
+        wanted = [cosmologies[number] for number in chosen]
+        catalogues = simulate_suite(self.simulator, wanted, seeds, processes)
+        for number, catalogue in zip(chosen, catalogues, strict=True):
+            yield catalogue, splits[number]

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
 import optax
@@ -22,19 +22,11 @@ from tqdm import tqdm
 
 from galgen.errors import InputError
 from galgen.training.checkpoint import Checkpoints
-from galgen.training.sharding import data_mesh, put_batch, replicated
+from galgen.training.feeding import Source, feed
+from galgen.training.sharding import data_mesh, replicated
 from galgen.training.state import Loss, TrainState, initial_state, make_step
 from galgen.training.tracking import MetricsLog
-from galgen.types import Batch, Params
-
-
-@runtime_checkable
-class Source(Protocol):
-    """Batches as a pure function of the step."""
-
-    def batch(self, step: int) -> Batch:
-        """The NumPy batch of a step."""
-        ...
+from galgen.types import Params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,8 +94,8 @@ class Trainer:
             bar = tqdm(total=self.steps, initial=start, desc="train", unit="step")
             with bar, _stop_signals() as stop:
                 clock = time.perf_counter()
-                for index in range(start, self.steps):
-                    batch = put_batch(source.batch(index), mesh)
+                batches = feed(source, start, self.steps, mesh)
+                for index, batch in enumerate(batches, start):
                     with jax.transfer_guard("disallow"):
                         state, metrics = step(state, key, batch)
                     done = index + 1

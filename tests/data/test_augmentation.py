@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from galgen.data.augmentation import BoxAugmentation, apply_symmetry
+from galgen.data.augmentation import BoxAugmentation, Dequantization, apply_symmetry
 from galgen.geometry import cube_symmetries
 
 BATCH = 2400
@@ -126,3 +126,21 @@ def test_without_either_nothing_moves(cloud):
     x = many(cloud)
     out = augment(BoxAugmentation(rotate=False, translate=False), jax.random.key(8), x)
     np.testing.assert_array_equal(out, x)
+
+
+def test_dequantized_levels_fill_their_steps_evenly():
+    """Every value stays in its own step, and all of the step is as probable."""
+    levels = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1))
+    x = (levels / 127.5 - 1).astype(np.float32)
+    out = np.asarray(augment(Dequantization(1 / 127.5), jax.random.key(2), x), np.float64)
+    place = (out + 1) * 127.5 - levels
+    assert place.min() > -1e-4 and place.max() < 1 + 1e-4
+    counts = np.histogram(np.clip(place, 0, 1), bins=10, range=(0, 1))[0]
+    expected = place.size / 10
+    assert np.sum((counts - expected) ** 2 / expected) < 9 + 5 * np.sqrt(18)
+
+
+def test_dequantization_leaves_padding_alone():
+    mask = np.array([[True, True, False]])
+    out = augment(Dequantization(0.5), jax.random.key(0), np.zeros((1, 3, 2), np.float32), mask)
+    assert np.all(np.asarray(out)[:, 2] == 0) and np.all(np.asarray(out)[:, :2] > 0)

@@ -48,7 +48,7 @@ def labels(batch):
 
 def test_an_epoch_shows_every_example_in_full_batches(clouds):
     condition = np.arange(61.0)[:, None]
-    source = BatchSource(clouds, condition, batch_size=8, seed=5)
+    source = BatchSource(clouds, condition, batch_size=8, seed=5, buckets=3)
     seen, shapes = [], set()
     for step in range(source.batches_per_epoch):
         batch = source.batch(step)
@@ -111,3 +111,53 @@ def test_bad_input():
         ArraySource(x, None, 2).batch(-1)
     with pytest.raises(InputError, match="drop empty catalogues"):
         bucket_sizes([3, 0])
+
+
+def test_shards_make_up_the_batch(clouds):
+    """Two processes and one see the same examples, in the same order."""
+    condition = np.arange(61.0)[:, None]
+    whole = BatchSource(clouds, condition, 8, seed=4)
+    halves = [BatchSource(clouds, condition, 8, seed=4, shard=(i, 2)) for i in range(2)]
+    for step in range(12):
+        parts = [half.batch(step) for half in halves]
+        for field in ("x", "mask", "condition"):
+            together = np.concatenate([getattr(part, field) for part in parts])
+            np.testing.assert_array_equal(together, getattr(whole.batch(step), field))
+    for wrong in ((2, 2), (-1, 2), (0, 3)):
+        with pytest.raises(InputError, match="multiple of the number of processes"):
+            BatchSource(clouds, None, 8, shard=wrong)
+
+
+def test_clouds_are_read_only_when_their_batch_is_made(clouds):
+    class Reader:
+        def __init__(self):
+            self.read = []
+
+        def __len__(self):
+            return len(clouds)
+
+        def __getitem__(self, index):
+            self.read.append(index)
+            return clouds[index]
+
+    reader = Reader()
+    source = BatchSource(reader, None, 8, seed=1, counts=np.array([len(c) for c in clouds]))
+    assert reader.read == []
+    np.testing.assert_array_equal(labels(source.batch(3)), reader.read)
+    np.testing.assert_array_equal(source.batch(3).x, BatchSource(clouds, None, 8, 1).batch(3).x)
+
+
+def test_no_more_sizes_than_it_takes_to_pad_less_than_fifteen_percent():
+    """Counts of haloes over a hypercube of cosmologies: a log-normal spread, and 5,000 fixed."""
+    rng = np.random.default_rng(0)
+    for counts in (
+        rng.lognormal(5.5, 0.35, 2000),
+        np.full(2000, 5000),
+        rng.uniform(100, 531, 2000),
+    ):
+        clouds = [np.zeros((int(n), 1), np.float32) for n in counts]
+        source = BatchSource(clouds, None, 16)
+        assert source.padding_fraction < 0.15 and len(source.sizes) <= 8
+        if len(source.sizes) > 1:
+            fewer = BatchSource(clouds, None, 16, buckets=len(source.sizes) - 1)
+            assert fewer.padding_fraction > 0.15

@@ -1,0 +1,70 @@
+"""Examples by number, in memory where they fit, from the suite's file where they do not.
+
+What a suite holds is memory-mapped (:mod:`galgen.data.suite`), so that an example of a file larger
+than memory costs one read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from galgen.data.catalogue import Catalogue
+from galgen.data.normalization import Standardizer
+from galgen.data.suite import Suite
+
+Cloud = Float[np.ndarray, "points features"]
+
+
+class SuiteView(Sequence[Catalogue]):
+    """Some catalogues of a suite, read when they are asked for.
+
+    Args:
+        suite: an open suite.
+        indices: of the catalogues.
+    """
+
+    def __init__(self, suite: Suite, indices: Int[np.ndarray, " chosen"]) -> None:
+        self._suite, self._indices = suite, np.asarray(indices)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, index: int) -> Catalogue: ...
+    @overload
+    def __getitem__(self, index: slice) -> SuiteView: ...
+    def __getitem__(self, index: int | slice) -> Catalogue | SuiteView:
+        if isinstance(index, slice):
+            return SuiteView(self._suite, self._indices[index])
+        return self._suite[int(self._indices[index])]
+
+    def __iter__(self) -> Iterator[Catalogue]:
+        return (self[i] for i in range(len(self)))
+
+
+class EncodedClouds:
+    """Clouds in model space by number.
+
+    Args:
+        catalogues: where they come from.
+        standardizer: between catalogues and model space.
+        in_memory: encode all at once; else each when it is asked for.
+    """
+
+    def __init__(
+        self, catalogues: Sequence[Catalogue], standardizer: Standardizer, in_memory: bool
+    ) -> None:
+        self._catalogues, self._standardizer = catalogues, standardizer
+        self._clouds = [standardizer.encode(c) for c in catalogues] if in_memory else None
+
+    def __len__(self) -> int:
+        return len(self._catalogues)
+
+    def __getitem__(self, index: int) -> Cloud:
+        if self._clouds is not None:
+            return self._clouds[index]
+        return self._standardizer.encode(self._catalogues[index])
