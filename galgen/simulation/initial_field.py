@@ -24,7 +24,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Complex64, Float, Float32, Int32
+from jaxtyping import Bool, Complex64, Float, Float32, Int32
 from scipy import fft
 
 Filter = Callable[[Float[np.ndarray, "modes"]], Float[np.ndarray, "modes"]]
@@ -115,18 +115,10 @@ class Displacement:
         self, positions: Float[np.ndarray, "points 3"]
     ) -> tuple[Float[np.ndarray, "points 3"], Float[np.ndarray, "points 3"]]:
         """psi_1 and psi_2 at ``positions`` [Mpc/h], by trilinear interpolation."""
-        mesh = self.first.shape[-1]
-        scaled = positions / (self.box / mesh)
-        base = np.floor(scaled).astype(np.int64)
-        upper = scaled - base
-        first = np.zeros((len(positions), 3))
-        second = np.zeros((len(positions), 3))
-        for corner in np.ndindex(2, 2, 2):
-            index = tuple(((base + corner) % mesh).T)
-            weight = np.where(np.array(corner) == 1, upper, 1.0 - upper).prod(axis=1)
-            first += (weight * self.first[(slice(None), *index)]).T
-            second += (weight * self.second[(slice(None), *index)]).T
-        return first, second
+        return (
+            interpolate(self.first, self.box, positions),
+            interpolate(self.second, self.box, positions),
+        )
 
 
 def lagrangian_displacement(field: LinearField, smoothing: float = 0.0) -> Displacement:
@@ -136,22 +128,48 @@ def lagrangian_displacement(field: LinearField, smoothing: float = 0.0) -> Displ
     """
     mesh, box = field.mesh, field.box
     vectors = _wave_vectors(mesh, box)
-    keep = [np.abs(v) < (mesh // 2) * 2.0 * math.pi / box * 0.999 for v in vectors]
-    potential = field.modes * isotropic(_inverse_laplacian(smoothing), box, mesh)
-    potential *= keep[0] & keep[1] & keep[2]
-    first = np.stack([_to_real(-1j * v * potential) for v in vectors])
+    keep = _below_nyquist(vectors, mesh, box)
+    potential = field.modes * isotropic(inverse_laplacian(smoothing), box, mesh)
+    potential *= keep
+    first = -gradient(potential, box)
     diagonal = [_to_real(-(v * v) * potential) for v in vectors]
     source = diagonal[0] * (diagonal[1] + diagonal[2]) + diagonal[1] * diagonal[2]
     for a, b in ((0, 1), (0, 2), (1, 2)):
         source -= _to_real(-(vectors[a] * vectors[b]) * potential) ** 2
     second_potential = fft.rfftn(source, workers=1, overwrite_x=True)
-    second_potential *= isotropic(_inverse_laplacian(0.0), box, mesh) * np.float32(-3.0 / 7.0)
-    second_potential *= keep[0] & keep[1] & keep[2]
-    second = np.stack([_to_real(1j * v * second_potential) for v in vectors])
-    return Displacement(first, second, box)
+    second_potential *= isotropic(inverse_laplacian(0.0), box, mesh) * np.float32(-3.0 / 7.0)
+    return Displacement(first, gradient(second_potential, box), box)
 
 
-def _inverse_laplacian(smoothing: float) -> Filter:
+def interpolate(
+    values: Float32[np.ndarray, "fields mesh mesh mesh"],
+    box: float,
+    positions: Float[np.ndarray, "points 3"],
+) -> Float[np.ndarray, "points fields"]:
+    """Fields on a periodic mesh at ``positions`` [Mpc/h], trilinear between the mesh points."""
+    mesh = values.shape[-1]
+    scaled = positions / (box / mesh)
+    base = np.floor(scaled).astype(np.int64)
+    upper = scaled - base
+    result = np.zeros((len(positions), len(values)))
+    for corner in np.ndindex(2, 2, 2):
+        index = tuple(((base + corner) % mesh).T)
+        weight = np.where(np.array(corner) == 1, upper, 1.0 - upper).prod(axis=1)
+        result += (weight * values[(slice(None), *index)]).T
+    return result
+
+
+def gradient(
+    modes: Complex64[np.ndarray, "mesh mesh half"], box: float
+) -> Float32[np.ndarray, "3 mesh mesh mesh"]:
+    """The gradient, per Mpc/h, of the field with these modes, without the Nyquist planes."""
+    mesh = modes.shape[0]
+    vectors = _wave_vectors(mesh, box)
+    kept = modes * _below_nyquist(vectors, mesh, box)
+    return np.stack([_to_real(1j * v * kept) for v in vectors])
+
+
+def inverse_laplacian(smoothing: float) -> Filter:
     """-1/k^2 times a Gaussian, zero at k = 0."""
 
     def function(k: Float[np.ndarray, "modes"]) -> Float[np.ndarray, "modes"]:
@@ -159,6 +177,14 @@ def _inverse_laplacian(smoothing: float) -> Filter:
         return np.where(k > 0.0, -np.exp(-0.5 * (k * smoothing) ** 2) / positive**2, 0.0)
 
     return function
+
+
+def _below_nyquist(
+    vectors: list[Float32[np.ndarray, "..."]], mesh: int, box: float
+) -> Bool[np.ndarray, "mesh mesh half"]:
+    """True where no component of k lies on a Nyquist plane."""
+    keep = [np.abs(v) < (mesh // 2) * 2.0 * math.pi / box * 0.999 for v in vectors]
+    return keep[0] & keep[1] & keep[2]
 
 
 def _wave_vectors(mesh: int, box: float) -> list[Float32[np.ndarray, "..."]]:
