@@ -123,7 +123,7 @@ FAMILIES: dict[str, Callable[[Base], Bridge]] = {
     "flow matching": lambda base: Bridge(LinearPath(base)),
     "OT flow matching": lambda base: Bridge(LinearPath(base), MinibatchTransport()),
     "trigonometric": lambda base: Bridge(TrigonometricPath(base)),
-    "interpolant": lambda base: Bridge(StochasticInterpolant(base)),
+    "interpolant": lambda base: Bridge(StochasticInterpolant(base, scale=0.5)),
     "diffusion, noise": lambda base: Bridge(NOISED, prediction=NoisePrediction()),
     "diffusion, preconditioned": lambda base: Bridge(NOISED, prediction=PreconditionedPrediction()),
 }
