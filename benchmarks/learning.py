@@ -46,7 +46,7 @@ from galgen.networks import (
     ParticleMesh,
     SetTransformer,
 )
-from galgen.statistics.correlation import two_point_correlation
+from galgen.statistics.pairs.correlation import two_point_correlation
 from galgen.training.state import initial_state, make_step
 from galgen.types import Params
 

@@ -17,12 +17,12 @@ from matplotlib.ticker import NullFormatter
 
 from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.simulator import HaloSimulator
-from galgen.statistics.correlation import two_point_correlation
-from galgen.statistics.landy_szalay import SurveyCatalogue, landy_szalay
-from galgen.statistics.multipoles import projected_correlation
-from galgen.statistics.power_spectrum import power_spectrum
-from galgen.statistics.sky import cartesian_positions
-from galgen.statistics.sky_regions import sky_regions
+from galgen.statistics.fourier.power_spectrum import power_spectrum
+from galgen.statistics.pairs.correlation import two_point_correlation
+from galgen.statistics.pairs.landy_szalay import SurveyCatalogue, landy_szalay
+from galgen.statistics.pairs.multipoles import projected_correlation
+from galgen.statistics.sky.coordinates import cartesian_positions
+from galgen.statistics.sky.regions import sky_regions
 
 FOLDER = Path("../shared/data")
 MOCK = FOLDER / "corrfunc" / "gals_Mr19.ff"

@@ -23,10 +23,10 @@ import tyro
 from jaxtyping import Float
 from scipy.spatial import cKDTree
 
-from galgen.statistics.pair_bins import AngleBins, PairBins, as_bins
-from galgen.statistics.pair_cells import sums_by_cells
-from galgen.statistics.pair_counts import pair_counts
-from galgen.statistics.pair_tiles import sums_by_tiles
+from galgen.statistics.pairs.bins import AngleBins, PairBins, as_bins
+from galgen.statistics.pairs.cells import sums_by_cells
+from galgen.statistics.pairs.counts import pair_counts
+from galgen.statistics.pairs.tiles import sums_by_tiles
 
 try:
     from Corrfunc.theory import DD, DDsmu

@@ -27,11 +27,11 @@ import numpy as np
 import tyro
 from jaxtyping import Float
 
-from galgen.statistics.bispectrum import bispectrum
-from galgen.statistics.fourier_modes import default_k_edges
-from galgen.statistics.mesh import Resampler, paint
-from galgen.statistics.power_spectrum import power_spectrum
-from galgen.statistics.triangles import equilateral, squeezed
+from galgen.statistics.fourier.bispectrum import bispectrum
+from galgen.statistics.fourier.mesh import Resampler, paint
+from galgen.statistics.fourier.modes import default_k_edges
+from galgen.statistics.fourier.power_spectrum import power_spectrum
+from galgen.statistics.fourier.triangles import equilateral, squeezed
 
 try:
     from abacusnbody.analysis.power_spectrum import calc_power

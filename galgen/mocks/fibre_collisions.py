@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float
 from scipy.spatial import cKDTree
 
 from galgen.errors import InputError
-from galgen.statistics.sky import unit_vectors
+from galgen.statistics.sky.coordinates import unit_vectors
 
 ARCSECOND = np.pi / 180.0 / 3600.0
 

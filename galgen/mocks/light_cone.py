@@ -1,8 +1,8 @@
 r"""From boxes to what an observer sees: angles, cosmological and observed redshifts.
 
 The comoving distance d of each image of each point (:mod:`galgen.mocks.viewpoint`) gives its
-cosmological redshift (:mod:`galgen.statistics.sky`), and its peculiar velocity the observed one, to
-first order in v / c::
+cosmological redshift (:mod:`galgen.statistics.sky.coordinates`), and its peculiar velocity the
+observed one, to first order in v / c::
 
     z = z_cos + (1 + z_cos) v . n / c,      n the direction to the point
 
@@ -23,7 +23,7 @@ from galgen.data.catalogue import VELOCITIES, Catalogue
 from galgen.errors import InputError
 from galgen.mocks.sky_mask import SkyMask
 from galgen.mocks.viewpoint import Viewpoint
-from galgen.statistics.sky import (
+from galgen.statistics.sky.coordinates import (
     MAXIMUM_REDSHIFT,
     SPEED_OF_LIGHT,
     comoving_distance,

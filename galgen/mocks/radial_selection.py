@@ -21,7 +21,7 @@ from jaxtyping import Float
 
 from galgen.errors import InputError
 from galgen.statistics.binning import ArrayLike
-from galgen.statistics.sky import MAXIMUM_REDSHIFT, SKY_AREA, comoving_distance
+from galgen.statistics.sky.coordinates import MAXIMUM_REDSHIFT, SKY_AREA, comoving_distance
 
 STEPS = 4000
 """Of the cumulative number in redshift, besides the nodes."""

@@ -18,7 +18,7 @@ from galgen.errors import InputError
 from galgen.mocks.radial_selection import RadialSelection
 from galgen.mocks.sky_mask import SkyMask
 from galgen.mocks.viewpoint import Viewpoint
-from galgen.statistics.sky import sky_positions
+from galgen.statistics.sky.coordinates import sky_positions
 
 AT_ONCE = 200_000
 """Points of a box that are tried together."""

@@ -28,8 +28,8 @@ from jaxtyping import Float, Int, Shaped
 
 from galgen.errors import InputError
 from galgen.mocks.light_cone import astropy_cosmology
-from galgen.statistics.landy_szalay import SurveyCatalogue
-from galgen.statistics.sky import cartesian_positions, check_range
+from galgen.statistics.pairs.landy_szalay import SurveyCatalogue
+from galgen.statistics.sky.coordinates import cartesian_positions, check_range
 
 REQUIRED = ("RA", "DEC", "Z", "WEIGHT", "WEIGHT_FKP", "NZ")
 SURVEY_UNITS: Mapping[str, str] = {"RA": "deg", "DEC": "deg", "NZ": "h^3/Mpc^3"}
@@ -103,12 +103,12 @@ class SkyCatalogue:
         return self.columns[name]
 
     def points(self, regions: Int[np.ndarray, " objects"] | None = None) -> SurveyCatalogue:
-        """What :func:`~galgen.statistics.landy_szalay.landy_szalay` takes.
+        """What :func:`~galgen.statistics.pairs.landy_szalay.landy_szalay` takes.
 
         Comoving positions in the catalogue's own cosmology, weights WEIGHT x WEIGHT_FKP.
 
         Args:
-            regions: of a jackknife, see :func:`~galgen.statistics.sky_regions.sky_regions`.
+            regions: of a jackknife, see :func:`~galgen.statistics.sky.regions.sky_regions`.
 
         Raises:
             InputError: no omega_m, or fewer than two objects.

@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float
 from scipy.spatial import cKDTree
 
 from galgen.errors import InputError
-from galgen.statistics.angular_power import survey_area
 from galgen.statistics.binning import ArrayLike
-from galgen.statistics.sky_regions import check_nside, nested_pixels
+from galgen.statistics.sky.angular_power import survey_area
+from galgen.statistics.sky.regions import check_nside, nested_pixels
 
 FINEST = 29
 """log2 of the highest nside."""

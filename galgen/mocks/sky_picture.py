@@ -23,7 +23,7 @@ from matplotlib.patheffects import withStroke
 
 from galgen.data.publishing import Publication
 from galgen.mocks.survey import MockSurvey
-from galgen.statistics.angular_power import count_map
+from galgen.statistics.sky.angular_power import count_map
 
 DATA, TARGET, UNSEEN = "#c8452d", "#1b1b1b", "#eeeeee"
 OBJECTS_PER_PIXEL = 16

@@ -22,7 +22,7 @@ from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.mocks.remapping import Remapping, Vector
 from galgen.mocks.sky_mask import SkyMask
-from galgen.statistics.sky import unit_vectors
+from galgen.statistics.sky.coordinates import unit_vectors
 
 MOST_IMAGES = 2_000_000
 AT_ONCE = 1_000_000

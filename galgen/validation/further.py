@@ -17,12 +17,12 @@ import numpy as np
 
 from galgen.data.catalogue import VELOCITIES
 from galgen.errors import InputError
-from galgen.statistics.multipoles import correlation_multipoles, legendre_weights
-from galgen.statistics.nearest_neighbors import nearest_neighbor_distribution
-from galgen.statistics.neighbor_counts import neighbor_counts, neighbor_counts_by_tree
-from galgen.statistics.pairwise_velocity import pairwise_velocity
+from galgen.statistics.counts.nearest_neighbors import nearest_neighbor_distribution
+from galgen.statistics.counts.neighbor_counts import neighbor_counts, neighbor_counts_by_tree
+from galgen.statistics.counts.sphere_counts import lattice_centers
+from galgen.statistics.pairs.multipoles import correlation_multipoles, legendre_weights
+from galgen.statistics.pairs.pairwise_velocity import pairwise_velocity
 from galgen.statistics.redshift_space import redshift_space_positions
-from galgen.statistics.sphere_counts import lattice_centers
 from galgen.validation.ratio import Ratio
 from galgen.validation.statistic import Axis, Clouds, Statistic, Survey
 from galgen.validation.two_point import Correlation

@@ -2,7 +2,7 @@
 
 The bispectrum is compared as it is: Q = B / (P P + ...) has a denominator that may vanish, and for
 the uniform base does. Counts in cells are compared by two ratios of sums over the cells of side L
-that tile the box, with n the count of a cell (:mod:`galgen.statistics.counts_in_cells`)::
+that tile the box, with n the count of a cell (:mod:`galgen.statistics.counts.counts_in_cells`)::
 
     xi_2(L) = (<(n - <n>)²> - <n>) / <n>²,    P_0(L) = empty cells / cells, the void probability
 
@@ -19,11 +19,11 @@ import numpy as np
 from jaxtyping import Float
 
 from galgen.errors import InputError
-from galgen.statistics.bispectrum import bispectrum
-from galgen.statistics.counts_in_cells import cell_counts
-from galgen.statistics.fourier_modes import nyquist
-from galgen.statistics.pairwise_velocity import marked_correlation
-from galgen.statistics.triangles import equilateral, squeezed
+from galgen.statistics.counts.counts_in_cells import cell_counts
+from galgen.statistics.fourier.bispectrum import bispectrum
+from galgen.statistics.fourier.modes import nyquist
+from galgen.statistics.fourier.triangles import equilateral, squeezed
+from galgen.statistics.pairs.pairwise_velocity import marked_correlation
 from galgen.validation.ratio import Ratio
 from galgen.validation.statistic import Axis, Clouds, Statistic, Survey
 from galgen.validation.two_point import Correlation

@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Float
 
 from galgen.errors import InputError
-from galgen.statistics.correlation import two_point_correlation
-from galgen.statistics.fourier_modes import nyquist
-from galgen.statistics.power_spectrum import power_spectrum
+from galgen.statistics.fourier.modes import nyquist
+from galgen.statistics.fourier.power_spectrum import power_spectrum
+from galgen.statistics.pairs.correlation import two_point_correlation
 from galgen.validation.ratio import Ratio
 from galgen.validation.statistic import Axis, Clouds, Statistic, Survey
 

@@ -9,7 +9,7 @@ from mock_boxes import box_of, uniform_box
 from galgen.errors import InputError
 from galgen.mocks import SkyMask, Viewpoint
 from galgen.mocks.light_cone import astropy_cosmology, light_cone, snapshot_edges
-from galgen.statistics.sky import comoving_distance, redshift_at
+from galgen.statistics.sky.coordinates import comoving_distance, redshift_at
 
 COSMOLOGY = FlatLambdaCDM(70, 0.3, Tcmb0=0)
 SPEED_OF_LIGHT = 299792.458

@@ -26,11 +26,11 @@ from galgen.mocks import (
 )
 from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.simulator import HaloSimulator
-from galgen.statistics.landy_szalay import landy_szalay
-from galgen.statistics.multipoles import correlation_multipoles, legendre_weights
-from galgen.statistics.pair_bins import AngleBins
+from galgen.statistics.pairs.bins import AngleBins
+from galgen.statistics.pairs.landy_szalay import landy_szalay
+from galgen.statistics.pairs.multipoles import correlation_multipoles, legendre_weights
 from galgen.statistics.redshift_space import redshift_space_positions
-from galgen.statistics.sky_regions import sky_regions
+from galgen.statistics.sky.regions import sky_regions
 
 ELLS = (0, 2, 4)
 MU_BINS = 20

@@ -20,7 +20,7 @@ from galgen.mocks import (
     draw_survey,
 )
 from galgen.mocks.sky_picture import density_by_redshift
-from galgen.statistics.sky import SKY_AREA, cartesian_positions
+from galgen.statistics.sky.coordinates import SKY_AREA, cartesian_positions
 
 COSMOLOGY = FlatLambdaCDM(70, 0.3, Tcmb0=0)
 RADIAL = RadialSelection((0.05, 0.08, 0.12), (4e-4, 8e-4, 2e-4))

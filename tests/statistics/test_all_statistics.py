@@ -15,22 +15,22 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from galgen.statistics.bispectrum import bispectrum
-from galgen.statistics.correlation import cross_correlation, two_point_correlation
-from galgen.statistics.counts_in_cells import counts_in_cells, counts_in_spheres
-from galgen.statistics.cross_power_spectrum import cross_power_spectrum
-from galgen.statistics.marks import mark_distribution, mass_function
-from galgen.statistics.mesh import CLOUD_IN_CELL
-from galgen.statistics.multipoles import correlation_multipoles, projected_correlation
-from galgen.statistics.nearest_neighbors import (
+from galgen.statistics.counts.counts_in_cells import counts_in_cells, counts_in_spheres
+from galgen.statistics.counts.marks import mark_distribution, mass_function
+from galgen.statistics.counts.nearest_neighbors import (
     joint_neighbor_distribution,
     nearest_neighbor_distribution,
 )
-from galgen.statistics.pairwise_velocity import marked_correlation, pairwise_velocity
-from galgen.statistics.power_spectrum import power_spectrum
-from galgen.statistics.soft_correlation import soft_correlation
-from galgen.statistics.sphere_counts import lattice_centers
-from galgen.statistics.velocity_power import velocity_power_spectrum
+from galgen.statistics.counts.sphere_counts import lattice_centers
+from galgen.statistics.fourier.bispectrum import bispectrum
+from galgen.statistics.fourier.cross_power_spectrum import cross_power_spectrum
+from galgen.statistics.fourier.mesh import CLOUD_IN_CELL
+from galgen.statistics.fourier.power_spectrum import power_spectrum
+from galgen.statistics.fourier.velocity_power import velocity_power_spectrum
+from galgen.statistics.pairs.correlation import cross_correlation, two_point_correlation
+from galgen.statistics.pairs.multipoles import correlation_multipoles, projected_correlation
+from galgen.statistics.pairs.pairwise_velocity import marked_correlation, pairwise_velocity
+from galgen.statistics.pairs.soft_correlation import soft_correlation
 
 SIDE, CELLS = 32.0, 8
 EDGES = (0.0, 4.0, 9.0, 15.0)

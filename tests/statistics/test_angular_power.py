@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from galgen.errors import InputError
-from galgen.statistics.angular_power import (
+from galgen.statistics.sky.angular_power import (
     SkyField,
     angular_power,
     count_map,
@@ -16,7 +16,7 @@ from galgen.statistics.angular_power import (
     masked_field,
     survey_area,
 )
-from galgen.statistics.sky import SKY_AREA
+from galgen.statistics.sky.coordinates import SKY_AREA
 
 SHARED = Path(__file__).parents[3] / "shared"
 NSIDE = 32

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from galgen.errors import InputError
-from galgen.statistics.bispectrum import bispectrum, field_bispectrum
-from galgen.statistics.mesh import PIECEWISE_CUBIC_SPLINE
-from galgen.statistics.triangles import closed_triples, equilateral, squeezed
+from galgen.statistics.fourier.bispectrum import bispectrum, field_bispectrum
+from galgen.statistics.fourier.mesh import PIECEWISE_CUBIC_SPLINE
+from galgen.statistics.fourier.triangles import closed_triples, equilateral, squeezed
 
 SIDE = 100.0
 FUNDAMENTAL = 2 * np.pi / SIDE

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from galgen.errors import InputError
-from galgen.statistics.correlation import (
+from galgen.statistics.pairs.cells import sums_by_cells
+from galgen.statistics.pairs.correlation import (
     cuboid_window,
     periodic_window,
     stack,
     two_point_correlation,
 )
-from galgen.statistics.pair_cells import sums_by_cells
-from galgen.statistics.pair_counts import pair_counts
+from galgen.statistics.pairs.counts import pair_counts
 
 SHARED = Path(__file__).parents[3] / "shared"
 

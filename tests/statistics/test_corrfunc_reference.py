@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galgen.statistics.correlation import two_point_correlation
-from galgen.statistics.multipoles import correlation_multipoles, projected_correlation
-from galgen.statistics.pair_bins import AngleBins
-from galgen.statistics.pair_cells import sums_by_cells
-from galgen.statistics.pair_counts import cross_pair_counts, pair_counts
+from galgen.statistics.pairs.bins import AngleBins
+from galgen.statistics.pairs.cells import sums_by_cells
+from galgen.statistics.pairs.correlation import two_point_correlation
+from galgen.statistics.pairs.counts import cross_pair_counts, pair_counts
+from galgen.statistics.pairs.multipoles import correlation_multipoles, projected_correlation
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "make_pair_references.py"
 

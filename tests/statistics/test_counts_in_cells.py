@@ -7,13 +7,13 @@ import pytest
 from scipy.stats import poisson
 
 from galgen.errors import InputError
-from galgen.statistics.counts_in_cells import (
+from galgen.statistics.counts.counts_in_cells import (
     cell_counts,
     counts_in_cells,
     counts_in_spheres,
     summarize_counts,
 )
-from galgen.statistics.sphere_counts import lattice_centers, sphere_counts_by_tree
+from galgen.statistics.counts.sphere_counts import lattice_centers, sphere_counts_by_tree
 
 BOX = np.array([30.0, 40.0, 50.0])
 

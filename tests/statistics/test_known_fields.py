@@ -5,10 +5,10 @@ import itertools
 import jax
 import numpy as np
 
-from galgen.statistics.counts_in_cells import counts_in_cells
-from galgen.statistics.field_power_spectrum import field_power_spectrum
-from galgen.statistics.mesh import NEAREST_GRID_POINT
-from galgen.statistics.power_spectrum import power_spectrum
+from galgen.statistics.counts.counts_in_cells import counts_in_cells
+from galgen.statistics.fourier.field_power_spectrum import field_power_spectrum
+from galgen.statistics.fourier.mesh import NEAREST_GRID_POINT
+from galgen.statistics.fourier.power_spectrum import power_spectrum
 from galgen.statistics.redshift_space import redshift_space_positions
 
 SIDE, CELLS = 100.0, 16

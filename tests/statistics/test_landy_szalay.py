@@ -7,9 +7,9 @@ import pytest
 from pair_reference import separations
 
 from galgen.errors import InputError
-from galgen.statistics.correlation import cuboid_window, two_point_correlation
-from galgen.statistics.landy_szalay import SurveyCatalogue, landy_szalay
-from galgen.statistics.pair_bins import AngleBins, ProjectedBins
+from galgen.statistics.pairs.bins import AngleBins, ProjectedBins
+from galgen.statistics.pairs.correlation import cuboid_window, two_point_correlation
+from galgen.statistics.pairs.landy_szalay import SurveyCatalogue, landy_szalay
 
 BOX = np.array([40.0, 40.0, 40.0])
 EDGES = np.array([1.0, 3.0, 6.0, 10.0, 15.0])

@@ -6,7 +6,7 @@ import pytest
 
 from galgen.errors import InputError
 from galgen.statistics.binning import ensemble_mean, jackknife_ratio
-from galgen.statistics.marks import mark_distribution, mass_function, mean_in_bins
+from galgen.statistics.counts.marks import mark_distribution, mass_function, mean_in_bins
 
 MASK = np.random.default_rng(0).random((3, 200)) < 0.7
 MASS = np.where(MASK, np.random.default_rng(1).normal(13, 0.5, (3, 200)), np.nan).astype(np.float32)

@@ -7,7 +7,7 @@ import pytest
 from scipy.interpolate import BSpline
 
 from galgen.errors import InputError
-from galgen.statistics.mesh import (
+from galgen.statistics.fourier.mesh import (
     CLOUD_IN_CELL,
     NEAREST_GRID_POINT,
     PIECEWISE_CUBIC_SPLINE,

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from galgen.errors import InputError
-from galgen.statistics.correlation import two_point_correlation
-from galgen.statistics.multipoles import (
+from galgen.statistics.pairs.cells import sums_by_cells
+from galgen.statistics.pairs.correlation import two_point_correlation
+from galgen.statistics.pairs.multipoles import (
     correlation_multipoles,
     legendre_weights,
     projected_correlation,
 )
-from galgen.statistics.pair_cells import sums_by_cells
-from galgen.statistics.pair_tiles import sums_by_tiles
+from galgen.statistics.pairs.tiles import sums_by_tiles
 
 BOX = (60.0, 70.0, 90.0)
 EDGES = (1.0, 4.0, 8.0, 14.0, 20.0)

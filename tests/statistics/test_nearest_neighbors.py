@@ -8,12 +8,16 @@ from scipy.spatial import cKDTree
 from scipy.special import gammainc
 
 from galgen.errors import InputError
-from galgen.statistics.nearest_neighbors import (
+from galgen.statistics.counts.nearest_neighbors import (
     joint_neighbor_distribution,
     nearest_neighbor_distribution,
 )
-from galgen.statistics.neighbor_counts import neighbor_counts, neighbor_counts_by_tree
-from galgen.statistics.sphere_counts import lattice_centers, sphere_counts, sphere_counts_by_tree
+from galgen.statistics.counts.neighbor_counts import neighbor_counts, neighbor_counts_by_tree
+from galgen.statistics.counts.sphere_counts import (
+    lattice_centers,
+    sphere_counts,
+    sphere_counts_by_tree,
+)
 
 BOX = np.array([30.0, 40.0, 50.0])
 RADII = np.array([0.5, 2.0, 4.0, 7.0, 15.0])

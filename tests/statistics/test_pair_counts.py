@@ -8,11 +8,11 @@ from pair_reference import brute_force, counts_by_tree, separations
 
 from galgen.errors import InputError
 from galgen.statistics.digitizing import digitize
-from galgen.statistics.pair_bins import AngleBins, ProjectedBins, SeparationBins
-from galgen.statistics.pair_cells import equal_cells, sums_by_cells
-from galgen.statistics.pair_counts import as_points, cross_pair_counts, pair_counts, pair_sums
-from galgen.statistics.pair_tiles import sums_by_tiles
-from galgen.statistics.points import Product
+from galgen.statistics.pairs.bins import AngleBins, ProjectedBins, SeparationBins
+from galgen.statistics.pairs.cells import equal_cells, sums_by_cells
+from galgen.statistics.pairs.counts import as_points, cross_pair_counts, pair_counts, pair_sums
+from galgen.statistics.pairs.points import Product
+from galgen.statistics.pairs.tiles import sums_by_tiles
 
 BOX = np.array([30.0, 40.0, 50.0])
 EDGES = np.array([0.0, 0.7, 2.0, 5.5, 9.0, 14.99])

@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 
 from galgen.errors import InputError
-from galgen.statistics.cross_power_spectrum import cross_power_spectrum
-from galgen.statistics.field_power_spectrum import field_power_spectrum
-from galgen.statistics.fourier_modes import default_k_edges, fourier_modes, nyquist
-from galgen.statistics.mesh import (
+from galgen.statistics.fourier.cross_power_spectrum import cross_power_spectrum
+from galgen.statistics.fourier.field_power_spectrum import field_power_spectrum
+from galgen.statistics.fourier.mesh import (
     CLOUD_IN_CELL,
     PIECEWISE_CUBIC_SPLINE,
     TRIANGULAR_SHAPED_CLOUD,
     paint,
 )
-from galgen.statistics.power_spectrum import power_spectrum
+from galgen.statistics.fourier.modes import default_k_edges, fourier_modes, nyquist
+from galgen.statistics.fourier.power_spectrum import power_spectrum
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "make_references.py"
 SIDE = 100.0
@@ -413,7 +413,7 @@ SHARDED = """
     import sys
     import jax, numpy as np
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
-    from galgen.statistics.power_spectrum import power_spectrum
+    from galgen.statistics.fourier.power_spectrum import power_spectrum
     x = np.random.default_rng(0).uniform(0, 100, (4, 50, 3)).astype(np.float32)
     w = np.random.default_rng(1).uniform(0, 2, (4, 50)).astype(np.float32)
     place = NamedSharding(Mesh(np.array(jax.devices()), ("data",)), PartitionSpec("data"))

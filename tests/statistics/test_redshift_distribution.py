@@ -7,12 +7,12 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM
 
 from galgen.errors import InputError
-from galgen.statistics.redshift_distribution import (
+from galgen.statistics.sky.coordinates import SKY_AREA, sky_positions
+from galgen.statistics.sky.redshift_distribution import (
     jackknife_redshift_distribution,
     redshift_distribution,
 )
-from galgen.statistics.sky import SKY_AREA, sky_positions
-from galgen.statistics.sky_regions import sky_regions
+from galgen.statistics.sky.regions import sky_regions
 
 SHARED = Path(__file__).parents[3] / "shared"
 COSMOLOGY = FlatLambdaCDM(70, 0.3, Tcmb0=0)

@@ -10,13 +10,13 @@ from astropy.coordinates import SkyCoord
 from astropy.cosmology import FlatLambdaCDM, FlatwCDM, LambdaCDM, Planck18
 
 from galgen.errors import InputError
-from galgen.statistics.sky import (
+from galgen.statistics.sky.coordinates import (
     cartesian_positions,
     comoving_distance,
     redshift_at,
     sky_positions,
 )
-from galgen.statistics.sky_regions import sky_regions
+from galgen.statistics.sky.regions import sky_regions
 
 SHARED = Path(__file__).parents[3] / "shared"
 COSMOLOGY = FlatLambdaCDM(67.4, 0.315, Tcmb0=0)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from galgen.errors import InputError
-from galgen.statistics.correlation import two_point_correlation
-from galgen.statistics.soft_correlation import soft_correlation
+from galgen.statistics.pairs.correlation import two_point_correlation
+from galgen.statistics.pairs.soft_correlation import soft_correlation
 
 SIDE = 40.0
 EDGES = (1.0, 3.0, 6.0, 10.0)

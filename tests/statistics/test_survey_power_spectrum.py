@@ -9,17 +9,17 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM
 
 from galgen.errors import InputError
-from galgen.statistics.landy_szalay import SurveyCatalogue
-from galgen.statistics.mesh import NEAREST_GRID_POINT, PIECEWISE_CUBIC_SPLINE
-from galgen.statistics.power_spectrum import power_spectrum
-from galgen.statistics.sky import cartesian_positions, comoving_distance
-from galgen.statistics.spherical_harmonics import spherical_harmonic
-from galgen.statistics.survey_field import SurveyBox
-from galgen.statistics.survey_power_spectrum import (
+from galgen.statistics.fourier.mesh import NEAREST_GRID_POINT, PIECEWISE_CUBIC_SPLINE
+from galgen.statistics.fourier.power_spectrum import power_spectrum
+from galgen.statistics.fourier.spherical_harmonics import spherical_harmonic
+from galgen.statistics.fourier.survey_field import SurveyBox
+from galgen.statistics.fourier.survey_power_spectrum import (
     SurveyPowerSpectrum,
     fkp_weights,
     survey_power_spectrum,
 )
+from galgen.statistics.pairs.landy_szalay import SurveyCatalogue
+from galgen.statistics.sky.coordinates import cartesian_positions, comoving_distance
 
 SIDE = 100.0
 FUNDAMENTAL = 2 * np.pi / SIDE

@@ -8,11 +8,11 @@ import pytest
 from pair_reference import separations
 
 from galgen.errors import InputError
-from galgen.statistics.correlation import cuboid_window
-from galgen.statistics.landy_szalay import SurveyCatalogue
-from galgen.statistics.survey_field import SurveyBox
-from galgen.statistics.survey_power_spectrum import survey_power_spectrum
-from galgen.statistics.survey_window import SurveyWindow, survey_window
+from galgen.statistics.fourier.survey_field import SurveyBox
+from galgen.statistics.fourier.survey_power_spectrum import survey_power_spectrum
+from galgen.statistics.fourier.survey_window import SurveyWindow, survey_window
+from galgen.statistics.pairs.correlation import cuboid_window
+from galgen.statistics.pairs.landy_szalay import SurveyCatalogue
 
 SIDE = 100.0
 SHAPE, CELLS = np.array([20.0, 30.0, 40.0]), np.array([10, 15, 20])

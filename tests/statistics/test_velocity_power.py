@@ -7,9 +7,9 @@ import pytest
 from scipy.interpolate import BSpline
 
 from galgen.errors import InputError
-from galgen.statistics.mesh import CLOUD_IN_CELL, TRIANGULAR_SHAPED_CLOUD
-from galgen.statistics.power_spectrum import power_spectrum
-from galgen.statistics.velocity_power import velocity_power_spectrum, velocity_scale
+from galgen.statistics.fourier.mesh import CLOUD_IN_CELL, TRIANGULAR_SHAPED_CLOUD
+from galgen.statistics.fourier.power_spectrum import power_spectrum
+from galgen.statistics.fourier.velocity_power import velocity_power_spectrum, velocity_scale
 
 SIDE = 120.0
 FUNDAMENTAL = 2 * np.pi / SIDE

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from galgen.errors import InputError
-from galgen.statistics.counts_in_cells import counts_in_cells
-from galgen.statistics.weighted_cells import weighted_counts_in_cells
+from galgen.statistics.counts.counts_in_cells import counts_in_cells
+from galgen.statistics.counts.weighted_cells import weighted_counts_in_cells
 
 BOX = np.array([30.0, 40.0, 50.0])
 

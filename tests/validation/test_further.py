@@ -9,8 +9,8 @@ from scipy.spatial import cKDTree
 from galgen.data.catalogue import VELOCITIES, Catalogue
 from galgen.data.toys import ThomasProcess
 from galgen.errors import InputError
-from galgen.statistics.multipoles import correlation_multipoles
-from galgen.statistics.sphere_counts import lattice_centers
+from galgen.statistics.counts.sphere_counts import lattice_centers
+from galgen.statistics.pairs.multipoles import correlation_multipoles
 from galgen.validation.comparison import compare
 from galgen.validation.further import (
     NearestNeighbors,

@@ -9,7 +9,7 @@ import pytest
 from galgen.data.catalogue import Catalogue
 from galgen.data.toys import ThomasProcess
 from galgen.errors import InputError
-from galgen.statistics.bispectrum import bispectrum
+from galgen.statistics.fourier.bispectrum import bispectrum
 from galgen.validation.comparison import compare
 from galgen.validation.higher_order import Bispectrum, CountsInCells, MarkedCorrelation
 from galgen.validation.measurement import Instrument

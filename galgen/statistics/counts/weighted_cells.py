@@ -1,0 +1,124 @@
+"""Moments of weighted counts in cells, with the shot noise of their weights taken.
+
+With W = sum w_j, Q = sum w_j², T = sum w_j³ over the points of a cell, and averages over the cells
+of one catalogue, all points not the same in the moments of pairs and triples (Peebles 1980, section
+36, with w_j per point; for weights of one it is :mod:`galgen.statistics.counts.counts_in_cells`)::
+
+    mu_2 = <(W - <W>)²>,  mu_3 = <(W - <W>)³>
+    xi_2 = (mu_2 - <Q>) / <W>²
+    xi_3 = (mu_3 - 3 <(W - <W>)(Q - <Q>)> + 2 <T>) / <W>³
+    S_3  = xi_3 / xi_2²
+
+Poisson points, their weights drawn independently of place, have xi_2 = xi_3 = 0. The scale of the
+weights is free. Weights are those of completeness, or masses, for the clustering of mass.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from galgen.statistics.binning import ArrayLike, EnsembleMean, check_box, jackknife_ratio
+from galgen.statistics.counts.counts_in_cells import cell_indices, divided
+from galgen.statistics.counts.sphere_counts import check_finite_points
+from galgen.statistics.fourier.mesh import check_weights
+
+
+@flax.struct.dataclass
+class WeightedCells:
+    """Moments of the weight per cell of each catalogue, in powers of the unit of the weights.
+
+    =========== =========== =================================================================
+    field       shape       meaning
+    =========== =========== =================================================================
+    volume      ``()``      of one cell, (Mpc/h)³
+    average     ``(batch,)`` <W>
+    variance    ``(batch,)`` mu_2
+    third       ``(batch,)`` mu_3
+    noise       ``(batch,)`` <Q>, the shot noise of mu_2
+    third_noise ``(batch,)`` 3 <(W - <W>)(Q - <Q>)> - 2 <T>, that of mu_3
+    =========== =========== =================================================================
+    """
+
+    volume: Float[Array, ""]
+    average: Float[Array, "batch"]
+    variance: Float[Array, "batch"]
+    third: Float[Array, "batch"]
+    noise: Float[Array, "batch"]
+    third_noise: Float[Array, "batch"]
+
+    @property
+    def xi(self) -> Float[Array, "batch"]:
+        """xi_2; NaN for no points."""
+        return divided(self.variance - self.noise, self.average**2)
+
+    @property
+    def skewness(self) -> Float[Array, "batch"]:
+        """S_3; NaN for no points or no clustering. A ratio of noisy numbers where xi_2 is small."""
+        third = divided(self.third - self.third_noise, self.average**3)
+        return divided(third, self.xi**2)
+
+    def mean(self) -> EnsembleMean:
+        """xi_2 of all catalogues ``(1,)``: the sum of mu_2 - <Q> over the sum of <W>².
+
+        Raises:
+            InputError: fewer than two catalogues, or points in one alone.
+        """
+        above = np.asarray(self.variance, np.float64) - np.asarray(self.noise, np.float64)
+        below = np.asarray(self.average, np.float64) ** 2
+        return jackknife_ratio(above[:, None], below[:, None])
+
+
+def weighted_counts_in_cells(
+    positions: ArrayLike,
+    mask: ArrayLike | None,
+    weights: ArrayLike,
+    box: ArrayLike,
+    cells_per_side: int,
+) -> WeightedCells:
+    """Moments of the weight in the cells_per_side³ equal cells that tile a periodic box.
+
+    Args:
+        positions: ``(batch, points, 3)`` in Mpc/h; wrapped into the box.
+        mask: ``(batch, points)``, True where real; None for all.
+        weights: ``(batch, points)``.
+        box: the three sides in Mpc/h, a host value.
+        cells_per_side: along each side.
+
+    Raises:
+        InputError: bad shapes or box, cells not between 1 and 1290 per side, or positions that are
+            not finite.
+    """
+    points, keep = check_finite_points(positions, mask)
+    mass = check_weights(weights, keep, points.dtype)
+    index = cell_indices(points, box, cells_per_side)
+    volume = jnp.asarray(np.prod(check_box(box)) / cells_per_side**3, points.dtype)
+    return WeightedCells(volume, *_moments(index, mass, cells_per_side**3))
+
+
+@functools.partial(jax.jit, static_argnames="cells")
+def _moments(
+    index: Int[Array, "batch points"], weights: Float[Array, "batch points"], cells: int
+) -> tuple[Array, ...]:
+    """<W>, mu_2, mu_3 and their shot noises; padding has weight zero."""
+
+    def one(places: Int[Array, "points"], mass: Float[Array, "points"]) -> tuple[Array, ...]:
+        first, second, third = (
+            jnp.zeros(cells, mass.dtype).at[places].add(mass**p) for p in (1, 2, 3)
+        )
+        apart = first - jnp.mean(first)
+        mixed = jnp.mean(apart * (second - jnp.mean(second)))
+        return (
+            jnp.mean(first),
+            jnp.mean(apart**2),
+            jnp.mean(apart**3),
+            jnp.mean(second),
+            3 * mixed - 2 * jnp.mean(third),
+        )
+
+    return jax.vmap(one)(index, weights)
