@@ -17,7 +17,7 @@ from galgen.simulation.initial_field import (
 from galgen.simulation.linear_power import LinearPower
 from galgen.simulation.mass_function import TinkerMassFunction
 from galgen.simulation.simulator import HaloSimulator
-from galgen.statistics.power_spectrum import power_spectrum
+from galgen.statistics.fourier.power_spectrum import power_spectrum
 from galgen.statistics.redshift_space import redshift_space_positions
 
 SIDE = 400.0

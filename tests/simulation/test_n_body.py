@@ -14,8 +14,8 @@ from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.initial_field import LinearField, isotropic
 from galgen.simulation.linear_power import LinearPower
 from galgen.simulation.simulator import HaloSimulator
-from galgen.statistics.pairwise_velocity import pairwise_velocity
-from galgen.statistics.power_spectrum import power_spectrum
+from galgen.statistics.fourier.power_spectrum import power_spectrum
+from galgen.statistics.pairs.pairwise_velocity import pairwise_velocity
 from galgen.statistics.redshift_space import redshift_space_positions
 
 PATH = Path(__file__).parents[3] / "shared" / "data" / "halos" / "nbody_fof_fiducial.npz"

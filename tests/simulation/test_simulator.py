@@ -10,7 +10,7 @@ from galgen.simulation.initial_field import gaussian_field
 from galgen.simulation.linear_power import LinearPower
 from galgen.simulation.mass_function import TinkerMassFunction
 from galgen.simulation.simulator import HaloSimulator
-from galgen.statistics.pairwise_velocity import pairwise_velocity
+from galgen.statistics.pairs.pairwise_velocity import pairwise_velocity
 
 SMALL = HaloSimulator(box=64.0, mesh=32, mass_min=3e13)
 COLUMNS = ["x", "y", "z", "vx", "vy", "vz", "mass"]
