@@ -16,14 +16,17 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path as File
 
 import jax
 import numpy as np
 import tyro
 from scipy import special
+from toys import draw_figure
 
 from galgen.data.toys import Checkerboard, EightGaussians, Toy, TwoMoons
 from galgen.generative.base import Normal
+from galgen.generative.maximum_likelihood import BoundFlow
 from galgen.generative.normalizing_flow import (
     Affine,
     NormalizingFlow,
@@ -60,6 +63,8 @@ class Options:
     """Points that the divergence is measured on."""
     flows: tuple[str, ...] = tuple(FLOWS)
     """Which flows."""
+    output: File = File("flows")
+    """Folder of the figures."""
 
 
 def moons_log_density(moons: TwoMoons, x: np.ndarray) -> np.ndarray:
@@ -114,10 +119,12 @@ class Task:
         return float(np.mean(self.exact - model + np.sum(np.log(self.deviation))))
 
 
-def measure(
-    flow: NormalizingFlow, tasks: list[Task], options: Options
-) -> tuple[list[float], float]:
-    """The divergence of each task after training, and CPU-seconds of training in all."""
+def measure(name: str, tasks: list[Task], options: Options) -> tuple[list[float], float]:
+    """The divergence of each task after training, and CPU-seconds of training in all.
+
+    A figure for each shows particles on their way through the layers.
+    """
+    flow = FLOWS[name]
     trainer = Trainer(steps=options.steps, learning_rate=options.learning_rate)
     optimizer, key = trainer.optimizer(), jax.random.key(1)
     first = tasks[0].batch(0, options.batch)
@@ -132,6 +139,11 @@ def measure(
             jax.block_until_ready(metrics)
         seconds += time.process_time() - clock
         figures.append(task.divergence(lambda x, params=state.ema: apply(params, x)))
+        stages = BoundFlow(flow, state.ema).stages(jax.random.key(2), (1000, 2))
+        ways = np.asarray(stages) * task.deviation + task.mean
+        title = f"{name}, {type(task.toy).__name__}"
+        file = options.output / f"{title.replace(', ', '_').replace(' ', '_')}.png"
+        draw_figure(ways, task.x[:1000], f"{title}: {figures[-1]:.3f} nats above", file)
     return figures, seconds
 
 
@@ -148,7 +160,7 @@ def main(options: Options) -> None:
     row("(entropy)", [-float(np.mean(task.exact)) for task in tasks])
     row("(Gaussian)", [task.divergence(lambda x: Normal().log_density(x)) for task in tasks])
     for name in options.flows:
-        figures, seconds = measure(FLOWS[name], tasks, options)
+        figures, seconds = measure(name, tasks, options)
         row(name, figures, f"{seconds:11.0f}")
 
 

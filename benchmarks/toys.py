@@ -65,6 +65,8 @@ SETS = 20
 """Of held-out points."""
 EVALUATIONS = (1, 2, 4, 8, 64)
 """Of the network, in the table of few-step generation."""
+FIGURE_EVALUATIONS = 4
+"""For which that table has a figure."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,7 +203,8 @@ def distance(drawn: np.ndarray, held_out: list[np.ndarray]) -> tuple[float, floa
 
 
 def draw_figure(ways: np.ndarray, truth: np.ndarray, title: str, file: File) -> None:
-    """Start, half way, the paths of 200 particles, end, and the truth."""
+    """Start, half way, the paths of 200 particles, end, and as many points of the truth."""
+    ways = ways[:, : len(truth)]
     half = len(ways) // 2
     panels = (("start", ways[0], BASE), ("half way", ways[half], BASE), ("paths", None, BASE))
     panels += (("end", ways[-1], GENERATED), ("held out", truth, HELD_OUT))
@@ -277,6 +280,10 @@ def compare_evaluations(options: Options) -> None:
                             figures.append(" " * 6)
                             continue
                         ways = draw(model, chosen[n], denoiser, pair, SETS * options.points)
+                        if n == FIGURE_EVALUATIONS:
+                            title = f"{name}, {family}, {rule}, {n} evaluations"
+                            file = f"{title.replace(',', '').replace(' ', '_')}.png"
+                            draw_figure(ways, sets[0], title, options.output / file)
                         figures.append(f"{distance(ways[-1], sets[:SETS])[0]:6.3f}")
                     row = f"{family}, {rule}"
                     print(f"    {row:37s} {' '.join(figures)} {seconds:6.0f} s", flush=True)
