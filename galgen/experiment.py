@@ -31,8 +31,9 @@ from galgen.errors import InputError
 from galgen.generative import Model, Sampler, SamplingMethod
 from galgen.serialization import read_json, write_json
 from galgen.training import Checkpoints, Loss, Trainer
-from galgen.training.sharding import data_mesh, put_batch, replicated
-from galgen.training.state import initial_state
+from galgen.training.distributed import is_first
+from galgen.training.precision import Precision, multiplying_in
+from galgen.training.sharding import ALL_ON_DATA, MeshShape, data_mesh, put_batch, replicated
 from galgen.types import Batch, Params
 
 
@@ -46,6 +47,7 @@ class Experiment:
         model: the family: a bridge, or another of :mod:`galgen.generative.model`.
         sampler: how draws are made of it.
         trainer: how the network is trained.
+        precision: in which dense layers multiply, in training and in sampling; all else is float32.
     """
 
     data: Dataset
@@ -53,6 +55,7 @@ class Experiment:
     model: Model
     sampler: SamplingMethod = Sampler()
     trainer: Trainer = Trainer()
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         self.sampler.check(self.model)
@@ -71,12 +74,25 @@ class Experiment:
             if prepared.augment is not None:
                 x = prepared.augment(key_augment, batch.x, batch.mask)
                 batch = dataclasses.replace(batch, x=x)
-            return self.model.training_loss(self.network, params, key_loss, batch)
+            with multiplying_in(self.precision):
+                return self.model.training_loss(self.network, params, key_loss, batch)
 
         return loss
 
-    def train(self, folder: Path, resume: bool = False) -> Run:
+    def train(
+        self,
+        folder: Path,
+        resume: bool = False,
+        mesh: MeshShape = ALL_ON_DATA,
+        profile: bool = False,
+    ) -> Run:
         """Train into ``folder`` and return the run.
+
+        Args:
+            folder: of the run.
+            resume: go on with the run in it.
+            mesh: of all devices of all processes.
+            profile: record a few steps into ``folder / "profile"``.
 
         Raises:
             InputError: if ``folder`` already holds a run and ``resume`` is False, or holds another
@@ -93,16 +109,20 @@ class Experiment:
                 f"expected the experiment that {folder} was started with, got another; "
                 "leave out the overrides or choose another --run"
             )
-        prepared = self.data.prepare(self.trainer.batch_size, self.trainer.seed)
+        shard = jax.process_index(), jax.process_count()
+        prepared = self.data.prepare(self.trainer.batch_size, self.trainer.seed, shard)
         first = prepared.source.batch(0)
-        if len(first.x) % jax.local_device_count():
-            put_batch(first, data_mesh())  # raises before anything is written
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "encoding.json", prepared.encoding)
-        write_json(description, self)
+        devices = mesh.over(jax.devices())
+        put_batch(first, devices, self.trainer.accumulate)  # raises before anything is written
+        if is_first():
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / "encoding.json", prepared.encoding)
+            write_json(description, self)
         params = self.initial_params(first)
-        state = self.trainer.fit(self.loss(prepared), params, prepared.source, folder, resume)
-        return Run(self, prepared.encoding, state.ema, folder)
+        loss, source = self.loss(prepared), prepared.source
+        state = self.trainer.fit(loss, params, source, folder, resume, mesh, profile)
+        whole = jax.jit(lambda ema: ema, out_shardings=replicated(devices))(state.ema)
+        return Run(self, prepared.encoding, whole, folder)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,8 +142,12 @@ class Run:
     folder: Path
 
     @classmethod
-    def load(cls, folder: Path) -> Run:
-        """The run in ``folder``, with the weights of its newest checkpoint.
+    def load(cls, folder: Path, ema_decay: float | None = None) -> Run:
+        """The run in ``folder``, with the averaged weights of its newest checkpoint.
+
+        Args:
+            folder: of the run.
+            ema_decay: which average, by its decay; the trainer's ``ema_decay`` if not given.
 
         Raises:
             InputError: if there is no run or no checkpoint, or it cannot be read.
@@ -133,10 +157,22 @@ class Run:
         condition = [{name: low for name, (low, _) in encoding.condition_ranges.items()}]
         draw = encoding.plan(condition, 1, 0)[0]
         params = experiment.initial_params(_as_batch(draw))
-        like = initial_state(params, experiment.trainer.optimizer())
+        trainer = experiment.trainer
+        if ema_decay is not None and ema_decay not in trainer.decays:
+            raise InputError(
+                f"expected the decay of an average that {folder} keeps, got {ema_decay}; "
+                f"choose of {', '.join(map(str, trainer.decays))}"
+            )
+        like = jax.eval_shape(trainer.initial_state, params)
         with Checkpoints(folder / "checkpoints") as checkpoints:
             state = checkpoints.restore(like, replicated(data_mesh()))
-        return cls(experiment, encoding, state.ema, folder)
+        averages = dict(zip(trainer.decays, (state.ema, *state.further_ema), strict=True))
+        return cls(
+            experiment,
+            encoding,
+            averages[trainer.ema_decay if ema_decay is None else ema_decay],
+            folder,
+        )
 
     def sample(
         self,
@@ -199,14 +235,15 @@ class Run:
         @jax.jit
         def flow(params, key, batch):
             model, network = self.experiment.model, self.experiment.network
-            return self.experiment.sampler(
-                model.drawn_from(params),
-                model.bind(network, params),
-                key,
-                batch.x.shape,
-                batch.mask,
-                batch.condition,
-            ).x
+            with multiplying_in(self.experiment.precision):
+                return self.experiment.sampler(
+                    model.drawn_from(params),
+                    model.bind(network, params),
+                    key,
+                    batch.x.shape,
+                    batch.mask,
+                    batch.condition,
+                ).x
 
         for number in numbers:
             key = jax.random.fold_in(jax.random.key(seed), number)

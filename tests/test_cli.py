@@ -223,21 +223,14 @@ def no_column(file: h5py.File) -> None:
     del file["columns/mass"]
 
 
-def empty_catalogue(file: h5py.File) -> None:
-    offsets = file["offsets"][:]
-    offsets[2] = offsets[1]
-    file["offsets"][:] = offsets
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (nan, ["x", "finite"]),
         (outside, ["y", "box"]),
         (no_column, ["mass"]),
-        (empty_catalogue, ["point"]),
     ],
-    ids=["NaN position", "outside the box", "wrong columns", "zero points"],
+    ids=["NaN position", "outside the box", "wrong columns"],
 )
 def test_bad_suites(home: Path, tmp_path: Path, capsys, change, words) -> None:
     path = broken_suite(home, tmp_path, change)

@@ -42,6 +42,7 @@ class Simulate(Command):
 
     def run(self) -> None:
         total = len(self.recipe.cosmologies()[0])
+        self.recipe.check()
         self.output.parent.mkdir(parents=True, exist_ok=True)
         with SuiteParts(self.output, -(-total // PART), {"recipe": to_json(self.recipe)}) as parts:
             self._simulate(parts, total)

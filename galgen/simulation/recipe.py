@@ -74,6 +74,15 @@ class SuiteRecipe:
             splits += [split] * self.contrast
         return cosmologies, splits
 
+    def check(self) -> None:
+        """Refuse what cannot be simulated, before anything is.
+
+        Raises:
+            InputError: if the mesh is too coarse for one of the cosmologies.
+        """
+        for cosmology in dict.fromkeys(self.cosmologies()[0]):
+            self.simulator.check_resolution(cosmology)
+
     def simulate(
         self, processes: int = 1, numbers: Sequence[int] | None = None
     ) -> Generator[tuple[Catalogue, str], None, None]:

@@ -8,7 +8,7 @@ devices work, and the next one is on the devices before it is asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from jax.sharding import Mesh
 
@@ -30,8 +30,27 @@ class Source(Protocol):
         ...
 
 
-def feed(source: Source, start: int, stop: int, mesh: Mesh) -> Iterator[Batch]:
+class Fed(NamedTuple):
+    """A batch on the devices.
+
+    Attributes:
+        batch: what the step takes.
+        points: real ones that this process brought; examples, where they have none.
+    """
+
+    batch: Batch
+    points: int
+
+
+def feed(source: Source, start: int, stop: int, mesh: Mesh, pieces: int = 1) -> Iterator[Fed]:
     """The batches of steps ``start`` to ``stop``, on the devices of a mesh.
+
+    Args:
+        source: of this process's rows.
+        start: the first step.
+        stop: the step after the last.
+        mesh: the devices of all processes.
+        pieces: equal parts that every device goes through in turn.
 
     Raises:
         InputError: if the batch size is not a multiple of the number of devices.
@@ -41,9 +60,10 @@ def feed(source: Source, start: int, stop: int, mesh: Mesh) -> Iterator[Batch]:
 
     plan = grain.MapDataset.range(start, stop).map(lambda step: source.batch(int(step)))
     options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=AHEAD)
-    waiting: Batch | None = None
+    waiting: Fed | None = None
     for batch in plan.to_iter_dataset(options):
-        ready, waiting = waiting, put_batch(batch, mesh)
+        points = len(batch.x) if batch.mask is None else int(batch.mask.sum())
+        ready, waiting = waiting, Fed(put_batch(batch, mesh, pieces), points)
         if ready is not None:
             yield ready
     if waiting is not None:

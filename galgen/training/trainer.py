@@ -7,26 +7,35 @@ was stopped and resumed goes on with the same numbers.
 from __future__ import annotations
 
 import dataclasses
-import math
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import optax
-from tqdm import tqdm
 
 from galgen.errors import InputError
 from galgen.training.checkpoint import Checkpoints
-from galgen.training.feeding import Source, feed
-from galgen.training.sharding import data_mesh, replicated
-from galgen.training.state import Loss, TrainState, initial_state, make_step
+from galgen.training.distributed import anyone, is_first
+from galgen.training.feeding import Fed, Source, feed
+from galgen.training.profiling import Profile
+from galgen.training.progress import progress
+from galgen.training.rematerialization import rematerialized
+from galgen.training.sharding import (
+    ALL_ON_DATA,
+    MeshShape,
+    gathering,
+    replicated,
+    shared_over_model,
+)
+from galgen.training.state import Loss, Metrics, TrainState, initial_state, make_step
+from galgen.training.stopping import require_finite, stop_signals
 from galgen.training.tracking import MetricsLog
-from galgen.types import Params
+from galgen.types import Batch, Params
+
+COUNTS = ("steps", "batch_size", "accumulate", "log_every", "checkpoint_every", "keep")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +50,14 @@ class Trainer:
         weight_decay: of AdamW.
         clip_norm: gradients are scaled down to this global norm.
         ema_decay: of the averaged weights that samples are drawn with.
+        further_decays: of averages that are kept beside it, to compare; ``Run.load`` takes one.
+        accumulate: equal parts of a batch that are gone through one after the other, in the memory
+            of one, and averaged. What couples the examples of a batch couples those of a part.
+        rematerialize: compute residual blocks again in the backward pass, to save memory.
         seed: of weights, data order, times and base draws.
         log_every: steps between lines of ``metrics.jsonl``.
         checkpoint_every: steps between checkpoints.
+        keep: the newest checkpoints that are kept.
     """
 
     steps: int = 1000
@@ -53,14 +67,31 @@ class Trainer:
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
     ema_decay: float = 0.99
+    further_decays: tuple[float, ...] = ()
+    accumulate: int = 1
+    rematerialize: bool = False
     seed: int = 0
     log_every: int = 10
     checkpoint_every: int = 250
+    keep: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "log_every", "checkpoint_every"):
+        for name in COUNTS:
             if getattr(self, name) < 1:
                 raise InputError(f"expected {name} of at least 1, got {getattr(self, name)}")
+        for decay in self.decays:
+            if not 0.0 <= decay < 1.0:
+                raise InputError(f"expected decays of averages from 0 to below 1, got {decay}")
+        if self.batch_size % self.accumulate:
+            raise InputError(
+                f"expected a batch size that accumulate divides, got {self.batch_size} and "
+                f"{self.accumulate}; change --trainer.batch-size"
+            )
+
+    @property
+    def decays(self) -> tuple[float, ...]:
+        """Of all averages, the one that samples are drawn with first."""
+        return (self.ema_decay, *self.further_decays)
 
     def optimizer(self) -> optax.GradientTransformation:
         """AdamW under a warm-up and a cosine, with clipping by global norm."""
@@ -71,73 +102,101 @@ class Trainer:
             optax.adamw(rate, weight_decay=self.weight_decay),
         )
 
+    def initial_state(self, params: Params) -> TrainState:
+        """Step zero."""
+        return initial_state(params, self.optimizer(), len(self.further_decays))
+
     def fit(
-        self, loss: Loss, params: Params, source: Source, folder: Path, resume: bool = False
+        self,
+        loss: Loss,
+        params: Params,
+        source: Source,
+        folder: Path,
+        resume: bool = False,
+        mesh: MeshShape = ALL_ON_DATA,
+        profile: bool = False,
     ) -> TrainState:
         """Train, logging and checkpointing into ``folder``.
 
         Ctrl-C or SIGTERM saves a checkpoint and raises ``KeyboardInterrupt``.
 
+        Args:
+            loss: a mean over the examples of a batch.
+            params: the first weights.
+            source: batches; on several processes, the rows of this one.
+            folder: of the run.
+            resume: go on from the newest checkpoint.
+            mesh: of all devices of all processes.
+            profile: record a few steps into ``folder / "profile"``.
+
         Raises:
-            InputError: if ``resume`` is asked for and there is nothing to resume.
+            InputError: if ``resume`` is asked for and there is nothing to resume, the batch cannot
+                be dealt to the devices, or the disk is full.
             FloatingPointError: at a loss that is not finite; the message names the step.
         """
-        mesh, optimizer = data_mesh(), self.optimizer()
-        state = jax.device_put(initial_state(params, optimizer), replicated(mesh))
-        key = jax.device_put(jax.random.key(self.seed), replicated(mesh))
-        step = jax.jit(make_step(loss, optimizer, self.ema_decay), donate_argnums=0)
-        with Checkpoints(folder / "checkpoints") as checkpoints:
+        devices = mesh.over(jax.devices())
+        # From the host, so that every process puts its part of the same numbers on its devices.
+        params = jax.tree.map(np.asarray, params)
+        like = jax.eval_shape(self.initial_state, params)
+        places = shared_over_model(like, devices)
+        with Checkpoints(folder / "checkpoints", self.keep, writes=True) as checkpoints:
             if resume:
-                state = checkpoints.restore(state, replicated(mesh))
-            start = int(state.step)
-            log = MetricsLog(folder / "metrics.jsonl", start)
-            bar = tqdm(total=self.steps, initial=start, desc="train", unit="step")
-            with bar, _stop_signals() as stop:
-                clock = time.perf_counter()
-                batches = feed(source, start, self.steps, mesh)
-                for index, batch in enumerate(batches, start):
-                    with jax.transfer_guard("disallow"):
-                        state, metrics = step(state, key, batch)
-                    done = index + 1
-                    if done % self.log_every == 0 or done == self.steps:
-                        values = {k: float(v) for k, v in jax.device_get(metrics).items()}
-                        _require_finite(values, done)
-                        seconds = time.perf_counter() - clock
-                        log.write(step=done, seconds=round(seconds, 3), **values)
-                        bar.set_postfix(loss=f"{values['loss']:.4f}")
-                    bar.update()
-                    if done % self.checkpoint_every == 0 or done == self.steps or stop:
-                        checkpoints.save(state)
-                    if stop:
-                        raise KeyboardInterrupt
+                state = checkpoints.restore(like, places)
+            else:
+                state = jax.jit(self.initial_state, out_shardings=places)(params)
+            step = self._compiled(loss, devices, places)
+            batches = feed(source, int(state.step), self.steps, devices, self.accumulate)
+            with Profile(folder / "profile", profile) as recorder:
+                return self._run(state, step, batches, checkpoints, recorder)
+
+    def _run(
+        self,
+        state: TrainState,
+        step: Callable[[TrainState, jax.Array, Batch], tuple[TrainState, Metrics]],
+        batches: Iterator[Fed],
+        checkpoints: Checkpoints,
+        recorder: Profile,
+    ) -> TrainState:
+        """Every step that is left, and what is written between them."""
+        start = int(state.step)
+        key = jax.jit(lambda: jax.random.key(self.seed), out_shardings=state.step.sharding)()
+        log = MetricsLog(checkpoints.folder.parent / "metrics.jsonl", start) if is_first() else None
+        clock = time.perf_counter()
+        with progress(self.steps, start, is_first()) as bar, stop_signals() as stop:
+            for done, (batch, points) in enumerate(batches, start + 1):
+                with jax.transfer_guard("disallow"):
+                    state, metrics = step(state, key, batch)
+                recorder.step(metrics)
+                bar.advance(points * jax.process_count())
+                last = done == self.steps
+                logs = last or done % self.log_every == 0
+                if logs:
+                    values = {k: float(v) for k, v in jax.device_get(metrics).items()}
+                    require_finite(values, done)
+                    bar.show(values["loss"])
+                    if log:
+                        log.write(
+                            step=done, seconds=round(time.perf_counter() - clock, 3), **values
+                        )
+                # Processes must stop at the same step, and meet where they log.
+                stops = bool(stop) if jax.process_count() == 1 else logs and anyone(bool(stop))
+                if last or stops or done % self.checkpoint_every == 0:
+                    checkpoints.save(state)
+                if stops:
+                    raise KeyboardInterrupt
         return state
 
-
-def _require_finite(metrics: dict[str, float], step: int) -> None:
-    """Raise at the first logged value that is not finite."""
-    for name, value in metrics.items():
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"expected a finite {name}, got {value} at step {step}; "
-                "lower --trainer.learning-rate or look for extreme values in the data"
-            )
-
-
-@contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """A list that is filled by Ctrl-C or SIGTERM, read between steps; a second one kills."""
-    caught: list[int] = []
-    previous: dict[int, Any] = {}
-
-    def handle(number: int, frame: object) -> None:
-        caught.append(number)
-        signal.signal(number, previous[number])
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, handle)
-    try:
-        yield caught
-    finally:
-        for name, handler in previous.items():
-            signal.signal(name, handler)
+    def _compiled(
+        self, loss: Loss, mesh: jax.sharding.Mesh, places: Any
+    ) -> Callable[[TrainState, jax.Array, Batch], tuple[TrainState, Metrics]]:
+        """One step on a mesh, which leaves the state where it is."""
+        if self.rematerialize:
+            loss = rematerialized(loss)
+        step = make_step(
+            gathering(loss, mesh),
+            self.optimizer(),
+            self.ema_decay,
+            self.further_decays,
+            self.accumulate,
+        )
+        return jax.jit(step, donate_argnums=0, out_shardings=(places, replicated(mesh)))

@@ -1,0 +1,59 @@
+"""One run on several processes, by JAX's own runtime.
+
+Every process runs the same program on its own devices and its own rows of every batch; the first
+one alone logs and writes the description of a run, and all write checkpoints.
+"""
+
+from __future__ import annotations
+
+import os
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from galgen.errors import InputError
+
+
+def join(
+    coordinator: str | None = None, processes: int | None = None, process: int | None = None
+) -> None:
+    """Find the other processes; before anything is computed. Alone, does nothing.
+
+    Args:
+        coordinator: ``host:port`` of the first process; not needed under Slurm.
+        processes: how many there are.
+        process: which this one is, from 0.
+
+    Raises:
+        InputError: if only some of the three are given, or they contradict each other.
+    """
+    given = [value is not None for value in (coordinator, processes, process)]
+    if any(given):
+        if not all(given):
+            raise InputError(
+                "expected --coordinator, --processes and --process together, got some of them; "
+                "give all, or none under Slurm"
+            )
+        assert coordinator is not None and processes is not None and process is not None
+        _, _, port = coordinator.rpartition(":")
+        if not port.isdigit() or not 0 <= process < processes:
+            raise InputError(
+                f"expected --coordinator host:port and a --process from 0 to below --processes, "
+                f"got {coordinator}, process {process} of {processes}; count processes from 0"
+            )
+        jax.distributed.initialize(coordinator, processes, process)
+    elif int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
+        jax.distributed.initialize()
+
+
+def is_first() -> bool:
+    """Whether this process logs."""
+    return jax.process_index() == 0
+
+
+def anyone(flag: bool) -> bool:
+    """Whether the flag is up in any process: the same answer in all, which wait for each other."""
+    if jax.process_count() == 1:
+        return flag
+    return bool(np.any(multihost_utils.process_allgather(np.array(flag))))

@@ -1,0 +1,210 @@
+"""Many devices, or many processes, give what one gives: losses, gradients and weights."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from galgen.errors import InputError
+from galgen.experiment import Run
+from galgen.training.distributed import join
+from galgen.training.sharding import MeshShape, data_mesh, put_batch, shared_over_model
+from galgen.types import Batch
+
+
+def environment(devices: int) -> dict[str, str]:
+    # The compiler is the cost of these tests: it need not try hard.
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+    return {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+
+
+MESHES = """
+    import json, sys
+    from pathlib import Path
+    import jax, jax.numpy as jnp, numpy as np
+    from galgen.networks import GraphNetwork, ParticleMesh, SetTransformer
+    from galgen.training import Trainer
+    from galgen.training.sharding import MeshShape
+    from galgen.types import Batch
+
+    class Source:
+        def batch(self, step):
+            rng = np.random.default_rng(step)
+            mask = np.arange(20) < rng.integers(10, 21, (16, 1))
+            return Batch(rng.random((16, 20, 4), np.float32), mask, rng.random((16, 2), np.float32))
+
+    every = jax.devices()
+    networks = SetTransformer(16, 1, 2), GraphNetwork(16, 1, 4, 4), ParticleMesh(16, 4, 1, 4, 4, 1)
+    (network,) = (n for n in networks if type(n).__name__ == sys.argv[2])
+    first = Source().batch(0)
+    start = network.init(jax.random.key(0), first.x, jnp.zeros(16), first.mask, first.condition)
+
+    def loss(params, key, batch):
+        t = jax.random.uniform(key, (len(batch.x),))
+        out = network.apply(params, batch.x, t, batch.mask, batch.condition)
+        wanted = jnp.sin(6.0 * batch.x) + t[:, None, None]
+        return jnp.sum(jnp.where(batch.mask[..., None], out - wanted, 0.0) ** 2) / 16 / 20
+
+    for name, devices, mesh in (
+        ("one", 1, MeshShape()), ("data", 8, MeshShape()), ("model", 8, MeshShape(4, 2))
+    ):
+        jax.devices = lambda: every[:devices]
+        folder = Path(sys.argv[1]) / f"{type(network).__name__}-{name}"
+        folder.mkdir()
+        trainer = Trainer(steps=20, warmup=1, log_every=1, learning_rate=1e-3)
+        state = trainer.fit(loss, start, Source(), folder, mesh=mesh)
+        leaves = jax.tree.leaves(state)
+        np.savez(folder / "state.npz", *leaves)
+        sharded = sum(a.addressable_shards[0].data.nbytes for a in leaves)
+        total = sum(a.nbytes for a in leaves)
+        share = len(leaves[0].devices()), sharded / total
+        (folder / "share.json").write_text(json.dumps(share))
+"""
+
+
+SHARDED = [
+    "GraphNetwork",
+    pytest.param("SetTransformer", marks=pytest.mark.slow),
+    pytest.param("ParticleMesh", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(scope="module", params=SHARDED)
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty steps of a network on every mesh, in one process with eight devices."""
+    folder = tmp_path_factory.mktemp("meshes")
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(MESHES), str(folder), request.param],
+        env=environment(8),
+        check=True,
+        timeout=900,
+    )
+    return folder
+
+
+def lines(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("mesh", ["data", "model"])
+def test_a_mesh_agrees_with_one_device(trained: Path, mesh: str) -> None:
+    """Losses, norms of gradients, weights, averages and moments of gradients."""
+    one, many = (next(trained.glob(f"*-{name}")) for name in ("one", mesh))
+    devices, share = json.loads((many / "share.json").read_text())
+    assert devices == 8
+    assert share == 1.0 if mesh == "data" else share < 0.55, "each holds its part"
+    for name in ("loss", "gradient_norm"):
+        a, b = ([line[name] for line in lines(folder)] for folder in (one, many))
+        assert len(a) == 20 and a[-1] != a[0]
+        assert np.allclose(a, b, rtol=1e-4), name
+    a, b = (np.load(folder / "state.npz") for folder in (one, many))
+    for name in a.files:
+        # Adam divides by the size of a gradient, also where it is rounding alone, as that of what
+        # a softmax does not see: 1e-5 was measured there, where others moved by 2e-2.
+        assert np.allclose(a[name], b[name], rtol=1e-4, atol=5e-5), name
+
+
+CONFIG = """
+from galgen.data.dataset import ToyDataset
+from galgen.data.toys import EightGaussians
+from galgen.experiment import Experiment
+from galgen.generative import Bridge, LinearPath, Sampler
+from galgen.networks import MLP
+from galgen.training import Trainer
+
+experiment = Experiment(
+    data=ToyDataset(EightGaussians(), 1000),
+    network=MLP(width=16, layers=1),
+    model=Bridge(LinearPath()),
+    sampler=Sampler(steps=2),
+    trainer=Trainer(steps=20, batch_size=32, warmup=1, log_every=1, checkpoint_every=10),
+)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_agree_with_one(tmp_path: Path) -> None:
+    """``galgen train`` on two processes of two devices over loopback, weights shared by two."""
+    config = tmp_path / "config.py"
+    config.write_text(CONFIG)
+
+    def start(name: str, devices: int, *options: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "galgen", "train", str(config)]
+        command += ["--run", str(tmp_path / name), *options]
+        return subprocess.Popen(
+            command, env=environment(devices), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    def together(*options: str) -> list[str]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        shared = ("--mesh", "data=2,model=2", "--coordinator", address, "--processes", "2")
+        running = [start("two", 2, *shared, "--process", str(p), *options) for p in (0, 1)]
+        said = [process.communicate(timeout=600)[0].decode() for process in running]
+        assert [process.returncode for process in running] == [0, 0], said
+        return said
+
+    one = start("one", 1)
+    said = one.communicate(timeout=600)[0]
+    assert one.returncode == 0, said
+    first, second = together()
+    assert "trained run in" in first and "trained run in" not in second, "process 0 alone logs"
+    a, b = (lines(tmp_path / name) for name in ("one", "two"))
+    assert len(a) == len(b) == 20
+    for name in ("loss", "gradient_norm"):
+        assert np.allclose([x[name] for x in a], [x[name] for x in b], rtol=1e-4)
+    weights = [jax.tree.leaves(Run.load(tmp_path / name).params) for name in ("one", "two")]
+    assert all(np.allclose(x, y, atol=1e-5) for x, y in zip(*weights, strict=True))
+    # A run of two processes is resumed by two: the last checkpoint is lost, steps 11 to 20 again.
+    shutil.rmtree(tmp_path / "two/checkpoints/20")
+    together("--resume")
+    assert lines(tmp_path / "two")[-1]["loss"] == b[-1]["loss"]
+    again = jax.tree.leaves(Run.load(tmp_path / "two").params)
+    assert all(np.array_equal(x, y) for x, y in zip(again, weights[1], strict=True))
+
+
+def test_arrays_are_split_along_their_largest_divisible_axis() -> None:
+    mesh = jax.sharding.AbstractMesh((1, 4), ("data", "model"))
+    shapes = {"wide": (3, 8), "tall": (16, 8), "odd": (5, 7), "scalar": (), "middle": (9, 4, 2)}
+    arrays = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in shapes.items()}
+    found = {name: tuple(s.spec) for name, s in shared_over_model(arrays, mesh).items()}
+    assert found == {
+        "wide": (None, "model"),
+        "tall": ("model",),
+        "odd": (),
+        "scalar": (),
+        "middle": (None, "model"),
+    }
+
+
+def test_a_mesh_is_written_by_its_axes() -> None:
+    assert MeshShape.parse("data=4,model=2") == MeshShape(4, 2)
+    assert MeshShape.parse("model=2") == MeshShape(None, 2)
+    for wrong in ("points=2", "data", "data=x", "data=1,data=2", "data=0", ""):
+        with pytest.raises(InputError, match="expected"):
+            MeshShape.parse(wrong)
+    with pytest.raises(InputError, match="expected a mesh of all 1 devices, got data=3,model=2"):
+        MeshShape(3, 2).over(jax.local_devices()[:1])
+
+
+def test_a_batch_that_cannot_be_dealt_is_named() -> None:
+    batch = Batch(np.zeros((6, 2), np.float32))
+    with pytest.raises(InputError, match="divisible by the 1 devices of 4 parts each, got 6"):
+        put_batch(batch, data_mesh(), 4)
+
+
+def test_half_a_description_of_processes_is_refused() -> None:
+    with pytest.raises(InputError, match="--coordinator, --processes and --process together"):
+        join("localhost:1", 2)
+    with pytest.raises(InputError, match="from 0 to below --processes"):
+        join("localhost:1", 2, 2)

@@ -1,0 +1,205 @@
+"""One step: parts of a batch, averages, precision, memory, and one compilation per shape."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from galgen.errors import InputError
+from galgen.networks import GraphNetwork, ParticleMesh, SetTransformer
+from galgen.training import Trainer
+from galgen.training.precision import multiplying_in, rounded
+from galgen.training.rematerialization import rematerialized
+from galgen.training.state import initial_state, make_step
+from galgen.types import Batch
+
+START = {"centre": jnp.zeros(2)}
+X = np.random.default_rng(0).normal(3.0, 1.0, (8, 2)).astype(np.float32)
+
+
+def plain(params, key, batch):
+    return jnp.mean((params["centre"] - batch.x) ** 2)
+
+
+@pytest.mark.parametrize("parts", [2, 4, 8])
+def test_parts_of_a_batch_give_the_step_of_the_whole(parts: int) -> None:
+    state = initial_state(START, optax.sgd(0.5))
+    whole, part = (make_step(plain, optax.sgd(0.5), 0.5, (), n) for n in (1, parts))
+    a, b = (jax.jit(step)(state, jax.random.key(0), Batch(X)) for step in (whole, part))
+    assert np.allclose(a[0].params["centre"], 0.5 * X.mean(0), rtol=1e-6)
+    for one, other in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        assert np.allclose(one, other, rtol=1e-6)
+
+
+def test_parts_draw_their_own_numbers() -> None:
+    def draws(params, key, batch):
+        return params["centre"][0] * jax.random.normal(key)
+
+    state = initial_state(START, optax.sgd(1.0))
+    step = jax.jit(make_step(draws, optax.sgd(1.0), 0.5, (), 4))
+    moved = step(state, jax.random.key(1), Batch(X))[0].params["centre"][0]
+    keys = jax.random.split(jax.random.fold_in(jax.random.key(1), 0), 4)
+    assert np.allclose(-moved, np.mean([jax.random.normal(key) for key in keys]), rtol=1e-6)
+
+
+def test_every_average_is_the_recursion_of_the_weights() -> None:
+    decays = (0.5, 0.05, 0.9)
+    state = initial_state(START, optax.sgd(0.1), 2)
+    step = jax.jit(make_step(plain, optax.sgd(0.1), decays[0], decays[1:]))
+    averages = [np.zeros(2) for _ in decays]
+    for index in range(12):
+        state, _ = step(state, jax.random.key(0), Batch(X))
+        for number, decay in enumerate(decays):
+            rate = min(decay, (1 + index) / (10 + index))
+            new = np.asarray(state.params["centre"])
+            averages[number] = rate * averages[number] + (1 - rate) * new
+    for found, wanted in zip((state.ema, *state.further_ema), averages, strict=True):
+        assert np.allclose(found["centre"], wanted, atol=1e-6)
+
+
+def test_wrong_parts_and_decays_are_named() -> None:
+    with pytest.raises(InputError, match="expected a batch size that accumulate divides, got 16"):
+        Trainer(accumulate=3)
+    with pytest.raises(InputError, match=r"expected decays of averages .* got 1\.0"):
+        Trainer(further_decays=(0.9, 1.0))
+
+
+RNG = np.random.default_rng(0)
+CLOUDS = Batch(
+    jnp.asarray(RNG.random((2, 40, 4), np.float32)),
+    jnp.arange(40) < jnp.array([[30], [40]]),
+    jnp.asarray(RNG.random((2, 2), np.float32)),
+)
+
+
+def clouds(network):
+    """A loss of a network, and weights at which no gradient vanishes."""
+    half = jnp.full(2, 0.5)
+    start = network.init(jax.random.key(0), CLOUDS.x, half, CLOUDS.mask, CLOUDS.condition)
+    rng = np.random.default_rng(1)
+    params = jax.tree.map(lambda a: a + jnp.asarray(0.1 * rng.normal(size=a.shape), a.dtype), start)
+
+    def loss(params, key, batch):
+        out = network.apply(params, batch.x, half, batch.mask, batch.condition)
+        return jnp.mean((out - batch.x) ** 2)
+
+    return params, loss
+
+
+NETWORKS = [
+    SetTransformer(16, 2, 2),
+    pytest.param(GraphNetwork(16, 2, 4, 4), marks=pytest.mark.slow),
+    pytest.param(ParticleMesh(16, 4, 2, 4, 4, 1), marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: type(n).__name__)
+def test_computing_blocks_again_changes_no_gradient(network) -> None:
+    params, loss = clouds(network)
+    key = jax.random.key(0)
+    lean = rematerialized(loss)
+    value, wanted = jax.jit(jax.value_and_grad(loss))(params, key, CLOUDS)
+    again, found = jax.jit(jax.value_and_grad(lean))(params, key, CLOUDS)
+    assert np.isclose(value, again, rtol=1e-6)
+    largest = max(float(jnp.max(jnp.abs(a))) for a in jax.tree.leaves(wanted))
+    for a, b in zip(jax.tree.leaves(wanted), jax.tree.leaves(found), strict=True):
+        assert np.allclose(a, b, rtol=1e-5, atol=1e-6 * largest)
+    assert saved(lean, params) < 0.6 * saved(loss, params)
+
+
+def saved(loss, params) -> int:
+    """Numbers that the backward pass keeps of the forward pass."""
+
+    def backward(params):
+        return jax.vjp(lambda p: loss(p, jax.random.key(0), CLOUDS), params)[1]
+
+    return sum(a.size for a in jax.tree.leaves(jax.eval_shape(backward, params)))
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: type(n).__name__)
+def test_bfloat16_rounds_the_products_of_dense_layers_only(network) -> None:
+    params, loss = clouds(network)
+
+    def low(params, key, batch):
+        with multiplying_in("bfloat16"):
+            return loss(params, key, batch)
+
+    key = jax.random.key(0)
+    value, gradient = jax.jit(jax.value_and_grad(low))(params, key, CLOUDS)
+    exact, wanted = jax.jit(jax.value_and_grad(loss))(params, key, CLOUDS)
+    assert value != exact and abs(value - exact) < 0.02 * exact
+    assert all(a.dtype == jnp.float32 for a in jax.tree.leaves(gradient))
+    a, b = (jnp.concatenate([x.ravel() for x in jax.tree.leaves(g)]) for g in (gradient, wanted))
+    assert jnp.vdot(a, b) > 0.99 * jnp.linalg.norm(a) * jnp.linalg.norm(b)
+    text = str(jax.make_jaxpr(jax.grad(low))(params, key, CLOUDS))
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    kernels = sum("kernel" in jax.tree_util.keystr(path) for path, _ in leaves)
+    products = text.count("precision=BF16_BF16_F32")
+    assert 2.5 * kernels < products <= 3 * kernels, "forward, and backward to both factors"
+    assert "bf16[" not in text, "no array is kept in bfloat16"
+
+
+def test_a_dense_layer_in_bfloat16_is_the_product_of_rounded_factors() -> None:
+    import flax.linen as nn
+
+    x = jnp.asarray(RNG.normal(size=(5, 7)), jnp.float32)
+    layer = nn.Dense(3, bias_init=nn.initializers.normal(1.0))
+    params = layer.init(jax.random.key(0), x)
+    with multiplying_in("bfloat16"):
+        found = layer.apply(params, x)
+    kernel, bias = (np.asarray(params["params"][n]) for n in ("kernel", "bias"))
+    low = (np.asarray(jnp.asarray(a, jnp.bfloat16), np.float64) for a in (x, kernel))
+    assert np.allclose(found, np.matmul(*low) + bias, rtol=1e-6, atol=1e-6)
+    assert not np.allclose(found, layer.apply(params, x), atol=1e-4)
+    assert np.array_equal(rounded(x), x.astype(jnp.bfloat16).astype(jnp.float32))
+
+
+class TwoSizes:
+    """Clouds of 4 or 6 rows, in turn; or of 4 only."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        self.sizes = sizes
+
+    def batch(self, step: int) -> Batch:
+        rng = np.random.default_rng(step)
+        size = self.sizes[step % len(self.sizes)]
+        return Batch(rng.normal(3.0, 0.1, (8, size, 2)).astype(np.float32))
+
+
+def test_one_compilation_per_bucket_and_flat_memory(tmp_path: Path) -> None:
+    """Compilations, and arrays alive, do not depend on the number of steps."""
+    compiled = []
+
+    def listen(event: str, seconds: float, **_) -> None:
+        compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+
+    def count(steps: int, sizes: tuple[int, ...]) -> tuple[int, int]:
+        compiled.clear()
+        trainer = Trainer(steps, 8, log_every=50, checkpoint_every=10**6)
+        alive = []
+
+        def loss(params, key, batch):
+            return jnp.mean((params["centre"] - batch.x) ** 2)
+
+        class Watched(TwoSizes):
+            def batch(self, step: int) -> Batch:
+                if step in (20, steps - 1):
+                    alive.append(sum(a.nbytes for a in jax.live_arrays()))
+                return super().batch(step)
+
+        folder = tmp_path / f"{steps}-{len(sizes)}"
+        trainer.fit(loss, START, Watched(sizes), folder)
+        # Batches are made a few steps ahead of those that are at work.
+        assert abs(alive[1] - alive[0]) < 20 * 8 * 6 * 2 * 4
+        return compiled.count("/jax/core/compile/backend_compile_duration")
+
+    count(30, (4,))  # compiles what every run shares
+    one, two = count(31, (4,)), count(31, (4, 6))
+    assert two == one + 1
+    assert count(2000, (4, 6)) == two
+    jax.monitoring.unregister_event_duration_listener(listen)
