@@ -36,7 +36,7 @@ LENGTH = struct.Struct("!I")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AbacusSource(BoxSource):
-    """AbacusSummit CompaSO haloes: folders halos/z*, or files halo_info_*.asdf."""
+    """AbacusSummit CompaSO haloes: folders halos/z*, or one halo_info_*.asdf of each."""
 
     columns: str = COLUMNS
     """galgen name=field of the file, [i] a component; x_com and v_com are of all particles."""
@@ -79,7 +79,7 @@ def read_halo_info(
     """Fields of a snapshot's haloes, as stored, its header, and the files they are from.
 
     Args:
-        path: one of its files, or their folder.
+        path: one of its files, which stands for all of them, or their folder.
         names: of fields.
 
     Raises:
@@ -88,11 +88,11 @@ def read_halo_info(
     """
     files = pieces(path, NAMES, "a halo_info file")
     numbers = [int(place.stem.rsplit("_", 1)[1]) for place in files]
-    if not path.is_file() and numbers != list(range(len(files))):
+    if numbers != list(range(len(files))):
         raise InputError(
-            f"expected halo_info files numbered from 0 in {path}, got {numbers}; copy those missing"
+            f"expected halo_info files numbered from 0 in {files[0].parent}, got {numbers}; copy "
+            "those missing"
         )
-    files = [path] if path.is_file() else files
     parts, headers = [], []
     for place in files:
         with naming(place):

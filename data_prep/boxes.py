@@ -110,6 +110,20 @@ def thin(
     return catalogue.select(np.sort(kept))
 
 
+def check_fractions(fractions: Mapping[str, float]) -> None:
+    """Raise unless the fractions of splits are fractions of one whole.
+
+    Raises:
+        InputError: if there is none, or they are not positive or do not add up to one.
+    """
+    shares = np.array(list(fractions.values()))
+    if not (len(shares) and np.all(shares > 0) and abs(shares.sum() - 1) <= 1e-6):
+        raise InputError(
+            f"expected positive split fractions that add up to 1, got {dict(fractions)}; "
+            "pass e.g. --splits train=0.8,test=0.2"
+        )
+
+
 def random_splits(number: int, fractions: Mapping[str, float], seed: int) -> list[str]:
     """A split for each of ``number`` catalogues, at random by seed, in exact proportions.
 
@@ -117,13 +131,9 @@ def random_splits(number: int, fractions: Mapping[str, float], seed: int) -> lis
         InputError: if the fractions are not positive or do not add up to one, or a split would be
             empty.
     """
-    shares = np.array(list(fractions.values()))
-    if not len(shares) or np.any(shares <= 0) or abs(shares.sum() - 1) > 1e-6:
-        raise InputError(
-            f"expected positive split fractions that add up to 1, got {dict(fractions)}; "
-            "pass e.g. --splits train=0.8,test=0.2"
-        )
-    edges = np.rint(np.concatenate([[0], np.cumsum(shares)]) * number).astype(int)
+    check_fractions(fractions)
+    rising = np.cumsum([0.0, *fractions.values()])
+    edges = np.rint(rising * number).astype(int)
     sizes = np.diff(edges)
     if np.any(sizes < 1):
         raise InputError(

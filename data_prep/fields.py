@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from data_prep.boxes import parse_pairs
+from galgen.data.features import LOG_PREFIX, source_column
 from galgen.errors import InputError
 
 FIELD = re.compile(r"(?P<name>.+?)(?:\[(?P<component>\d+)\])?")
@@ -99,6 +100,15 @@ def read_columns(
         if unit is not None:
             names[column] = unit.name
     return columns, names
+
+
+def without_logarithms(named: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Columns as float64; ``log_<name>`` becomes ``<name>``, its power of ten."""
+    columns = {}
+    for name, values in named.items():
+        numbers = np.asarray(values, dtype=np.float64)
+        columns[source_column(name)] = 10.0**numbers if name.startswith(LOG_PREFIX) else numbers
+    return columns
 
 
 def require(fields: Mapping[str, Field], present: Mapping[str, object]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.boxes import place_in_box
+from data_prep.fields import without_logarithms
 from data_prep.files import existing, provenance_of
 from data_prep.parameters import ParameterTable
 from data_prep.source import PUBLISHED, BoxSource, split_in
@@ -47,12 +48,8 @@ class PredecessorsSource(BoxSource):
         rows = _cosmologies(path, len(stack))
         provenance = {**provenance_of([path]), **split_in(path)}
         for number, values in enumerate(stack):
-            columns = {
-                name.removeprefix("log_"): 10.0**column if name.startswith("log_") else column
-                for name, column in zip(self.columns, values.T.astype(np.float64), strict=True)
-            }
             yield place_in_box(
-                columns,
+                without_logarithms(dict(zip(self.columns, values.T, strict=True))),
                 self.box,
                 redshift=self.redshift,
                 cosmology=rows[number],

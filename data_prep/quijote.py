@@ -141,11 +141,7 @@ def _read_file(path: Path, swap: bool) -> tuple[np.void, dict[str, np.ndarray]]:
     heads = [np.frombuffer(content[: HEADER.itemsize], kind) for kind in kinds]
     sizes = {}
     for head in heads:
-        if (
-            len(head)
-            and 0 <= head["groups"][0] <= head["all"][0]
-            and 0 < head["files"][0] < 1 << 16
-        ):
+        if 0 <= head["groups"][0] <= head["all"][0] and 0 < head["files"][0] < 1 << 16:
             body = len(content) - HEADER.itemsize - WIDTH * int(head["groups"][0])
             sizes[body] = head[0]
     extra = [b for b, head in sizes.items() if b in (0, 4 * head["groups"], 8 * head["groups"])]

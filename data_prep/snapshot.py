@@ -37,7 +37,6 @@ FIELDS = (
 )
 WHERE = {
     "omega_m": ("Omega0", "Omega_m"),
-    "omega_lambda": ("OmegaLambda", "Omega_lambda"),
     "h": ("HubbleParam", "h"),
 }
 

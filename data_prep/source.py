@@ -14,7 +14,13 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from data_prep.boxes import cut_into_cubes, parse_numbers, random_splits, thin
+from data_prep.boxes import (
+    check_fractions,
+    cut_into_cubes,
+    parse_numbers,
+    random_splits,
+    thin,
+)
 from data_prep.files import naming
 from data_prep.parameters import ParameterTable, simulation_of
 from data_prep.units import check_units
@@ -115,7 +121,9 @@ def prepare(source: Source) -> None:
     """
     if not source.inputs:
         raise InputError("expected an input file or more, got none; name them after the source")
-    fractions = {} if source.splits == PUBLISHED else parse_numbers(source.splits)
+    fractions = None if source.splits == PUBLISHED else parse_numbers(source.splits)
+    if fractions is not None:
+        check_fractions(fractions)
     number, published, box_of = 0, [], []
     with SuiteWriter(source.output) as writer:
         for place, box in enumerate(source.boxes()):
@@ -131,10 +139,10 @@ def prepare(source: Source) -> None:
                 f"expected catalogues of {source.n_min} points or more, got {number} with fewer; "
                 "lower --n-min or --mass-min"
             )
-        if fractions:
-            writer.resplit(_splits(source, fractions, box_of))
-        else:
+        if fractions is None:
             writer.resplit(_named(published))
+        else:
+            writer.resplit(_splits(source, fractions, box_of))
     with Suite(source.output) as suite:
         print(f"wrote {suite_summary(suite)}")
     if len(published) < number:

@@ -1,7 +1,8 @@
 """Subfind group catalogues in HDF5, as AREPO, Gadget-4, IllustrisTNG and CAMELS publish them.
 
 ``/Header`` has BoxSize, Redshift, Omega0, HubbleParam, NumFiles and Ngroups_Total (and so on of
-subhaloes), ``/Group`` and ``/Subhalo`` a dataset per field; a snapshot may be in several files,
+subhaloes, which Gadget-4 counts as Nsubhalos, the others as Nsubgroups), ``/Group`` and
+``/Subhalo`` a dataset per field; a snapshot may be in several files,
 ``fof_subhalo_tab_099.3.hdf5`` or ``groups_099.hdf5``. Lengths are in kpc/h, masses in 1e10 Msun/h.
 GroupVel is the peculiar velocity times a, SubhaloVel the peculiar velocity itself (IllustrisTNG
 data release, Nelson et al. 2019, arXiv:1812.05609, and its list of fields).
@@ -27,10 +28,13 @@ from galgen.errors import InputError
 
 NAMES = r"(?:fof_subhalo_tab|fof_tab|groups)_\d+(\.(?P<number>\d+))?\.(?:hdf5|h5)"
 Objects = Literal["haloes", "subhaloes"]
-GROUPS: Mapping[Objects, tuple[str, str]] = {
-    "haloes": ("Group", "Ngroups"),
-    "subhaloes": ("Subhalo", "Nsubgroups"),
+GROUPS: Mapping[Objects, tuple[str, tuple[str, ...]]] = {
+    "haloes": ("Group", ("Ngroups",)),
+    "subhaloes": ("Subhalo", ("Nsubgroups", "Nsubhalos")),
 }
+"""Where each is, and what the header calls their number: AREPO's name, then Gadget-4's."""
+LENGTH_ENDINGS = ("Pos", "CM", "HalfmassRad", "HalfmassRadType", "VmaxRad", "PhotometricsRad")
+"""Of the names of lengths; SubhaloMassInRad, a mass within a radius, is none."""
 SMALLEST_BOX = 1.0
 
 
@@ -82,7 +86,7 @@ class SubfindSource(BoxSource):
     def _unit(self, field: str, redshift: float) -> Unit | None:
         """The unit of a field, by its name."""
         a = 1 / (1 + redshift)
-        if field.endswith(("Pos", "CM")) or "_R_" in field or "Rad" in field:
+        if field.endswith(LENGTH_ENDINGS) or "_R_" in field:
             return Unit(LENGTHS[self.length_unit], "Mpc/h")
         if "Mass" in field or "_M_" in field:
             return Unit(1e10, "Msun/h")
@@ -107,19 +111,17 @@ def read_subfind(
         InputError: if a file is missing or truncated, the header contradicts itself or the other
             files, or a field is missing; the message names file and field.
     """
-    group, count = GROUPS[objects]
+    group, counts = GROUPS[objects]
     files = pieces(path, NAMES, "a Subfind catalogue")
     parts: list[dict[str, np.ndarray]] = []
     headers = []
     for place in files:
         with naming(place), open_hdf5(place, "a Subfind catalogue") as file:
             headers.append(hdf5_header(file))
-            attributes = dict(file["Header"].attrs)
-            _require_attributes(attributes, ("NumFiles", f"{count}_ThisFile", f"{count}_Total"))
-            number = int(attributes[f"{count}_ThisFile"])
+            wanted = _whole_number(file, ("NumFiles",))
+            total = _whole_number(file, [f"{count}_Total" for count in counts])
+            number = _whole_number(file, [f"{count}_ThisFile" for count in counts])
             parts.append({n: _read_field(file, group, n, number) for n in fields if number})
-    total = int(attributes[f"{count}_Total"])
-    wanted = int(attributes["NumFiles"])
     if len(files) != wanted or len(set(headers)) != 1:
         raise InputError(
             f"expected {wanted} files of one snapshot, as {files[-1]} says, got {len(files)} with "
@@ -156,10 +158,13 @@ def _read_field(file: h5py.File, group: str, name: str, number: int) -> np.ndarr
     return values
 
 
-def _require_attributes(attributes: Mapping[str, object], names: Sequence[str]) -> None:
+def _whole_number(file: h5py.File, names: Sequence[str]) -> int:
+    """The attribute of Header that has one of the names."""
+    attributes = file["Header"].attrs
     for name in names:
-        if name not in attributes:
-            raise InputError(
-                f"expected an attribute {name!r} of Header, got {sorted(attributes)}; is it a "
-                "group catalogue?"
-            )
+        if name in attributes:
+            return int(attributes[name])
+    raise InputError(
+        f"expected an attribute {' or '.join(map(repr, names))} of Header, got "
+        f"{sorted(attributes)}; is it a group catalogue?"
+    )

@@ -8,7 +8,6 @@ catalogues, and a second array of an ``.npz`` may hold their cosmological parame
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,12 +15,14 @@ import numpy as np
 from astropy.table import Table
 
 from data_prep.boxes import columns_of, parse_numbers, parse_pairs, place_in_box
+from data_prep.fields import without_logarithms
 from data_prep.files import provenance_of
 from data_prep.source import BoxSource
 from galgen.data.catalogue import Catalogue
+from galgen.data.catalogue_parquet import import_pyarrow
 from galgen.errors import InputError
 
-LOG_PREFIX = "log_"
+NUMPY = (".npy", ".npz")
 TEXT = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv"}
 
 
@@ -83,15 +84,15 @@ def read_tables(
     """
     if not path.is_file():
         raise InputError(f"expected a table at {path}, got no such file; check the path")
-    tables = _tables(path, array)
-    rows = _parameter_rows(path, parameters, len(tables))
+    arrays = _load(path) if path.suffix.lower() in NUMPY else None
+    tables = [_named_table(path)] if arrays is None else _array_tables(arrays, array, path)
+    rows = _parameter_rows(path, arrays, parameters, len(tables))
     catalogues, provenance = [], provenance_of([path])
     for number, table in enumerate(tables):
         chosen = columns_of(table, list(columns.values()))
-        named = {_plain(n): _values(n, chosen[c]) for n, c in columns.items()}
         catalogues.append(
             place_in_box(
-                named,
+                without_logarithms({name: chosen[column] for name, column in columns.items()}),
                 box,
                 redshift=redshift,
                 cosmology={**(cosmology or {}), **rows[number]},
@@ -101,24 +102,19 @@ def read_tables(
     return catalogues
 
 
-def _plain(name: str) -> str:
-    return name.removeprefix(LOG_PREFIX)
+def _array_tables(
+    arrays: dict[str, np.ndarray], array: str | None, path: Path
+) -> list[dict[str, np.ndarray]]:
+    if array is None and len(arrays) > 1:
+        return [arrays]
+    return _split_array(_named(arrays, array or next(iter(arrays)), path))
 
 
-def _values(name: str, values: np.ndarray) -> np.ndarray:
-    numbers = np.asarray(values, dtype=np.float64)
-    return 10.0**numbers if name.startswith(LOG_PREFIX) else numbers
-
-
-def _tables(path: Path, array: str | None) -> list[dict[str, np.ndarray]]:
-    if path.suffix in (".npy", ".npz"):
-        arrays = _load(path)
-        if array is None and len(arrays) > 1:
-            return [arrays]
-        return _split_array(_named(arrays, array or next(iter(arrays)), path))
-    by_name = _read_parquet(path) if path.suffix == ".parquet" else _read_text_or_fits(path)
+def _named_table(path: Path) -> dict[str, np.ndarray]:
+    parquet = path.suffix.lower() == ".parquet"
+    by_name = _read_parquet(path) if parquet else _read_text_or_fits(path)
     by_number = {str(i): values for i, values in enumerate(by_name.values())}
-    return [by_number | by_name]
+    return by_number | by_name
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
@@ -154,12 +150,7 @@ def _read_text_or_fits(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_parquet(path: Path) -> dict[str, np.ndarray]:
-    try:
-        parquet = importlib.import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise InputError(
-            f"expected pyarrow for {path}, got none installed; pip install 'galgen[formats]'"
-        ) from error
+    _, parquet = import_pyarrow()
     try:
         table = parquet.ParquetFile(path).read()
     except (OSError, ValueError) as error:
@@ -189,14 +180,17 @@ def _named(arrays: Mapping[str, np.ndarray], name: str, path: Path) -> np.ndarra
 
 
 def _parameter_rows(
-    path: Path, parameters: tuple[str, Sequence[str]] | None, number: int
+    path: Path,
+    arrays: Mapping[str, np.ndarray] | None,
+    parameters: tuple[str, Sequence[str]] | None,
+    number: int,
 ) -> list[dict[str, float]]:
     if parameters is None:
         return [{} for _ in range(number)]
-    if path.suffix != ".npz":
+    if arrays is None or path.suffix.lower() != ".npz":
         raise InputError(f"expected an .npz with an array of parameters, got {path}; use one")
     name, labels = parameters
-    table = _named(_load(path), name, path)
+    table = _named(arrays, name, path)
     if table.shape != (number, len(labels)):
         raise InputError(
             f"expected parameters {name!r} of shape ({number}, {len(labels)}), got {table.shape}; "

@@ -192,22 +192,20 @@ class Mock(Command):
             InputError: if it was made otherwise.
         """
         paths = self._paths(number)
-        first = paths["data"][0]
-        if not all(path.exists() for group in paths.values() for path in group):
-            return False
-        if read_provenance(first).get("recipe") != recipe:
-            raise InputError(
-                f"expected mocks of these options and boxes in {self.output}, got {first.name} of "
-                "others; "
-                "pass --overwrite or another folder with -o"
-            )
-        return True
+        for fits in (paths["data"][0], paths["randoms"][0]):
+            if fits.exists() and read_provenance(fits).get("recipe") != recipe:
+                raise InputError(
+                    f"expected mocks of these options and boxes in {self.output}, got {fits.name} "
+                    "of others; pass --overwrite or another folder with -o"
+                )
+        return all(path.exists() for group in paths.values() for path in group)
 
     def _observe(self, survey: Survey, snapshots: Sequence[Catalogue], number: int) -> MockSurvey:
         sequence = np.random.SeedSequence(self.seed, spawn_key=(number,))
         galaxies, sky = (int(seed) for seed in sequence.generate_state(2))
         if self.populate:
-            # The same draws in every snapshot, so that a halo keeps its galaxies where it can.
+            # Draws go by row, and a halo is another row of another snapshot: along the light cone
+            # it does not keep its galaxies.
             snapshots = [populate(s, self.occupation, galaxies) for s in snapshots]
         return survey.observe(snapshots, sky)
 

@@ -204,7 +204,7 @@ def _checked_box(box: Any) -> tuple[float, float, float]:
 def _checked_columns(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
     if not columns:
         raise InputError("expected at least one column, got none; pass columns={'x': ..., ...}")
-    checked = {name: _native(np.asarray(values)) for name, values in columns.items()}
+    checked = {name: native_order(np.asarray(values)) for name, values in columns.items()}
     for name, values in checked.items():
         if not isinstance(name, str) or not name or "\0" in name:
             raise InputError(f"expected names of columns as text, got {name!r}; name it")
@@ -227,5 +227,6 @@ def _checked_columns(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return checked
 
 
-def _native(values: np.ndarray) -> np.ndarray:
+def native_order(values: np.ndarray) -> np.ndarray:
+    """The same numbers in this machine's order of bytes."""
     return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))

@@ -24,7 +24,7 @@ def write_parquet(path: Path, catalogue: Catalogue) -> None:
     Raises:
         InputError: if pyarrow is not installed.
     """
-    arrow, parquet = _pyarrow()
+    arrow, parquet = import_pyarrow()
     fields, arrays = [], []
     for name, values in catalogue.columns.items():
         arrays.append(arrow.array(values))
@@ -41,7 +41,7 @@ def read_parquet(path: Path) -> Catalogue:
         InputError: if pyarrow is not installed, or the file is not Parquet, is damaged, or has no
             metadata of galgen's.
     """
-    _, parquet = _pyarrow()
+    _, parquet = import_pyarrow()
     try:
         with parquet.ParquetFile(path) as file:
             table = file.read()
@@ -57,7 +57,12 @@ def read_parquet(path: Path) -> Catalogue:
     return catalogue_from(text, columns, path)
 
 
-def _pyarrow() -> tuple[Any, Any]:
+def import_pyarrow() -> tuple[Any, Any]:
+    """The modules pyarrow and pyarrow.parquet.
+
+    Raises:
+        InputError: if pyarrow is not installed.
+    """
     try:
         return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError as error:

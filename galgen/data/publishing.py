@@ -5,12 +5,13 @@ A :class:`Publication` is a private folder beside the file's place,
 of the file and before one of the folder around it (rename is atomic, POSIX.1-2017), so that a
 reader sees the old file or the new one. The folder's ``lock`` is held (flock) while its process
 lives. One whose lock is free was left by a killed process, and the next writer of that file
-removes it.
+removes it. On a file system that knows no locks such folders stay.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import os
 import shutil
@@ -76,10 +77,12 @@ class Publication:
 def remove_stale(path: Path) -> None:
     """Remove what killed writers of ``path`` left beside it; that of living ones stays."""
     for folder in path.parent.glob(f".{_escaped(path.name)}.*{WRITING}"):
-        lock = acquire(folder / LOCK, wait=False)
-        if lock is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            release(lock)
+        with contextlib.suppress(OSError):
+            lock = acquire(folder / LOCK, wait=False)
+            if lock is not None:
+                if lock.exclusive:
+                    shutil.rmtree(folder, ignore_errors=True)
+                release(lock)
 
 
 def discard(folder: Path, path: Path) -> None:
@@ -89,34 +92,49 @@ def discard(folder: Path, path: Path) -> None:
     shutil.rmtree(stale, ignore_errors=True)
 
 
-def acquire(lock: Path, wait: bool) -> int | None:
-    """Lock a file, made if it is not there; None if it cannot be had.
+@dataclasses.dataclass(frozen=True)
+class Lock:
+    """A lock file that is open.
 
-    A file system that knows no locks gives None to who does not wait (nothing is ever taken for
-    stale there), and an open file to who does.
+    Attributes:
+        descriptor: of the open file.
+        exclusive: whether nobody else has it; False where the file system knows no locks.
+    """
+
+    descriptor: int
+    exclusive: bool
+
+
+def acquire(lock: Path, wait: bool) -> Lock | None:
+    """Lock a file, made if it is not there; None if another holds it or has removed it.
+
+    Where the file system knows no locks, it is opened all the same.
+
+    Raises:
+        OSError: if it cannot be opened.
     """
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError:
+    except FileNotFoundError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        if wait:
-            return descriptor
+    except BlockingIOError:
         os.close(descriptor)
         return None
+    except OSError:
+        return Lock(descriptor, exclusive=False)
     # Another process may have removed the file between its opening and its locking.
     with contextlib.suppress(OSError):
         if os.path.samestat(lock.stat(), os.fstat(descriptor)):
-            return descriptor
+            return Lock(descriptor, exclusive=True)
     os.close(descriptor)
     return None
 
 
-def release(lock: int) -> None:
+def release(lock: Lock) -> None:
     """Let go of what :func:`acquire` gave."""
-    os.close(lock)
+    os.close(lock.descriptor)
 
 
 def sync(path: Path) -> None:

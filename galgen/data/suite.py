@@ -133,6 +133,11 @@ class Suite:
             )
             start = stop
 
+    def provenance(self, start: int, stop: int) -> list[dict[str, str]]:
+        """Where catalogues ``start:stop``, as of a list, come from; their points are not read."""
+        low, high, _ = slice(start, stop).indices(len(self))
+        return [json.loads(text) for text in self._provenance(low, max(low, high))]
+
     def _provenance(self, start: int, stop: int) -> list[bytes]:
         """The JSON of catalogues ``start:stop``."""
         offsets = self._header.provenance_offsets[start : stop + 1]

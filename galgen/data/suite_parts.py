@@ -69,7 +69,8 @@ def append_suite(
 class SuiteParts:
     """The parts of a suite that is made piece by piece and can be interrupted at any moment.
 
-    A context manager, which one process at a time may hold::
+    A context manager, which one process at a time may hold (where the file system knows no locks,
+    that is for the user to see to)::
 
         with SuiteParts(path, number=12, job={"seed": 3}) as parts:
             for part in parts.missing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 import numpy as np
@@ -62,12 +61,7 @@ def _range(values: np.ndarray) -> str:
 
 
 def _sources(suite: Suite) -> str:
-    found: Counter[str] = Counter()
-    for number, block in enumerate(suite.blocks()):
-        for text in block.provenance:
-            found[json.loads(text).get("source", "")] += 1
-        if found.total() >= LOOK or number > LOOK:
-            break
+    found = Counter(text.get("source", "") for text in suite.provenance(0, LOOK))
     named = [name for name in found if name]
     if not named:
         return "not recorded"

@@ -22,6 +22,8 @@ from galgen.statistics.sky.coordinates import sky_positions
 
 AT_ONCE = 200_000
 """Points of a box that are tried together."""
+FRUITLESS = 100
+"""After so many times without a point in the survey, the box is taken to be out of it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +46,20 @@ class RandomRecipe:
             raise InputError(
                 f"expected random points per object in (0, 1e6], got {self.times}; 20 is usual"
             )
+
+    def number(self, objects: int) -> int:
+        """How many random points for so many objects.
+
+        Raises:
+            InputError: if there would be none.
+        """
+        number = round(self.times * objects)
+        if number < 1:
+            raise InputError(
+                f"expected one random point or more, got {self.times:g} times {objects} objects; "
+                "raise times (--randoms.times)"
+            )
+        return number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +92,8 @@ class Footprint:
             volume, for a box seen once as well as the points tell.
 
         Raises:
-            InputError: a mask that sees nothing, or n(z) of zero.
+            InputError: a mask that sees nothing, n(z) of zero, or a box seen once that is out of
+                the survey.
         """
         if not self.viewpoint.tiled:
             return self._draw_in_box(number, generator)
@@ -94,6 +111,12 @@ class Footprint:
         parts: list[Float[np.ndarray, "3 points"]] = []
         tried = kept = 0
         while kept < number:
+            if not densest > 0 or (not kept and tried >= FRUITLESS * AT_ONCE):
+                raise InputError(
+                    f"expected points of the box in the survey, got none of {tried} between z = "
+                    f"{low:g} and {high:g}, n(z) up to {densest:.4g}, on {self.mask.area:.4g} "
+                    "square degrees; widen the redshifts or the mask, or move the observer"
+                )
             in_box = generator.random((AT_ONCE, 3)) * self.box
             sky = sky_positions(self.viewpoint.from_observer(in_box, self.box), self.cosmology)
             chance = self.mask.at(sky.right_ascension, sky.declination)

@@ -26,6 +26,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from galgen.data.catalogue import native_order
 from galgen.errors import InputError
 from galgen.mocks.light_cone import astropy_cosmology
 from galgen.statistics.pairs.landy_szalay import SurveyCatalogue
@@ -62,7 +63,9 @@ class SkyCatalogue:
     provenance: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        columns = {str(name): np.asarray(values) for name, values in self.columns.items()}
+        columns = {
+            str(name): native_order(np.asarray(values)) for name, values in self.columns.items()
+        }
         _check_columns(columns)
         unknown = [name for name in self.units if name not in columns]
         if unknown:

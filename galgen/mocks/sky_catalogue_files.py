@@ -11,13 +11,12 @@ suffix     columns                  units                               JSON
 ========== ======================== =================================== ======================
 
 In units, h is H_0 / (100 km/s/Mpc). A file appears whole or not at all
-(:mod:`galgen.data.publishing`). Parquet needs pyarrow.
+(:mod:`galgen.data.publishing`). Parquet needs pyarrow (``pip install 'galgen[formats]'``).
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +28,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
+from galgen.data.catalogue_parquet import import_pyarrow
 from galgen.data.publishing import Publication
 from galgen.errors import InputError
 from galgen.mocks.sky_catalogue import SkyCatalogue
@@ -115,7 +115,7 @@ def _read_fits(path: Path) -> SkyCatalogue:
         if table.verify_datasum() != 1:
             raise ValueError("rows that are not those of its DATASUM")
         units = {column.name: column.unit or "" for column in table.columns}
-        columns = {name: _native(table.data[name]) for name in units}
+        columns = {name: table.data[name] for name in units}
         texts = header["COSMO"], header["PROVENAN"]
     return SkyCatalogue(columns, json.loads(texts[0]), units, json.loads(texts[1]))
 
@@ -147,7 +147,7 @@ def _read_hdf5(path: Path) -> SkyCatalogue:
 
 
 def _write_parquet(path: Path, catalogue: SkyCatalogue) -> None:
-    arrow, parquet = _arrow()
+    arrow, parquet = import_pyarrow()
     arrays = [arrow.array(values) for values in catalogue.columns.values()]
     schema = arrow.schema(
         [
@@ -160,7 +160,7 @@ def _write_parquet(path: Path, catalogue: SkyCatalogue) -> None:
 
 
 def _read_parquet(path: Path) -> SkyCatalogue:
-    parquet = _arrow()[1]
+    _, parquet = import_pyarrow()
     table = parquet.read_table(path)
     found = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     version = int(found["version"]) if "version" in found else None
@@ -183,13 +183,7 @@ def _from_texts(
     columns: Mapping[str, np.ndarray], units: Mapping[str, str], texts: Mapping[str, Any]
 ) -> SkyCatalogue:
     cosmology, provenance = (json.loads(texts[name]) for name in ("cosmology", "provenance"))
-    return SkyCatalogue({n: _native(v) for n, v in columns.items()}, cosmology, units, provenance)
-
-
-def _native(values: np.ndarray) -> np.ndarray:
-    """The same numbers in this machine's order of bytes."""
-    array = np.asarray(values)
-    return array.astype(array.dtype.newbyteorder("="))
+    return SkyCatalogue(columns, cosmology, units, provenance)
 
 
 def _check_format(found: Any, version: Any, path: Path) -> None:
@@ -198,15 +192,6 @@ def _check_format(found: Any, version: Any, path: Path) -> None:
             f"expected a survey catalogue of format {FORMAT!r} version {VERSION} in {path}, got "
             f"{found!r} version {version}; read other surveys with data_prep"
         )
-
-
-def _arrow() -> tuple[Any, Any]:
-    try:
-        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise InputError(
-            "expected pyarrow for Parquet files, got none; pip install pyarrow, or use .fits or .h5"
-        ) from error
 
 
 Writer = Callable[[Path, SkyCatalogue], None]
@@ -221,8 +206,9 @@ def _of_suffix(path: Path) -> tuple[Writer, Reader]:
         ".hdf5": (_write_hdf5, _read_hdf5),
         ".parquet": (_write_parquet, _read_parquet),
     }
-    if path.suffix not in known:
+    suffix = path.suffix.lower()
+    if suffix not in known:
         raise InputError(
             f"expected a file of {', '.join(known)}, got {path.name!r}; choose one of these"
         )
-    return known[path.suffix]
+    return known[suffix]

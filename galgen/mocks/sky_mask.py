@@ -127,7 +127,7 @@ class SkyMask:
         return np.asarray(longitude) % 360.0, np.asarray(latitude)
 
 
-def read_mask(path: Path, nested: bool | None = None, nside: int | None = None) -> SkyMask:
+def read_mask(path: Path, nested: bool | None = None) -> SkyMask:
     """A mask or completeness map from a HEALPix FITS file.
 
     Unseen and NaN pixels are of no completeness.
@@ -135,11 +135,10 @@ def read_mask(path: Path, nested: bool | None = None, nside: int | None = None) 
     Args:
         path: of the file; its first map is read.
         nested: the order of the pixels, where the header does not say.
-        nside: the resolution it must have; None for any.
 
     Raises:
-        InputError: no such file, no HEALPix map, another nside, no known order, galactic
-            coordinates, or values outside [0, 1].
+        InputError: no such file, no HEALPix map, no known order, galactic coordinates, or values
+            outside [0, 1].
     """
     if not path.is_file():
         raise InputError(f"expected a mask at {path}, got no such file; check the path")
@@ -148,11 +147,6 @@ def read_mask(path: Path, nested: bool | None = None, nside: int | None = None) 
     except (ValueError, OSError, IndexError, KeyError, TypeError) as error:
         raise InputError(f"expected a HEALPix FITS map in {path}, got {error}") from error
     header = dict(cards)
-    found = int(healpy.npix2nside(values.size))
-    if nside is not None and found != nside:
-        raise InputError(
-            f"expected a mask of nside {nside} in {path}, got {found}; use healpy.ud_grade"
-        )
     frame = str(header.get("COORDSYS", "C")).strip().upper()
     if frame[:1] not in ("C", "Q"):
         raise InputError(

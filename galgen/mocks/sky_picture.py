@@ -1,9 +1,12 @@
 """One picture of a mock: where on the sky it is, and how many there are at each redshift.
 
-The volume of a bin of redshift is known from the randoms, for any footprint: they have the density
-kappa n(z) C, kappa the number of randoms over that of objects expected, so that::
+The volume of a bin of redshift is known from the randoms, for any footprint: they were drawn with
+the density kappa n(z) C, kappa the number of randoms over that of objects expected, so that::
 
     V_i = sum over randoms in bin i of 1 / (kappa n(z_j)),    n_i = sum of WEIGHT in bin i / V_i
+
+z_j is the redshift that a random was drawn at. One shuffled from the data has the density of the
+data instead, and n_i would be n(z) whatever the data are.
 """
 
 from __future__ import annotations
@@ -55,10 +58,10 @@ def density_by_redshift(
     mock: MockSurvey, edges: Float[np.ndarray, " edges"]
 ) -> tuple[Float[np.ndarray, " bins"], Float[np.ndarray, " bins"]]:
     """n(z) of the data and its Poisson error in (h/Mpc)³; NaN where there are no randoms."""
-    randoms, data = mock.randoms, mock.data
-    kappa = len(randoms) / mock.expected
-    inverse = 1.0 / (kappa * np.maximum(randoms.columns["NZ"], np.finfo(float).tiny))
-    volume = np.histogram(randoms.columns["Z"], edges, weights=inverse)[0]
+    drawn, data = mock.drawn, mock.data
+    kappa = len(drawn) / mock.expected
+    inverse = 1.0 / (kappa * np.maximum(mock.radial.at(drawn), np.finfo(float).tiny))
+    volume = np.histogram(drawn, edges, weights=inverse)[0]
     weight = data.columns["WEIGHT"]
     total = np.histogram(data.columns["Z"], edges, weights=weight)[0]
     squares = np.histogram(data.columns["Z"], edges, weights=weight**2)[0]
@@ -139,7 +142,7 @@ def _draw_image(
 
 
 def _draw_depth(axes: Axes, mock: MockSurvey) -> None:
-    low, high = (float(f(mock.randoms.columns["Z"])) for f in (np.min, np.max))
+    low, high = float(mock.drawn.min()), float(mock.drawn.max())
     edges = np.linspace(low, np.nextafter(high, np.inf), BINS + 1)
     density, error = density_by_redshift(mock, edges)
     middle = (edges[1:] + edges[:-1]) / 2

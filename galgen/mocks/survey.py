@@ -36,6 +36,8 @@ class MockSurvey:
     Attributes:
         data: galaxies (or haloes).
         randoms: points of the same angular and radial selection without clustering.
+        drawn: the redshift that each random was drawn at, by n(z) and the volume; its own, but
+            where they are shuffled from the data.
         expected: mean number of objects before fibre collisions: n(z) C over the volume.
         mask: the completeness map.
         radial: n(z).
@@ -43,6 +45,7 @@ class MockSurvey:
 
     data: SkyCatalogue
     randoms: SkyCatalogue
+    drawn: Float[np.ndarray, " randoms"]
     expected: float
     mask: SkyMask
     radial: RadialSelection
@@ -95,8 +98,9 @@ class Survey:
             seed: the same one gives the same survey.
 
         Raises:
-            InputError: a box sparser than n(z), no galaxies in the survey, a seed below zero, or
-                what :func:`~galgen.mocks.light_cone.light_cone` refuses.
+            InputError: a box sparser than n(z), no galaxies in the survey or no random points for
+                them, a seed below zero, or what :func:`~galgen.mocks.light_cone.light_cone`
+                refuses.
         """
         if not snapshots or seed < 0:
             raise InputError(
@@ -127,9 +131,9 @@ class Survey:
         footprint = Footprint(
             self.mask, radial, self.redshifts, self.viewpoint, boxes[0].box, cosmology
         )
-        points, expected = footprint.draw(round(self.randoms.times * len(cone)), sky)
+        points, expected = footprint.draw(self.randoms.number(len(cone)), sky)
         randoms = self._randoms(points, data, radial, depth)
-        return MockSurvey(data, randoms, expected, self.mask, radial)
+        return MockSurvey(data, randoms, points[2], expected, self.mask, radial)
 
     def _radial(self, boxes: Sequence[Catalogue]) -> RadialSelection:
         """n(z), which every snapshot must be able to give."""

@@ -117,7 +117,7 @@ class Viewpoint:
         # The box lies within a cone around its middle; all around where the observer is close.
         distance = np.linalg.norm(middle, axis=1)
         radius = np.linalg.norm(sides) / 2
-        angle = np.arcsin(np.minimum(radius / np.maximum(distance, radius), 1.0))
+        angle = np.arcsin(radius / np.maximum(distance, radius))
         angle = np.where(distance > radius, angle, np.pi)
         towards = middle / np.where(distance > 0, distance, 1.0)[:, None] @ self.rotation
         return every[mask.near(towards, angle)]

@@ -187,6 +187,25 @@ def check_mask(mask: ArrayLike | None, shape: Sequence[int]) -> Bool[Array, "bat
     return keep
 
 
+def check_weights(
+    weights: ArrayLike | None, mask: Bool[Array, "batch points"], dtype: jax.typing.DTypeLike
+) -> Float[Array, "batch points"]:
+    """The weights, zero in the padding; ones for None.
+
+    Raises:
+        InputError: weights of another shape than the mask.
+    """
+    if weights is None:
+        return mask.astype(dtype)
+    given = jnp.asarray(weights, dtype)
+    if given.shape != mask.shape:
+        raise InputError(
+            f"expected weights of shape {mask.shape}, got {given.shape}; "
+            "pass one per row, or None for one each"
+        )
+    return jnp.where(mask, given, 0.0)
+
+
 def check_finite(values: Array | np.ndarray, name: str) -> None:
     """Refuse NaN and infinity, where the value is known: not inside a jit.
 

@@ -17,7 +17,7 @@ def make(points, seed, names=("x", "y", "z", "mass"), **fields):
     return Catalogue(columns, (10.0,) * 3, **({"cosmology": cosmology} | fields))
 
 
-def test_the_summary_has_every_figure(tmp_path):
+def test_the_summary_has_every_figure(tmp_path, monkeypatch):
     path = tmp_path / "suite.h5"
     catalogues = [
         make(points, seed, provenance={"source": f"raw.{seed % 2}"}, redshift=0.5)
@@ -36,6 +36,9 @@ def test_the_summary_has_every_figure(tmp_path):
     assert lines["redshift"] == "0.5" and lines["h"] == "0.7"
     assert lines["omega_m"] == "0 to 0.3 (4 values)"
     assert lines["sources"] == "2 raw files (raw.0, raw.1)"
+    monkeypatch.setattr("galgen.data.suite_summary.LOOK", 3)
+    with Suite(path) as suite:
+        assert "2 raw files in the first 3 catalogues (raw.0, raw.1)" in suite_summary(suite)
 
 
 def test_boxes_of_several_kinds_and_no_parameters(tmp_path):

@@ -102,6 +102,15 @@ def test_it_goes_on_where_it_stopped(suite: Path, tmp_path: Path, capsys) -> Non
     }
     fails([*arguments, "--seed", "1"], capsys, "mock_000000_data.fits of others", "--overwrite")
     fails([*arguments, "--redshifts", "0.02", "0.04"], capsys, "--overwrite")
+    # Files that are asked for besides make no mock of other options one that is not whole.
+    fails([*arguments, "--seed", "1", "--hdf5"], capsys, "mock_000000_data.fits of others")
+    (out / "mock_000000_data.fits").rename(tmp_path / "moved.fits")
+    fails([*arguments, "--seed", "1"], capsys, "mock_000000_randoms.fits of others")
+    (tmp_path / "moved.fits").rename(out / "mock_000000_data.fits")
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == {n: b for n, (b, _) in before.items()}
+    assert main([*arguments, "--hdf5"]) == 0
+    assert len(list(out.glob("*.h5"))) == 6 and "3 mocks written" in capsys.readouterr().out
+    assert all((out / name).read_bytes() == content for name, (content, _) in before.items())
     assert main([*arguments, "--seed", "1", "--overwrite"]) == 0
     assert "3 mocks written" in capsys.readouterr().out
     assert (out / "mock_000000_data.fits").read_bytes() != before["mock_000000_data.fits"][0]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from galgen.data.catalogue import Catalogue
 from galgen.data.suite import Suite, write_suite
+from galgen.data.suite_summary import suite_summary
 from galgen.errors import InputError
 
 
@@ -239,6 +240,17 @@ def test_columns_are_mapped_and_random_access_reads_no_more_than_it_needs(path):
     with Suite(path) as suite:
         assert suite.counts.tolist() == [rows - 3, 3]
         assert suite[1].columns["y"].tolist() == [1.0, 2.0, 3.0]
+        assert suite.provenance(0, 2) == [{}, {}]
+        assert "sources: not recorded" in suite_summary(suite)
+
+
+def test_provenance_of_a_range(path):
+    catalogues = [make(i, i, provenance={"source": f"raw.{i}", "Ω": "ü"}) for i in range(5)]
+    write_suite(path, catalogues)
+    every = [dict(c.provenance) for c in catalogues]
+    with Suite(path) as suite:
+        for start, stop in ((0, 5), (1, 3), (2, 99), (-2, 5), (3, 3), (4, 1), (5, 9)):
+            assert suite.provenance(start, stop) == every[start:stop]
 
 
 def test_what_was_read_is_the_readers_own(path):

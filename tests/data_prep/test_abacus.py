@@ -77,10 +77,13 @@ def test_boxes_begin_at_their_corner_in_our_units(tmp_path):
         assert catalogue.cosmology == {"omega_m": 0.315, "h": pytest.approx(0.6736)}
         assert catalogue.provenance["simulation"] == "Mini"
     (one,) = read(folder / "halo_info" / "halo_info_001.asdf")
-    assert len(one) == 1500
+    assert len(one) == 3000 and one == catalogue
     (folder / "halo_info" / "halo_info_000.asdf").unlink()
-    with pytest.raises(InputError, match=r"numbered from 0 in .*, got \[1\]; copy those missing"):
-        read(folder)
+    for place in (folder, folder / "halo_info" / "halo_info_001.asdf"):
+        with pytest.raises(
+            InputError, match=r"numbered from 0 in .*, got \[1\]; copy those missing"
+        ):
+            read(place)
 
 
 def test_damage_is_named(tmp_path):

@@ -1,3 +1,4 @@
+import importlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from astropy.cosmology import FlatLambdaCDM
 from astropy.table import Table
 
 from data_prep.boxes import (
+    check_fractions,
     cut_into_cubes,
     parse_numbers,
     parse_pairs,
@@ -127,8 +129,10 @@ def test_splits_are_exact_and_random_by_seed():
     assert splits.count("train") == 40 and splits.count("test") == 10
     assert splits == random_splits(50, {"train": 0.8, "test": 0.2}, 0)
     assert splits != random_splits(50, {"train": 0.8, "test": 0.2}, 1)
-    with pytest.raises(InputError, match="add up to 1"):
-        random_splits(50, {"train": 0.8}, 0)
+    for wrong in ({"train": 0.8}, {}, {"a": 1.5, "b": -0.5}, {"a": 1.0, "b": 0.0}, {"a": np.nan}):
+        for check in (check_fractions, lambda fractions: random_splits(50, fractions, 0)):
+            with pytest.raises(InputError, match="positive split fractions that add up to 1, got"):
+                check(wrong)
     with pytest.raises(InputError, match="a catalogue or more in each split, got 1"):
         random_splits(1, {"train": 0.5, "test": 0.5}, 0)
 
@@ -202,12 +206,16 @@ def test_every_table_format_reads_alike(tmp_path, suffix):
     assert catalogue.cosmology == {"omega_m": 0.3} and catalogue.redshift == 0.3
 
 
-def test_a_stack_of_catalogues_with_their_parameters(tmp_path):
+def test_a_stack_of_catalogues_with_their_parameters(tmp_path, monkeypatch):
     path = tmp_path / "stack.npz"
     x = np.random.default_rng(0).uniform(0, 50, (3, 40, 3))
     np.savez(path, x=x, theta=np.arange(6.0).reshape(3, 2))
     columns = {"x": "0", "y": "1", "z": "2"}
-    boxes = read_tables(path, columns, 50.0, array="x", parameters=("theta", ["a", "b"]))
+    loaded, load = [], np.load
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "load", lambda *a, **k: loaded.append(a[0]) or load(*a, **k))
+        boxes = read_tables(path, columns, 50.0, array="x", parameters=("theta", ["a", "b"]))
+    assert loaded == [path]
     np.testing.assert_array_equal(boxes[2].positions, x[2])
     assert [b.cosmology for b in boxes] == [{"a": 2.0 * i, "b": 2.0 * i + 1} for i in range(3)]
     with pytest.raises(InputError, match=r"shape \(3, 1\), got \(3, 2\); name every"):
@@ -216,6 +224,19 @@ def test_a_stack_of_catalogues_with_their_parameters(tmp_path):
         read_tables(path, columns, 50.0, array="y")
     with pytest.raises(InputError, match=r"columns \['0', '9'\].* rename 9"):
         read_tables(path, {"x": "0", "y": "9"}, 50.0, array="x")
+    np.save(tmp_path / "stack.npy", x)
+    with pytest.raises(InputError, match=r"an \.npz with an array of parameters, got .*\.npy"):
+        read_tables(tmp_path / "stack.npy", columns, 50.0, parameters=("theta", ["a", "b"]))
+
+
+def test_parquet_without_pyarrow_is_named(tmp_path, monkeypatch):
+    def missing(name):
+        raise ImportError(name)
+
+    (tmp_path / "a.Parquet").touch()
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.raises(InputError, match=r"pyarrow .*; pip install 'galgen\[formats\]'"):
+        read_tables(tmp_path / "a.Parquet", {"x": "x"}, 1.0)
 
 
 def test_tables_that_cannot_be_read(tmp_path):

@@ -54,7 +54,7 @@ def test_masses_may_be_logarithms(tmp_path):
     np.testing.assert_allclose(np.log10(catalogue.columns["mass"]), stack[0, :, 6], rtol=1e-6)
 
 
-def test_published_splits(tmp_path):
+def test_published_splits(tmp_path, capsys):
     for split, number in (("train", 2), ("val", 1), ("test", 1)):
         write(tmp_path, split, number)
     inputs = [str(tmp_path / f"{split}_halos.npy") for split in ("train", "val", "test")]
@@ -64,6 +64,9 @@ def test_published_splits(tmp_path):
         assert suite.splits.tolist() == ["train", "train", "validation", "test"]
         assert suite.counts.max() == 50
         assert min(c.columns["mass"].min() for c in suite) >= 1e13
+    # No fractions are not those that the files name.
+    assert main(["npy", *inputs, "-o", str(output), "--splits", ""]) == 2
+    assert "fractions that add up to 1, got {}" in capsys.readouterr().err
 
 
 def test_damage_is_named(tmp_path):

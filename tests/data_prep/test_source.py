@@ -60,6 +60,14 @@ def test_cubes_of_a_box_may_be_kept_together(tmp_path):
         assert len({c.provenance["source"] for c in suite.catalogues("test")}) > 2
 
 
+@pytest.mark.parametrize("splits", ["", "train=0.8", "train=1,test=0", "train=nan"])
+def test_fractions_are_checked_before_anything_is_read(tmp_path, capsys, splits):
+    output = tmp_path / "suite.h5"
+    assert main(table([tmp_path / "absent.npz"], output, f"--splits={splits}")) == 2
+    assert "positive split fractions that add up to 1, got {" in capsys.readouterr().err
+    assert not output.exists()
+
+
 def test_sparse_catalogues_are_dropped_or_kept(tmp_path, capsys):
     path, output = npz(tmp_path / "a.npz", 20), tmp_path / "suite.h5"
     assert main(table([path], output, "--cut", "25")) == 0
@@ -118,7 +126,7 @@ def test_a_killed_run_leaves_the_old_suite(tmp_path):
     npz(new, 300_000)
     assert main(table([old], output, "--cut", "50")) == 0
     before = output.read_bytes()
-    rng = np.random.default_rng(int(time.time()))
+    rng = np.random.default_rng(0)
     arguments = table([new], output, "--cut", "10")
     for _ in range(3):
         process = run(*arguments, stdout=subprocess.DEVNULL)

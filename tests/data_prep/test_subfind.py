@@ -43,6 +43,68 @@ def test_fields_and_conventions(tmp_path):
         read(path, columns="spin=Spin")
 
 
+LENGTH, MASS, NEITHER = (1e-3, "Mpc/h"), (1e10, "Msun/h"), (1.0, "")
+
+
+@pytest.mark.parametrize(
+    ("field", "unit"),
+    [
+        ("SubhaloCM", LENGTH),
+        ("SubhaloHalfmassRad", LENGTH),
+        ("SubhaloHalfmassRadType", LENGTH),
+        ("SubhaloVmaxRad", LENGTH),
+        ("SubhaloStellarPhotometricsRad", LENGTH),
+        ("Group_R_Crit200", LENGTH),
+        ("SubhaloMassInRad", MASS),
+        ("SubhaloMassInRadType", MASS),
+        ("SubhaloMassInHalfRad", MASS),
+        ("SubhaloMassInMaxRadType", MASS),
+        ("SubhaloStellarPhotometricsMassInRad", MASS),
+        ("Group_M_Crit200", MASS),
+        ("GroupMassType", MASS),
+        ("SubhaloSFRinRad", NEITHER),
+        ("SubhaloSFRinHalfRad", NEITHER),
+        ("SubhaloGasMetallicityMaxRad", NEITHER),
+    ],
+)
+def test_units_by_the_name_of_a_field(tmp_path, field, unit):
+    """Names of IllustrisTNG's list of fields: a mass within a radius is no length."""
+    path = write_subfind(tmp_path, haloes())
+    group = "Subhalo" if field.startswith("Subhalo") else "Group"
+    stored = np.linspace(1.0, 9.0, 400)
+    with h5py.File(path, "r+") as file:
+        if f"{group}/{field}" in file:
+            del file[f"{group}/{field}"]
+        file[f"{group}/{field}"] = stored
+    objects = "subhaloes" if group == "Subhalo" else "haloes"
+    (catalogue,) = read(path, objects=objects, columns=f"value={field}")
+    np.testing.assert_allclose(catalogue.columns["value"], unit[0] * stored, rtol=1e-12)
+    assert catalogue.units["value"] == unit[1]
+
+
+@pytest.mark.parametrize("objects", ["haloes", "subhaloes"])
+def test_headers_of_gadget_4(tmp_path, objects):
+    """It counts Nsubhalos, and keeps the cosmology in /Parameters."""
+    found = haloes()
+    first = write_subfind(tmp_path, found, files=2)
+    for path in tmp_path.iterdir():
+        with h5py.File(path, "r+") as file:
+            header, parameters = file["Header"].attrs, file.create_group("Parameters").attrs
+            for end in ("ThisFile", "Total"):
+                header[f"Nsubhalos_{end}"] = np.uint64(header[f"Nsubgroups_{end}"])
+                del header[f"Nsubgroups_{end}"]
+            for name in ("Omega0", "OmegaLambda", "HubbleParam"):
+                parameters[name] = header[name]
+                del header[name]
+    (catalogue,) = read(first, objects=objects)
+    np.testing.assert_allclose(catalogue.columns["mass"], found["mass"], rtol=1e-6)
+    assert catalogue.cosmology == {"omega_m": 0.3, "h": 0.6711}
+    with h5py.File(first, "r+") as file:
+        del file["Header"].attrs["Nsubhalos_Total"]
+    with pytest.raises(InputError, match="'Nsubgroups_Total' or 'Nsubhalos_Total' of Header, got"):
+        read(first, objects="subhaloes")
+
+
 def test_lengths_in_another_unit(tmp_path):
     found = haloes(side=100.0)
     path = write_subfind(tmp_path / "mpc", found, length=1.0)

@@ -39,7 +39,7 @@ def test_smaller_boxes_hold_fewer_modes():
 
 
 def test_the_spectrum_against_camb():
-    camb = pytest.importorskip("camb")
+    camb = pytest.importorskip("camb", reason="needs camb")
     matter, h = FIDUCIAL["omega_m"], FIDUCIAL["h"]
     baryons = FIDUCIAL["omega_b"] * h**2
     parameters = camb.set_params(

@@ -87,6 +87,7 @@ def agree(differences):
     return mean, scatter
 
 
+@pytest.mark.slow
 def test_multipoles_of_families(tmp_path):
     """A Thomas process with motions of its own, thinned by n(z) and by a map of completeness."""
     edges = np.array([2.0, 5.0, 9.0, 14.0, 20.0])

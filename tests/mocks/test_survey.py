@@ -19,6 +19,7 @@ from galgen.mocks import (
     Viewpoint,
     draw_survey,
 )
+from galgen.mocks.randoms import Footprint
 from galgen.mocks.sky_picture import density_by_redshift
 from galgen.statistics.sky.coordinates import SKY_AREA, cartesian_positions
 
@@ -59,6 +60,18 @@ def test_total_counts_are_n_of_z_times_completeness_times_volume(mock):
         (redshift[1:] + redshift[:-1]) / 2, edges, weights=middle * np.diff(distance**3)
     )
     assert np.all(np.abs(density - number[0] / volume[0]) < 4 * error)
+
+
+def test_the_measured_n_of_z_does_not_depend_on_shuffling(box, mock):
+    """The volume is that of the survey: redshifts of the data would give back n(z) for any data."""
+    survey = dataclasses.replace(SURVEY, randoms=RandomRecipe(3, True))
+    shuffled, edges = survey.observe([box], 11), np.linspace(0.05, 0.12, 8)
+    assert shuffled.data == mock.data
+    np.testing.assert_array_equal(mock.drawn, mock.randoms.columns["Z"])
+    np.testing.assert_array_equal(shuffled.drawn, mock.drawn)
+    assert np.mean(shuffled.randoms.columns["Z"] == mock.drawn) < 0.01
+    found, wanted = density_by_redshift(shuffled, edges), density_by_redshift(mock, edges)
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_completeness_thins_data_and_randoms_alike(mock):
@@ -193,6 +206,28 @@ def test_what_cannot_be_observed_is_named(box):
         dataclasses.replace(SURVEY, power=-1.0)
     with pytest.raises(InputError, match=r"random points per object in \(0, 1e6\], got 0"):
         RandomRecipe(0.0)
+    with pytest.raises(
+        InputError, match=r"one random point or more, got 1e-05 times \d+ objects; raise times"
+    ):
+        dataclasses.replace(SURVEY, randoms=RandomRecipe(1e-5)).observe([box], 0)
+
+
+@pytest.mark.parametrize(
+    ("mask", "radial"),
+    [
+        (SkyMask.from_ring(np.arange(768) < 384), RADIAL),
+        (SkyMask.full_sky(), RadialSelection((0.3, 0.4), (1e-4, 1e-4))),
+    ],
+    ids=["north of a box in the south", "no density at its redshifts"],
+)
+def test_randoms_of_a_box_that_is_not_seen_come_to_an_end(monkeypatch, mask, radial):
+    monkeypatch.setattr("galgen.mocks.randoms.AT_ONCE", 1000)
+    south = Viewpoint((0.5, 0.5, 2.0), tiled=False)
+    footprint = Footprint(mask, radial, (0.01, 0.12), south, (100.0,) * 3, COSMOLOGY)
+    with pytest.raises(
+        InputError, match=r"points of the box in the survey, got none of \d+ .*move the observer"
+    ):
+        footprint.draw(5, np.random.default_rng(0))
 
 
 def test_the_picture_shows_the_sky_and_n_of_z(mock):

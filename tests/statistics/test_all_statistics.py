@@ -22,6 +22,7 @@ from galgen.statistics.counts.nearest_neighbors import (
     nearest_neighbor_distribution,
 )
 from galgen.statistics.counts.sphere_counts import lattice_centers
+from galgen.statistics.counts.weighted_cells import weighted_counts_in_cells
 from galgen.statistics.fourier.bispectrum import bispectrum
 from galgen.statistics.fourier.cross_power_spectrum import cross_power_spectrum
 from galgen.statistics.fourier.mesh import CLOUD_IN_CELL
@@ -70,6 +71,7 @@ TABLE = {
         joint_neighbor_distribution(x, m, y, m, EDGES[1:], SIDE, QUERIES, (1, 3)).joint
     ),
     "cells": lambda x, m, v, w, y: counts_in_cells(x, m, SIDE, 4, largest=4).probability,
+    "weighted cells": lambda x, m, v, w, y: weighted_counts_in_cells(x, m, 10**w, SIDE, 4).skewness,
     "spheres": lambda x, m, v, w, y: (
         counts_in_spheres(x, m, EDGES[1:], SIDE, QUERIES, largest=4).probability
     ),

@@ -79,6 +79,7 @@ def test_weighted_xi_and_each_jackknife_row_equal_brute_force():
     np.testing.assert_allclose(plain.xi, survey.xi, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_observer_far_away_sees_the_multipoles_and_wp_of_the_box():
     """From 1e8 Mpc/h along z the midpoint is the z axis: counts as along that axis."""
     away = np.array([0.0, 0.0, 1e8])

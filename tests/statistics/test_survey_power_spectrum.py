@@ -313,6 +313,35 @@ def test_order_weightless_points_scale_and_turns_change_nothing():
     assert np.abs(moved.raw_power[1] - truth.raw_power[1]).max() > 0.1 * truth.raw_power[0].max()
 
 
+@pytest.mark.parametrize("box", [NEAR, None], ids=["box given", "box around"])
+def test_points_of_weight_zero_are_not_there(box):
+    """At the observer and far outside the box, whose density is nothing."""
+    rng = np.random.default_rng(9)
+    x, y = rng.uniform(15, 85, (100, 3)), rng.uniform(15, 85, (300, 3))
+    data = seen(x, NEAR, rng.uniform(0.5, 2, 100))
+    randoms = seen(y, NEAR, rng.uniform(0.5, 2, 300))
+    for density in (np.full(300, 1e-3), None):
+        padded = None if density is None else np.append(density, [0.0, np.nan])
+        with jax.enable_x64(True):
+            truth = survey_power_spectrum(data, randoms, 16, None, (0, 2), box, density)
+            found = survey_power_spectrum(
+                with_weightless(data), with_weightless(randoms), 16, None, (0, 2), box, padded
+            )
+        assert found.box == truth.box and truth.raw_power[0].min() > 0
+        scale = truth.raw_power[0].max()
+        np.testing.assert_allclose(found.raw_power, truth.raw_power, atol=1e-12 * scale)
+        for name in ("k", "shot_noise", "normalisation", "alpha"):
+            np.testing.assert_allclose(getattr(found, name), getattr(truth, name), rtol=1e-12)
+
+
+def with_weightless(catalogue):
+    """Two more rows of weight zero: at the observer, and far outside any box."""
+    nowhere = np.array([[0.0, 0, 0], [1e7, -1e7, 1e7]])
+    return SurveyCatalogue(
+        np.concatenate([catalogue.positions, nowhere]), np.append(catalogue.weight, [0.0, 0.0])
+    )
+
+
 def test_the_box_that_is_not_given_holds_all_with_a_margin():
     x = np.array([[0.0, 0, 0], [10, 5, 2]])
     box = SurveyBox.around(x, x[:1] - 10, padding=0.25)

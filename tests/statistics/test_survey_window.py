@@ -142,3 +142,33 @@ def test_the_box_of_a_window_is_wider_than_the_survey():
     )
     np.testing.assert_allclose(window.sides, 3 * 38)  # of the 38 Mpc/h from first to last point
     assert window.k_edges[0] < 0.5 * spectrum.k_edges[0] and window.multipoles.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("box", [BOX, None], ids=["box given", "box around"])
+def test_randoms_of_weight_zero_are_not_there(whole, box):
+    randoms, _, spectrum = whole
+    nowhere = np.array([[0.0, 0, 0], [1e9, -1e9, 1e9]])
+    more = SurveyCatalogue(
+        np.concatenate([randoms.positions, nowhere]), np.append(randoms.weight, [0.0, 0.0])
+    )
+    with jax.enable_x64(True):
+        found, truth = (
+            survey_window(
+                some, spectrum, 16, [2.5, 10.0], multipoles=(0, 2), box=box, mu_bins=4,
+                interlaced=False,
+            )
+            for some in (more, randoms)
+        )  # fmt: skip
+    for name in ("corner", "sides", "k", "alpha", "shot_noise", "zero_mode"):
+        np.testing.assert_allclose(getattr(found, name), getattr(truth, name), rtol=1e-12)
+    for name in ("power", "correlation"):
+        one, other = getattr(found, name), getattr(truth, name)
+        assert np.abs(other[0]).max() > 0
+        np.testing.assert_allclose(one, other, atol=1e-10 * np.abs(other).max())
+
+
+def test_randoms_without_weight_have_no_window(whole):
+    randoms, _, spectrum = whole
+    none = SurveyCatalogue(randoms.positions, np.zeros(len(randoms.positions)))
+    with pytest.raises(InputError, match=r"positive total weight, got 240 and 0; check the weigh"):
+        survey_window(none, spectrum, 16, [2.5, 10.0])

@@ -10,12 +10,22 @@ from galgen.statistics.counts.marks import (
     MassFunction,
     mark_distribution,
     mass_function,
+    mean_in_bins,
 )
 from galgen.statistics.counts.nearest_neighbors import (
     JointNeighborDistribution,
     NeighborDistribution,
     joint_neighbor_distribution,
     nearest_neighbor_distribution,
+)
+from galgen.statistics.counts.neighbor_counts import (
+    neighbor_counts,
+    neighbor_counts_by_tree,
+)
+from galgen.statistics.counts.sphere_counts import (
+    lattice_centers,
+    sphere_counts,
+    sphere_counts_by_tree,
 )
 from galgen.statistics.counts.weighted_cells import (
     WeightedCells,
@@ -32,8 +42,14 @@ __all__ = [
     "counts_in_cells",
     "counts_in_spheres",
     "joint_neighbor_distribution",
+    "lattice_centers",
     "mark_distribution",
     "mass_function",
+    "mean_in_bins",
     "nearest_neighbor_distribution",
+    "neighbor_counts",
+    "neighbor_counts_by_tree",
+    "sphere_counts",
+    "sphere_counts_by_tree",
     "weighted_counts_in_cells",
 ]

@@ -27,9 +27,9 @@ from galgen.statistics.binning import (
     check_box,
     check_edges,
     check_mask,
+    check_weights,
     ensemble_mean,
 )
-from galgen.statistics.fourier.mesh import check_weights
 
 
 @flax.struct.dataclass
@@ -166,6 +166,12 @@ def mean_in_bins(
     edges: ArrayLike,
 ) -> Float[Array, "batch bins"]:
     """Mean of the column ``of`` in bins of ``values``, e.g. speed against mass; NaN where empty.
+
+    Args:
+        values: ``(batch, points)``.
+        of: ``(batch, points)``, in the unit of the mean.
+        mask: ``(batch, points)``, True where real; None for all.
+        edges: ``(bins + 1,)`` common edges, a host value, in the unit of ``values``.
 
     Raises:
         InputError: columns of different shapes, or bad edges or mask.

@@ -9,8 +9,9 @@ of one catalogue, all points not the same in the moments of pairs and triples (P
     xi_3 = (mu_3 - 3 <(W - <W>)(Q - <Q>)> + 2 <T>) / <W>³
     S_3  = xi_3 / xi_2²
 
-Poisson points, their weights drawn independently of place, have xi_2 = xi_3 = 0. The scale of the
-weights is free. Weights are those of completeness, or masses, for the clustering of mass.
+Poisson points, their weights drawn independently of place, have xi_2 = xi_3 = 0. Weights are
+those of completeness, or masses, for the clustering of mass. Their scale is free: those of each
+catalogue are divided by their mean over its points.
 """
 
 from __future__ import annotations
@@ -23,15 +24,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from galgen.statistics.binning import ArrayLike, EnsembleMean, check_box, jackknife_ratio
+from galgen.masking import masked_mean
+from galgen.statistics.binning import (
+    ArrayLike,
+    EnsembleMean,
+    check_box,
+    check_weights,
+    jackknife_ratio,
+)
 from galgen.statistics.counts.counts_in_cells import cell_indices, divided
 from galgen.statistics.counts.sphere_counts import check_finite_points
-from galgen.statistics.fourier.mesh import check_weights
 
 
 @flax.struct.dataclass
 class WeightedCells:
-    """Moments of the weight per cell of each catalogue, in powers of the unit of the weights.
+    """Moments of the weight per cell, in powers of the mean weight of each catalogue.
 
     =========== =========== =================================================================
     field       shape       meaning
@@ -96,6 +103,9 @@ def weighted_counts_in_cells(
     """
     points, keep = check_finite_points(positions, mask)
     mass = check_weights(weights, keep, points.dtype)
+    scale = masked_mean(mass, keep, 1)[:, None]
+    # Divided first, so that cubes of masses near 1e15 do not overflow float32.
+    mass = mass / jnp.where(scale != 0, scale, 1.0)
     index = cell_indices(points, box, cells_per_side)
     volume = jnp.asarray(np.prod(check_box(box)) / cells_per_side**3, points.dtype)
     return WeightedCells(volume, *_moments(index, mass, cells_per_side**3))

@@ -12,6 +12,10 @@ from galgen.statistics.fourier.field_power_spectrum import (
     field_power_spectrum,
 )
 from galgen.statistics.fourier.mesh import (
+    CLOUD_IN_CELL,
+    NEAREST_GRID_POINT,
+    PIECEWISE_CUBIC_SPLINE,
+    TRIANGULAR_SHAPED_CLOUD,
     Resampler,
     paint,
 )
@@ -46,6 +50,10 @@ from galgen.statistics.fourier.velocity_power import (
 )
 
 __all__ = [
+    "CLOUD_IN_CELL",
+    "NEAREST_GRID_POINT",
+    "PIECEWISE_CUBIC_SPLINE",
+    "TRIANGULAR_SHAPED_CLOUD",
     "Bispectrum",
     "FourierModes",
     "PowerSpectrum",

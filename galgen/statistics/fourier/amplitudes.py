@@ -46,20 +46,22 @@ def catalogue_amplitudes(
 ) -> Complex[Array, "rows width"]:
     """F(k) of one catalogue at the modes of the table, which must be of the same painting."""
     size, resampler = painting.mesh_size, painting.resampler
-    mesh = paint_one(positions, weights, box, size, resampler)
-    amplitude = jnp.fft.rfftn(mesh).ravel()[table.index]
-    if painting.interlaced:
-        shifted = paint_one(positions, weights, box, size, resampler, shift=0.5)
-        other = jnp.fft.rfftn(shifted).ravel()[table.index]
-        amplitude = 0.5 * (amplitude + other * table.phase)
-    return amplitude * table.compensation
+    shifts = (0.0, 0.5) if painting.interlaced else (0.0,)
+    meshes = [paint_one(positions, weights, box, size, resampler, shift) for shift in shifts]
+    return field_amplitudes(table, *meshes)
 
 
 def field_amplitudes(
-    field: Float[Array, "mesh mesh mesh"], table: FourierModes
+    table: FourierModes,
+    field: Float[Array, "mesh mesh mesh"],
+    shifted: Float[Array, "mesh mesh mesh"] | None = None,
 ) -> Complex[Array, "rows width"]:
-    """F(k) of one field, over the window of the table."""
-    return jnp.fft.rfftn(field).ravel()[table.index] * table.compensation
+    """F(k) of one field, over the window of the table; interlaced where the second is given."""
+    amplitude = jnp.fft.rfftn(field).ravel()[table.index]
+    if shifted is not None:
+        other = jnp.fft.rfftn(shifted).ravel()[table.index]
+        amplitude = 0.5 * (amplitude + other * table.phase)
+    return amplitude * table.compensation
 
 
 def mean_in_shells(

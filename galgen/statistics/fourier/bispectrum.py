@@ -39,6 +39,7 @@ from galgen.statistics.binning import (
     EnsembleMean,
     check_box,
     check_points,
+    check_weights,
     ensemble_mean,
 )
 from galgen.statistics.fourier.amplitudes import (
@@ -49,7 +50,7 @@ from galgen.statistics.fourier.amplitudes import (
     product,
 )
 from galgen.statistics.fourier.field_power_spectrum import check_field
-from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler, check_weights
+from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler
 from galgen.statistics.fourier.modes import FourierModes, device_modes
 from galgen.statistics.fourier.triangles import Triangles, device_triangles
 
@@ -220,7 +221,7 @@ def field_bispectrum_of_modes(
     volume = jnp.prod(box)
 
     def one(values: Float[Array, "mesh mesh mesh"]) -> tuple[Array, Array]:
-        amplitude = field_amplitudes(values, table) / values.size
+        amplitude = field_amplitudes(table, values) / values.size
         power = mean_in_shells(product(amplitude, amplitude), table)[0]
         return volume**2 * _mean_of_products(amplitude, table, triangles), volume * power
 

@@ -77,7 +77,7 @@ def field_power_of_modes(
     """Power of fields; the compiled part of :func:`field_power_spectrum`."""
 
     def one(values: Float[Array, "mesh mesh mesh"]) -> Float[Array, "multipoles bins"]:
-        amplitude = field_amplitudes(values, table)
+        amplitude = field_amplitudes(table, values)
         return mean_in_shells(product(amplitude, amplitude), table)
 
     return jax.lax.map(one, field) * (jnp.prod(box) / float(field.shape[-1]) ** 6)

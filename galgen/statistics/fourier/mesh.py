@@ -24,10 +24,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, check_box, check_points
+from galgen.statistics.binning import ArrayLike, check_box, check_points, check_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,25 +158,6 @@ def _paint(
 ) -> Float[Array, "batch mesh mesh mesh"]:
     """Every catalogue on its mesh."""
     return jax.vmap(lambda x, w: paint_one(x, w, box, mesh_size, resampler))(positions, weights)
-
-
-def check_weights(
-    weights: ArrayLike | None, mask: Bool[Array, "batch points"], dtype: jax.typing.DTypeLike
-) -> Float[Array, "batch points"]:
-    """The weights, zero in the padding; ones for None.
-
-    Raises:
-        InputError: weights of another shape than the mask.
-    """
-    if weights is None:
-        return mask.astype(dtype)
-    given = jnp.asarray(weights, dtype)
-    if given.shape != mask.shape:
-        raise InputError(
-            f"expected weights of shape {mask.shape}, got {given.shape}; "
-            "pass one per row, or None for one each"
-        )
-    return jnp.where(mask, given, 0.0)
 
 
 def check_mesh_size(mesh_size: int) -> None:

@@ -42,6 +42,7 @@ from galgen.statistics.binning import (
     EnsembleMean,
     check_box,
     check_points,
+    check_weights,
     ensemble_mean,
 )
 from galgen.statistics.fourier.amplitudes import (
@@ -50,7 +51,7 @@ from galgen.statistics.fourier.amplitudes import (
     mean_in_shells,
     product,
 )
-from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler, check_weights
+from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler
 from galgen.statistics.fourier.modes import FourierModes, default_k_edges, device_modes, nyquist
 
 TRUSTED = 0.6

@@ -31,7 +31,12 @@ from jaxtyping import Array, Complex, Float, Int
 
 from galgen.errors import InputError
 from galgen.statistics.binning import check_box
-from galgen.statistics.fourier.amplitudes import Painting, mean_in_shells, product
+from galgen.statistics.fourier.amplitudes import (
+    Painting,
+    field_amplitudes,
+    mean_in_shells,
+    product,
+)
 from galgen.statistics.fourier.mesh import paint_one
 from galgen.statistics.fourier.modes import FourierModes, whole_modes
 from galgen.statistics.fourier.spherical_harmonics import (
@@ -123,16 +128,16 @@ def field_multipoles(
 
     def amplitude(ell: int) -> Complex[Array, "rows width"]:
         def add(total: Array, order: Int[Array, ""]) -> tuple[Array, None]:
-            parts = [
-                jnp.fft.rfftn(mesh * spherical_harmonic(ell, order, where)).ravel()[table.index]
+            fields = (
+                mesh * spherical_harmonic(ell, order, where)
                 for mesh, where in zip(meshes, seen, strict=True)
-            ]
-            part = 0.5 * (parts[0] + parts[1] * table.phase) if painting.interlaced else parts[0]
+            )
+            part = field_amplitudes(table, *fields)
             return total + spherical_harmonic(ell, order, along) * part, None
 
         none = jnp.zeros(table.index.shape, jnp.result_type(positions.dtype, jnp.complex64))
         total, _ = lax.scan(add, none, jnp.arange(2 * ell + 1))
-        return total * table.compensation
+        return total
 
     monopole = amplitude(0)
     return jnp.stack(

@@ -134,10 +134,10 @@ def survey_power_spectrum(
     Warns:
         UserWarning: edges beyond 0.6 of the Nyquist wavenumber.
     """
-    place = SurveyBox.around(data.positions, randoms.positions) if box is None else box
+    alpha = weight_ratio(float(data.weight.sum()), randoms)
+    place = SurveyBox.around(*map(weighted_positions, (data, randoms))) if box is None else box
     painting = Painting(int(mesh_size), resampler, bool(interlaced))
     ells = check_multipoles(multipoles)
-    alpha = _alpha(data, randoms)
     galaxies, others = (placed(catalogue, place) for catalogue in (data, randoms))
     table = modes_of(galaxies[0].dtype, place.sides, painting, k_edges, (0,), 2)
     sides = jnp.asarray(place.sides, galaxies[0].dtype)
@@ -170,10 +170,22 @@ def survey_power_spectrum(
     )
 
 
+def weighted_positions(catalogue: SurveyCatalogue) -> Float[np.ndarray, "_ 3"]:
+    """Those of the points whose weight is not zero."""
+    return np.asarray(catalogue.positions)[catalogue.weight != 0]
+
+
 def placed(catalogue: SurveyCatalogue, box: SurveyBox) -> tuple[Array, Array]:
-    """Positions from the corner of the box, and weights, on the device."""
+    """Positions from the corner of the box, and weights, on the device.
+
+    Points of weight zero are put at the corner, wherever they were.
+
+    Raises:
+        InputError: a point with a weight outside the box.
+    """
     dtype = jax.dtypes.canonicalize_dtype(np.float64)
-    positions = box.place(catalogue.positions)
+    there = (catalogue.weight != 0)[:, None]
+    positions = box.place(np.where(there, catalogue.positions, box.corner))
     return jnp.asarray(positions, dtype), jnp.asarray(catalogue.weight, dtype)
 
 
@@ -191,9 +203,13 @@ def multipoles_in_box(
     return np.asarray(sums, np.float64)
 
 
-def _alpha(data: SurveyCatalogue, randoms: SurveyCatalogue) -> float:
-    """Sum of weights of galaxies over that of randoms."""
-    galaxies, others = float(data.weight.sum()), float(randoms.weight.sum())
+def weight_ratio(galaxies: float, randoms: SurveyCatalogue) -> float:
+    """alpha, the sum of weights of galaxies over that of randoms.
+
+    Raises:
+        InputError: a sum that is not positive.
+    """
+    others = float(randoms.weight.sum())
     if not (galaxies > 0 and others > 0):
         raise InputError(
             f"expected galaxies and randoms of positive total weight, got {galaxies:g} and "
@@ -203,11 +219,11 @@ def _alpha(data: SurveyCatalogue, randoms: SurveyCatalogue) -> float:
 
 
 def _density(density: ArrayLike, randoms: SurveyCatalogue) -> Float[np.ndarray, "randoms"]:
-    """n at the randoms."""
-    number = np.asarray(density, np.float64)
-    if number.shape != randoms.weight.shape or not np.all((number > 0) & np.isfinite(number)):
+    """n at the randoms, zero for those of weight zero."""
+    number, there = np.asarray(density, np.float64), randoms.weight != 0
+    if number.shape != there.shape or not np.all((number > 0) & np.isfinite(number) | ~there):
         raise InputError(
             f"expected a positive density for each of {len(randoms.weight)} randoms, got shape "
             f"{number.shape}; give n(x) in (h/Mpc)³ at the randoms, or None"
         )
-    return number
+    return np.where(there, number, 0.0)

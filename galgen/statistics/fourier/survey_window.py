@@ -34,6 +34,8 @@ from galgen.statistics.fourier.survey_power_spectrum import (
     SurveyPowerSpectrum,
     multipoles_in_box,
     placed,
+    weight_ratio,
+    weighted_positions,
 )
 from galgen.statistics.pairs.bins import AngleBins, as_edges
 from galgen.statistics.pairs.cells import sums_by_cells
@@ -136,11 +138,11 @@ def survey_window(
     Warns:
         UserWarning: edges beyond 0.6 of the Nyquist wavenumber.
     """
-    place = SurveyBox.around(randoms.positions, padding=1.0) if box is None else box
+    # Not the alpha of the spectrum: a part of its randoms will do here.
+    alpha = weight_ratio(spectrum.total_weight, randoms)
+    place = SurveyBox.around(weighted_positions(randoms), padding=1.0) if box is None else box
     painting = Painting(int(mesh_size), resampler, bool(interlaced))
     ells = check_multipoles(multipoles)
-    # Not the alpha of the spectrum: a part of its randoms will do here.
-    alpha = spectrum.total_weight / float(randoms.weight.sum())
     positions, weights = placed(randoms, place)
     table = modes_of(positions.dtype, place.sides, painting, k_edges, (0,), 2)
     sums = multipoles_in_box((positions, alpha * weights), place, table, painting, ells)
@@ -171,8 +173,8 @@ def _correlation(
     """(2 l + 1) / V_shell times the sum of w w' L_l(mu) over ordered pairs of each bin."""
     bins = AngleBins(as_edges(edges), mu_bins, None)
     pairs = pair_counts(
-        np.asarray(randoms.positions, np.float64)[None], None, bins, 1.0, periodic=False,
-        weights=randoms.weight[None], method=sums_by_cells,
+        np.asarray(randoms.positions, np.float64)[None], randoms.weight[None] != 0, bins, 1.0,
+        periodic=False, weights=randoms.weight[None], method=sums_by_cells,
     )  # fmt: skip
     shell = 4 * np.pi / 3 * np.diff(np.power(bins.edges, 3))
     return legendre_weights(multipoles, mu_bins) @ np.asarray(pairs[0]).T / shell

@@ -37,15 +37,11 @@ from galgen.statistics.binning import (
     EnsembleMean,
     check_box,
     check_points,
+    check_weights,
     ensemble_mean,
 )
 from galgen.statistics.fourier.amplitudes import field_amplitudes, mean_in_shells, product
-from galgen.statistics.fourier.mesh import (
-    TRIANGULAR_SHAPED_CLOUD,
-    Resampler,
-    check_weights,
-    paint_one,
-)
+from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler, paint_one
 from galgen.statistics.fourier.modes import FourierModes, device_modes, whole_modes
 from galgen.statistics.redshift_space import hubble_ratio
 
@@ -200,5 +196,5 @@ def divergence(
     modes = whole_modes(table.index, field.shape[-1])
     total = jnp.zeros((), table.phase.dtype)
     for n, side, component in zip(modes, box, field, strict=True):
-        total = total - 2j * np.pi * n / side * field_amplitudes(component, table)
+        total = total - 2j * np.pi * n / side * field_amplitudes(table, component)
     return total

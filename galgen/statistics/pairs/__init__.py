@@ -6,12 +6,16 @@ from galgen.statistics.pairs.bins import (
     ProjectedBins,
     SeparationBins,
 )
+from galgen.statistics.pairs.cells import (
+    sums_by_cells,
+)
 from galgen.statistics.pairs.correlation import (
     TwoPointCorrelation,
     cross_correlation,
     two_point_correlation,
 )
 from galgen.statistics.pairs.counts import (
+    as_points,
     cross_pair_counts,
     pair_counts,
     pair_sums,
@@ -33,8 +37,16 @@ from galgen.statistics.pairs.pairwise_velocity import (
     marked_correlation,
     pairwise_velocity,
 )
+from galgen.statistics.pairs.points import (
+    PairQuantity,
+    Points,
+    Product,
+)
 from galgen.statistics.pairs.soft_correlation import (
     soft_correlation,
+)
+from galgen.statistics.pairs.tiles import (
+    sums_by_tiles,
 )
 
 __all__ = [
@@ -42,13 +54,17 @@ __all__ = [
     "CorrelationMultipoles",
     "MarkedCorrelation",
     "PairBins",
+    "PairQuantity",
     "PairwiseVelocity",
+    "Points",
+    "Product",
     "ProjectedBins",
     "ProjectedCorrelation",
     "SeparationBins",
     "SurveyCatalogue",
     "SurveyCorrelation",
     "TwoPointCorrelation",
+    "as_points",
     "correlation_multipoles",
     "cross_correlation",
     "cross_pair_counts",
@@ -59,5 +75,7 @@ __all__ = [
     "pairwise_velocity",
     "projected_correlation",
     "soft_correlation",
+    "sums_by_cells",
+    "sums_by_tiles",
     "two_point_correlation",
 ]
