@@ -22,6 +22,7 @@ from galgen.data.suite_parts import SuiteParts
 from galgen.errors import InputError
 from galgen.experiment import Run
 from galgen.serialization import read_json
+from galgen.training.sharding import ALL_ON_DATA, MeshShape
 
 TABLE_FORMATS = {".fits": "fits", ".csv": "ascii.csv", ".ecsv": "ascii.ecsv"}
 
@@ -42,7 +43,9 @@ class Sample(Command):
     output: Path | None
     seed: int
     batch: int
+    mesh: str
     extrapolate: bool
+    best: bool
 
     def _fixed(self) -> dict[str, float]:
         names = read_json(self.folder / "encoding.json").condition_ranges
@@ -50,26 +53,28 @@ class Sample(Command):
         return {name: value for name, value in given.items() if value is not None}
 
     def run(self) -> None:
-        run = Run.load(self.folder)
+        mesh = MeshShape.parse(self.mesh)
+        run = Run.load(self.folder, best=self.best)
         conditions, splits = self._conditions(run.encoding)
         output = self._output(run.encoding.suffix)
         if not isinstance(run.encoding, CloudEncoding):
-            examples = run.sample(
-                conditions, self.seed, self.batch, self.points, self.extrapolate, progress=True
-            )
+            options = self.batch, self.points, self.extrapolate
+            examples = run.sample(conditions, self.seed, *options, progress=True, mesh=mesh)
             save(run, examples, splits, output)
             return
-        draws = run.plan(conditions, self.seed, self.batch, self.points, self.extrapolate)
+        draws = run.plan(
+            conditions, self.seed, self.batch, self.points, self.extrapolate, mesh=mesh
+        )
         job = {
             "weights": run.weights_hash,
             "conditions": hashlib.sha256(json.dumps([conditions, splits]).encode()).hexdigest(),
             "seed": self.seed,
-            "batch": self.batch,
+            "batch": draws[0].shape[0],
             "points": self.points,
         }
         output.parent.mkdir(parents=True, exist_ok=True)
         with SuiteParts(output, len(draws), job) as parts:
-            stream_draws(run, draws, splits, self.seed, parts)
+            stream_draws(run, draws, splits, self.seed, parts, mesh)
         print(f"{len(conditions)} draws written to {output}")
 
     def _conditions(self, encoding: Encoding[Any]) -> tuple[list[Condition], list[str]]:
@@ -93,14 +98,19 @@ class Sample(Command):
 
 
 def stream_draws(
-    run: Run, draws: Sequence[Draw], splits: Sequence[str], seed: int, parts: SuiteParts
+    run: Run,
+    draws: Sequence[Draw],
+    splits: Sequence[str],
+    seed: int,
+    parts: SuiteParts,
+    mesh: MeshShape,
 ) -> None:
     """Write each draw of a plan as soon as it is made, then the suite in the order asked for."""
     missing = parts.missing
     total = sum(len(draw.wanted) for draw in draws)
     left = sum(len(draws[number].wanted) for number in missing)
     with tqdm(total=total, initial=total - left, desc="sample", unit="catalogue") as bar:
-        for number, drawn in run.draw(draws, seed, missing):
+        for number, drawn in run.draw(draws, seed, missing, mesh):
             parts.write(number, drawn, [splits[row] for row in draws[number].wanted])
             bar.update(len(drawn))
     places = [
@@ -186,7 +196,15 @@ def sample_command(folder: Path) -> type[Sample]:
         ),
         _field("seed", int, 0, "Seed of the draws."),
         _field("batch", int, 16, "Catalogues per call of the sampler."),
+        _field(
+            "mesh",
+            str,
+            str(ALL_ON_DATA),
+            "Devices along each axis, e.g. data=1,points=8: those of points share the points of "
+            "each catalogue; all on data if not given.",
+        ),
         _field("extrapolate", bool, False, "Allow conditions outside the trained range."),
+        _field("best", bool, False, "Use the checkpoint that the run's monitor found best."),
     ]
     return dataclasses.make_dataclass(
         "Sample", fields, bases=(Sample,), frozen=True, namespace={"__doc__": Sample.__doc__}

@@ -24,11 +24,14 @@ class BruteForce(Method):
 
     block: int = 512
 
-    def search(self, positions, real, k, geometry):
-        batch, points, _ = positions.shape
+    def search(self, positions, real, k, geometry, asking=None):
+        batch = len(positions)
+        asking = jnp.arange(positions.shape[1]) if asking is None else asking
+        points = len(asking)
         size = min(points, max(1, self.block // batch))
         blocks = -(-points // size)
-        rows = jnp.minimum(jnp.arange(blocks * size), points - 1).reshape(blocks, size)
+        rows = jnp.minimum(jnp.arange(blocks * size), points - 1)
+        rows = asking[rows].reshape(blocks, size)
 
         def search_block(rows):
             return nearest_of_all(positions, real, jnp.tile(rows, (batch, 1)), k, geometry)

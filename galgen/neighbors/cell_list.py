@@ -57,16 +57,17 @@ class CellList(Method):
     region: int = 64
     regions: int = 48
 
-    def search(self, positions, real, k, geometry):
-        batch, points, _ = positions.shape
+    def search(self, positions, real, k, geometry, asking=None):
         if geometry.periodic:
             positions = wrap(positions)
-        halvings = max(0, round(math.log2(points / max(8.0, self.occupancy * k))))
-        cells = Cells.of(positions, equal_cells(positions, real, halvings))
-        found, complete = self._search_cells(cells, k, geometry)
+        cells = own = self._cells(positions, real, k)
+        if asking is not None:
+            own = self._cells(positions[:, asking], real[:, asking], k)
+        found, complete = self._search_cells(own, asking, cells, k, geometry)
 
         # From the order of the cells to the order of the rows; padding falls off the end.
-        slots = jnp.where(cells.rows == NOBODY, points, cells.rows).reshape(batch, -1)
+        batch, points = len(positions), positions.shape[1] if asking is None else len(asking)
+        slots = jnp.where(own.rows == NOBODY, points, own.rows).reshape(batch, -1)
         put = jax.vmap(lambda into, slot, values: into.at[slot].set(values, mode="drop"))
         found = put(jnp.full((batch, points, k), NOBODY), slots, found)
         complete = put(jnp.ones((batch, points), bool), slots, complete)
@@ -75,13 +76,19 @@ class CellList(Method):
             def once_more(rows: Int[Array, "batch some"]) -> Found:
                 return self._search_rows(positions, rows, cells, k, geometry)
 
-            found, complete = self._again(found, complete, once_more)
+            found, complete = self._again(found, complete, asking, once_more)
 
         def by_force(rows: Int[Array, "batch some"]) -> Found:
             exact = nearest_of_all(positions, real, rows, k, geometry)
             return exact, jnp.ones(rows.shape, bool)
 
-        return self._again(found, complete, by_force)[0]
+        return self._again(found, complete, asking, by_force)[0]
+
+    def _cells(
+        self, positions: Float[Array, "batch points dim"], real: Bool[Array, "batch points"], k: int
+    ) -> Cells:
+        halvings = max(0, round(math.log2(real.shape[1] / max(8.0, self.occupancy * k))))
+        return Cells.of(positions, equal_cells(positions, real, halvings))
 
     def _by_region(self, cells: Cells) -> bool:
         return cells.rows.shape[1] >= 2 * self.regions * self.region
@@ -92,11 +99,25 @@ class CellList(Method):
         return members.reshape(*regions.shape[:-1], -1)
 
     def _search_cells(
-        self, cells: Cells, k: int, geometry: Geometry
+        self,
+        asking: Cells,
+        names: Int[Array, " some"] | None,
+        cells: Cells,
+        k: int,
+        geometry: Geometry,
     ) -> tuple[Int[Array, "batch slots k"], Bool[Array, "batch slots"]]:
-        """Neighbours of every slot within the cells around its own, and which are complete."""
-        batch, number, size = cells.rows.shape
-        searched = min(number, max(self.cells, -(-k // size) + 1))
+        """Neighbours of every slot of ``asking`` in the ``cells`` around, and which are complete.
+
+        Args:
+            asking: cells of the points whose neighbours are wanted.
+            names: the row in the cloud of each of these points; None where they are all.
+            cells: of all points.
+            k: how many neighbours.
+            geometry: supplies the distance.
+        """
+        batch, number, size = asking.rows.shape
+        there = cells.rows.shape[1]
+        searched = min(there, max(self.cells, -(-k // cells.rows.shape[2]) + 1))
         rows_of = min(number, max(1, self.block // (batch * size)))
         by_region = self._by_region(cells)
         if by_region:
@@ -104,9 +125,9 @@ class CellList(Method):
             rows_of = min(self.region, 2 ** int(math.log2(rows_of)))
 
         def search_block(own):
-            boxes = cells.boxes[0][:, own], cells.boxes[1][:, own]
+            boxes = asking.boxes[0][:, own], asking.boxes[1][:, own]
             beyond: Array | float = jnp.inf
-            inside = jnp.broadcast_to(jnp.arange(number), (batch, number))
+            inside = jnp.broadcast_to(jnp.arange(there), (batch, there))
             if by_region:
                 around = join_boxes(boxes, len(own))
                 to_block = cells.region_gaps(around, self.region, geometry)[:, 0]
@@ -117,11 +138,15 @@ class CellList(Method):
                 beyond = jnp.min(left_out, axis=-1, keepdims=True)
             lists = inside[:, None]
             gap = cells.gaps(boxes, lists, geometry)
-            gap = jnp.where(own[:, None] == lists, -1.0, gap)
+            if names is None:
+                gap = jnp.where(own[:, None] == lists, -1.0, gap)
             gap, place = smallest(gap, min(searched + 1, inside.shape[1]))
             near = jax.vmap(lambda row, chosen: row[chosen])(inside, place[..., :searched])
+            rows = asking.rows[:, own]
+            if names is not None:
+                rows = jnp.where(rows == NOBODY, NOBODY, names[rows])
             found, farthest = nearest_among(
-                cells.content[:, own], cells.rows[:, own], *cells.points_in(near), k, geometry
+                asking.content[:, own], rows, *cells.points_in(near), k, geometry
             )
             bound = gap[..., searched:] if searched < inside.shape[1] else jnp.inf
             return found, farthest <= jnp.minimum(bound, beyond)
@@ -161,9 +186,13 @@ class CellList(Method):
         self,
         found: Int[Array, "batch points k"],
         complete: Bool[Array, "batch points"],
+        names: Int[Array, " points"] | None,
         search: Callable[[Int[Array, "batch some"]], Found],
     ) -> Found:
-        """Both, after a search for the points that are not complete, a few at a time."""
+        """Both, after a search for the points that are not complete, a few at a time.
+
+        Their rows in the cloud are ``names``, or as they come.
+        """
         batch, points, _ = found.shape
         # An eighth of a block: often a few rows wait, and a turn of the loop costs its full size.
         size = min(points, max(1, self.block // (8 * batch)))
@@ -174,7 +203,7 @@ class CellList(Method):
         def turn(state):
             start, found, complete = state
             rows = jax.lax.dynamic_slice_in_dim(queue, start, size, axis=1)
-            neighbors, done = search(rows)
+            neighbors, done = search(rows if names is None else names[rows])
             # Row 0 fills the queue's end: what was complete stays as it is.
             before = jnp.take_along_axis(complete, rows, axis=1)
             kept = jnp.take_along_axis(found, rows[..., None], axis=1)

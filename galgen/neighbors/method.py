@@ -19,5 +19,14 @@ class Method(abc.ABC):
         real: Bool[Array, "batch points"],
         k: int,
         geometry: Geometry,
-    ) -> Int[Array, "batch points k"]:
-        """Rows of the ``k`` nearest real points, ``NOBODY`` where there are too few."""
+        asking: Int[Array, " some"] | None = None,
+    ) -> Int[Array, "batch some k"]:
+        """Rows of the ``k`` nearest real points, ``NOBODY`` where there are too few.
+
+        Args:
+            positions: of all points.
+            real: True where a row is real.
+            k: how many.
+            geometry: supplies the distance.
+            asking: the rows whose neighbours are wanted; None for all.
+        """

@@ -68,6 +68,6 @@ def smallest(
     before the kernel: right, but not divided among them.
     """
     matrix = -values.reshape(-1, values.shape[-1])
-    negative, places = jax.lax.optimization_barrier(jax.lax.top_k(matrix, k))
+    negative, places = (jax.lax.optimization_barrier(a) for a in jax.lax.top_k(matrix, k))
     shape = (*values.shape[:-1], k)
     return -negative.reshape(shape), places.reshape(shape)

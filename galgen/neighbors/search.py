@@ -19,6 +19,8 @@ from galgen.neighbors.brute_force import BruteForce
 from galgen.neighbors.cell_list import CellList
 from galgen.neighbors.method import Method
 from galgen.neighbors.pairs import NOBODY
+from galgen.neighbors.reading import Halo, read_neighbors
+from galgen.spreading import BY_CLOUD, BY_POINT, by_device, gathered, parts_of_a_cloud
 
 
 @flax.struct.dataclass
@@ -31,12 +33,14 @@ class Neighbors:
     indices      ``(..., points, k)``  row of each neighbour (0 where not valid)
     displacement ``(..., points, k, dim)`` from the point to its neighbour; 0 where not valid
     valid        ``(..., points, k)``  False where the cloud has too few real points
+    halo         :class:`Halo` or None what devices that share clouds exchange to read neighbours
     ============ ===================== =================================================
     """
 
     indices: Int[Array, "*batch points k"]
     displacement: Float[Array, "*batch points k dim"]
     valid: Bool[Array, "*batch points k"]
+    halo: Halo | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +53,9 @@ class Automatic(Method):
 
     small: int = 1500
 
-    def search(self, positions, real, k, geometry):
+    def search(self, positions, real, k, geometry, asking=None):
         method = BruteForce() if positions.shape[-2] < self.small else CellList()
-        return method.search(positions, real, k, geometry)
+        return method.search(positions, real, k, geometry, asking)
 
 
 def nearest_neighbors(
@@ -89,10 +93,11 @@ def nearest_neighbors(
     rows = _search(jax.lax.stop_gradient(positions), real & finite, k, geometry, method)
     valid = rows != NOBODY
     indices = jnp.where(valid, rows, 0)
-    there = jax.vmap(lambda cloud, row: cloud[row])(positions, indices)
+    halo = Halo.of(indices)
+    there = read_neighbors(positions, indices, halo)
     displacement = geometry.displacement(positions[..., None, :], there)
     absent = jnp.where(finite, 0.0, jnp.nan)[..., None, None]
-    return Neighbors(indices, jnp.where(valid[..., None], displacement, absent), valid)
+    return Neighbors(indices, jnp.where(valid[..., None], displacement, absent), valid, halo)
 
 
 @functools.partial(jax.jit, static_argnames=("k", "geometry", "method"))
@@ -105,4 +110,19 @@ def _search(
 ) -> Int[Array, "batch points k"]:
     """Compiled once for each shape, where a caller is not compiled itself."""
     positions = jnp.where(real[..., None], positions, 0.0)
-    return jnp.where(real[..., None], method.search(positions, real, k, geometry), NOBODY)
+    if parts_of_a_cloud() == 1:
+
+        def search_clouds(positions, real):
+            return method.search(positions, real, k, geometry)
+
+        clouds = (BY_CLOUD, BY_CLOUD)
+        found = by_device(search_clouds, positions, real, split=clouds, result=BY_CLOUD)
+    else:
+
+        def search_part(own, positions, real):
+            return method.search(gathered(positions), gathered(real), k, geometry, own[0])
+
+        own = jnp.broadcast_to(jnp.arange(positions.shape[1]), real.shape)
+        parts = (BY_POINT, BY_POINT, BY_POINT)
+        found = by_device(search_part, own, positions, real, split=parts, result=BY_POINT)
+    return jnp.where(real[..., None], found, NOBODY)

@@ -19,10 +19,11 @@ from galgen.neighbors.pairs import NOBODY
 class Tree(Method):
     """An independent reference on the host; its time is not the compiler's. For CPU."""
 
-    def search(self, positions, real, k, geometry):
+    def search(self, positions, real, k, geometry, asking=None):
         shape = jax.ShapeDtypeStruct((*real.shape, k), jnp.int32)
         host = functools.partial(_search_clouds, k=k, periodic=geometry.periodic)
-        return jax.pure_callback(host, shape, positions, real, vmap_method="sequential")
+        found = jax.pure_callback(host, shape, positions, real, vmap_method="sequential")
+        return found if asking is None else found[:, asking]
 
 
 def _search_clouds(

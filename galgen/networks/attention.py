@@ -11,6 +11,10 @@ flash      on a GPU, cuDNN's kernel (Dao et al. 2022, arXiv:2205.14135) in bfloa
            reverse-mode derivatives exist, and results agree with the other route to 1 in 100.
 blockwise  elsewhere, one head and one block of queries at a time; a block is computed again in
            the backward pass instead of stored (Rabe and Staats 2021, arXiv:2112.05682).
+
+Where devices share a cloud (:mod:`galgen.spreading`) the longer of queries and keys is split. Each
+device then has some queries and gathers all keys and values, or it has some keys, whose sums over j
+are added up.
 """
 
 from __future__ import annotations
@@ -23,6 +27,15 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from galgen.masking import zero_padding
+from galgen.spreading import (
+    BY_CLOUD,
+    BY_POINT,
+    by_device,
+    gathered,
+    largest,
+    parts_of_a_cloud,
+    summed,
+)
 
 LARGEST_FLASH_HEAD = 128
 """Channels per head that cuDNN takes on every card with flash kernels."""
@@ -42,9 +55,25 @@ def attend(
         value: likewise.
         mask: True where a key is real, at least once per cloud, in any order.
     """
-    if has_flash_kernels() and query.shape[-1] <= LARGEST_FLASH_HEAD:
-        return flash(query, key, value, mask)
-    return blockwise(query, key, value, mask)
+    if parts_of_a_cloud() > 1 and key.shape[1] > query.shape[1]:
+
+        def read_part(query, key, value, mask):
+            return blockwise(query, key, value, mask, split_keys=True)
+
+        split = (BY_CLOUD, BY_POINT, BY_POINT, BY_POINT)
+        return by_device(read_part, query, key, value, mask, split=split, result=BY_CLOUD)
+
+    among_points = key.shape[1] == query.shape[1]
+
+    def read(query, key, value, mask):
+        if among_points:
+            key, value, mask = jax.tree.map(gathered, (key, value, mask))
+        if has_flash_kernels() and query.shape[-1] <= LARGEST_FLASH_HEAD:
+            return flash(query, key, value, mask)
+        return blockwise(query, key, value, mask)
+
+    split = (BY_POINT, *(BY_POINT if among_points else BY_CLOUD,) * 3)
+    return by_device(read, query, key, value, mask, split=split, result=BY_POINT)
 
 
 def has_flash_kernels() -> bool:
@@ -61,10 +90,12 @@ def blockwise(
     value: Float[Array, "batch keys heads channels"],
     mask: Bool[Array, "batch keys"] | None = None,
     block: int = 128,
+    split_keys: bool = False,
 ) -> Float[Array, "batch queries heads channels"]:
     """Exact attention that holds ``batch * block * keys`` weights at once.
 
-    Clouds stay one axis of every operation, so that they can be split over devices.
+    Clouds stay one axis of every operation, so that they can be split over devices. So can the
+    keys: with ``split_keys`` these are the keys of one device, and the sums run over all.
     """
     batch, queries, heads, channels = query.shape
     block = min(block, queries)
@@ -82,10 +113,11 @@ def blockwise(
             logits = jnp.einsum("bqc,bkc->bqk", rows, keys)
             if mask is not None:
                 logits = jnp.where(mask[:, None], logits, -1e30)
-            largest = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-            weight = jnp.exp(logits - largest)
+            peak = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
+            weight = jnp.exp(logits - (largest(peak) if split_keys else peak))
             total = jnp.sum(weight, axis=-1, keepdims=True)
-            return jnp.einsum("bqk,bkc->bqc", weight, values) / total
+            read = jnp.einsum("bqk,bkc->bqc", weight, values)
+            return summed(read) / summed(total) if split_keys else read / total
 
         return jax.lax.map(one_block, query_blocks)
 

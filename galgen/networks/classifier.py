@@ -1,4 +1,4 @@
-"""Plain image classifiers: ``network(x)`` gives logits, one per class.
+"""Plain image classifiers: ``network(x, mask)`` gives logits, one per class; images have no mask.
 
 The probability of class k is softmax(logits)_k; train with
 ``optax.softmax_cross_entropy_with_integer_labels``. The last layer is zero at initialisation, so
@@ -8,21 +8,23 @@ that a new classifier finds every class equally likely.
 from __future__ import annotations
 
 import flax.linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from galgen.networks.layers import ZERO, FeedForward
 
 
-def check_images(x: Float[Array, "..."], classes: int) -> None:
-    """Images in a batch, and something to tell apart.
+def check_images(
+    x: Float[Array, "..."], classes: int, mask: Bool[Array, "batch points"] | None
+) -> None:
+    """Images in a batch, without a mask, and something to tell apart.
 
     Raises:
         ValueError: otherwise.
     """
-    if x.ndim != 4:
+    if x.ndim != 4 or mask is not None:
         raise ValueError(
-            f"expected images (batch, height, width, channels), got shape {x.shape}; "
-            "add the axis that is missing"
+            f"expected images (batch, height, width, channels) and no mask, got shape {x.shape}; "
+            "add the axis that is missing, or use a PooledNetwork for clouds"
         )
     if classes < 2:
         raise ValueError(f"expected at least two classes, got {classes}; set classes")
@@ -44,9 +46,11 @@ class ConvolutionalClassifier(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "batch height wide channels"]
+        self,
+        x: Float[Array, "batch height wide channels"],
+        mask: Bool[Array, "batch points"] | None = None,
     ) -> Float[Array, "batch classes"]:
-        check_images(x, self.classes)
+        check_images(x, self.classes, mask)
         for layer, width in enumerate(self.widths):
             x = nn.Conv(width, (3, 3), strides=2 if layer else 1)(x)
             x = nn.silu(nn.LayerNorm()(x))
@@ -68,9 +72,11 @@ class MLPClassifier(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "batch height wide channels"]
+        self,
+        x: Float[Array, "batch height wide channels"],
+        mask: Bool[Array, "batch points"] | None = None,
     ) -> Float[Array, "batch classes"]:
-        check_images(x, self.classes)
+        check_images(x, self.classes, mask)
         h = nn.Dense(self.width)(x.reshape(len(x), -1))
         for _ in range(self.layers):
             h = h + FeedForward(self.width)(nn.LayerNorm()(h))

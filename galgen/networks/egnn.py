@@ -28,6 +28,7 @@ from jaxtyping import Array, Bool, Float
 from galgen.errors import InputError
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import masked_mean, number_of_points, zero_padding
+from galgen.neighbors import in_domains
 from galgen.networks.layers import (
     ZERO,
     AdaptiveNorm,
@@ -108,14 +109,9 @@ class PairFunction(nn.Module):
         edges: Edges,
     ) -> Float[Array, "batch points k width"]:
         here = nn.Dense(self.width)(scalars)[:, :, None]
-        there = nn.Dense(self.width, use_bias=False)(scalars)[senders(edges)]
+        there = edges.read(nn.Dense(self.width, use_bias=False)(scalars))
         pair = nn.Dense(self.width, use_bias=False)(features)
         return nn.silu(here + there + pair) * edges.weight[..., None]
-
-
-def senders(edges: Edges) -> tuple[Array, Array]:
-    """The index that gathers an array (batch, points, ...) to (batch, points, k, ...)."""
-    return jnp.arange(len(edges.indices))[:, None, None], edges.indices
 
 
 def bounded(v: Vectors) -> Vectors:
@@ -133,7 +129,7 @@ class DirectedMessages(nn.Module):
     def __call__(
         self, h: Scalars, v: Vectors, edges: Edges
     ) -> tuple[Scalars, Float[Array, "batch points pushed 3"]]:
-        there = jnp.sum(v[senders(edges)] * edges.direction[..., None, :], axis=-1)
+        there = jnp.sum(edges.read(v) * edges.direction[..., None, :], axis=-1)
         here = jnp.einsum("bnva,bnka->bnkv", v, edges.direction)
         invariants = jnp.concatenate([edges.radial, here, there], axis=-1)
         message = PairFunction(self.width)(h, invariants, edges)
@@ -209,7 +205,7 @@ class EGNN(nn.Module):
         mask: Bool[Array, "batch points"] | None = None,
         condition: Float[Array, "batch condition"] | None = None,
     ) -> Float[Array, "batch points features"]:
-        x = zero_padding(x, mask)
+        x, mask, back = in_domains(zero_padding(x, mask), mask, self.geometry)
         carried, marks = split_vectors(x, mask, self.geometry, self.vector_columns)
         embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))
         edges = nearest_edges(x, mask, self.k, self.radial, self.geometry)
@@ -229,4 +225,5 @@ class EGNN(nn.Module):
         mixing = nn.Dense(outputs * self.vectors, kernel_init=ZERO)(h)
         vectors = mixing.reshape(*x.shape[:2], outputs, self.vectors) @ bounded(v)
         scalars = nn.Dense(marks.shape[-1], kernel_init=ZERO)(h)
-        return zero_padding(join_vectors(vectors, scalars, self.vector_columns), mask)
+        columns = join_vectors(vectors, scalars, self.vector_columns)
+        return back(zero_padding(columns, mask))

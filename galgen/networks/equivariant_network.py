@@ -36,12 +36,8 @@ from jaxtyping import Array, Bool, Float
 from galgen.errors import InputError
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import masked_mean, number_of_points, zero_padding
-from galgen.networks.egnn import (
-    VectorColumns,
-    join_vectors,
-    senders,
-    split_vectors,
-)
+from galgen.neighbors import in_domains
+from galgen.networks.egnn import VectorColumns, join_vectors, split_vectors
 from galgen.networks.layers import ZERO, Edges, Embedding, nearest_edges, read_columns
 
 # Weights of standard deviation fan_in^(-1/2), as in nn.Dense, so that one learning rate suits both.
@@ -97,7 +93,7 @@ class Density(NamedTuple):
 
     def moments(self, sources: e3nn.IrrepsArray) -> e3nn.IrrepsArray:
         """sum_j w g_r(r_ij) [a_j x Y(e_ij)], for every radial function and source, in irreps."""
-        sent = sources.array[senders(self.edges)]
+        sent = self.edges.read(sources.array)
         total = jnp.einsum("bnkf,bnks->bnfs", self.basis, sent) / np.sqrt(sent.shape[2])
         total = total.reshape(*total.shape[:2], -1, self.harmonics.dim, sources.irreps.dim)
         irreps, chunks = [], []
@@ -186,7 +182,7 @@ class EquivariantNetwork(nn.Module):
                 f"expected degree of at least 1, so that there are vectors, got {self.degree}; "
                 "give degree=1, or 2 to resolve finer angles"
             )
-        x = zero_padding(x, mask)
+        x, mask, back = in_domains(zero_padding(x, mask), mask, self.geometry)
         vectors, scalars = split_vectors(x, mask, self.geometry, self.vector_columns)
         embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))
         edges = nearest_edges(x, mask, self.k, self.radial, self.geometry)
@@ -214,4 +210,4 @@ class EquivariantNetwork(nn.Module):
         read = linear(out, biases=True, parameter_initializer=lambda: ZERO)(h).array
         read_vectors = read[..., : 3 * outputs].reshape(*x.shape[:2], outputs, 3)
         columns = join_vectors(read_vectors, read[..., 3 * outputs :], self.vector_columns)
-        return zero_padding(columns, mask)
+        return back(zero_padding(columns, mask))

@@ -29,12 +29,12 @@ import itertools
 from typing import NamedTuple
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Complex, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from galgen.masking import number_of_points, zero_padding
+from galgen.networks.painted_mesh import PaintedMesh
 
 
 def half_modes(largest: int) -> Float[np.ndarray, "modes 3"]:
@@ -114,143 +114,6 @@ class DirectModes(NamedTuple):
         vectors = turned[..., None] * self.unit[:, None]
         read = self.read(vectors.reshape(*turned.shape[:3], -1))
         return read.reshape(*read.shape[:2], -1, 3)
-
-
-class PaintedMesh(NamedTuple):
-    """A mesh over the unit box, and how the points of a batch lie on it.
-
-    ========= ============================ ===================================================
-    field     shape                        meaning
-    ========= ============================ ===================================================
-    cells     ``(batch, points, 3)``       nearest mesh point of each point
-    weights   ``(batch, points, 3, 3)``    cloud of each axis at cell - 1, cell, cell + 1; the
-                                           first axis's are zero on padding
-    size      int                          mesh points per side
-    unit      ``(x, y, z, 3)``             n / |n| of every mode of the half-complex transform
-    shell     ``(x, y, z)``                index of |n| among ``shells``; past the end for a
-                                           mode that is left out
-    window    ``(x, y, z)``                1 / W^2, times the norm of the transform
-    shells    ``(s,)``                     the distinct |n|, rising
-    points    ``(batch,)``                 real points
-    ========= ============================ ===================================================
-    """
-
-    cells: Int[Array, "batch points 3"]
-    weights: Float[Array, "batch points 3 3"]
-    size: int
-    unit: Float[np.ndarray, "x y z 3"]
-    shell: Int[np.ndarray, "x y z"]
-    window: Float[np.ndarray, "x y z"]
-    shells: Float[np.ndarray, " shells"]
-    points: Float[Array, " batch"]
-
-    @classmethod
-    def of(
-        cls,
-        positions: Float[Array, "batch points 3"],
-        mask: Bool[Array, "batch points"] | None,
-        size: int,
-        beyond: int,
-    ) -> PaintedMesh:
-        """The modes ``beyond`` < |n| <= ``size / 4`` of the unit box.
-
-        Raises:
-            ValueError: if the mesh is too coarse to have such a mode.
-        """
-        if size // 4 <= beyond:
-            raise ValueError(
-                f"expected a mesh of at least {4 * beyond + 4} per side, whose modes up to a "
-                f"quarter of it go beyond the direct ones (|n| <= {beyond}), got {size}; "
-                "raise mesh or lower largest_mode"
-            )
-        scaled = positions * size
-        nearest = jnp.floor(scaled + 0.5)
-        offset = (scaled - nearest)[..., None]
-        weights = jnp.concatenate(
-            [0.5 * (0.5 - offset) ** 2, 0.75 - offset**2, 0.5 * (0.5 + offset) ** 2], axis=-1
-        )
-        if mask is not None:
-            weights = weights.at[:, :, 0].multiply(mask[..., None])
-        whole = np.fft.fftfreq(size, 1 / size)
-        n = np.stack(np.meshgrid(whole, whole, np.arange(size // 2 + 1), indexing="ij"), axis=-1)
-        length = np.linalg.norm(n, axis=-1)
-        inside = (length > beyond) & (length <= size / 4)
-        shells = np.unique(length[inside])
-        shell = np.where(inside, np.searchsorted(shells, length), len(shells))
-        window = np.where(inside, np.prod(np.sinc(n / size), axis=-1), 1.0) ** -6.0
-        # numpy's transform has no factor forwards and size^-3 back; the sum wants 1 / sqrt(modes).
-        modes = 0.5 * np.sum(np.where(n[..., 2] > 0, 2.0, 1.0)[inside])
-        norm = size**3 / (2.0 * np.sqrt(modes))
-        return cls(
-            jnp.mod(nearest, size).astype(jnp.int32),
-            weights,
-            size,
-            (n / np.maximum(length, 1.0)[..., None]).astype(np.float32),
-            shell.astype(np.int32),
-            (window * norm).astype(np.float32),
-            shells,
-            number_of_points(positions, mask),
-        )
-
-    def _clouds(self, step: Int[Array, ""]) -> tuple[Int[Array, "..."], Float[Array, "..."]]:
-        """Flat mesh index and weight of every point at corner number ``step`` of its cloud."""
-        corner = jnp.stack([step // 9, (step // 3) % 3, step % 3])
-        place = jnp.mod(self.cells + corner - 1, self.size)
-        flat = (place[..., 0] * self.size + place[..., 1]) * self.size + place[..., 2]
-        weight = jnp.prod(
-            jnp.take_along_axis(self.weights, corner[None, None, :, None], axis=-1)[..., 0], axis=-1
-        )
-        return flat, weight
-
-    def density(
-        self, sources: Float[Array, "batch points channels"]
-    ) -> Complex[Array, "batch x y z channels"]:
-        """S of every mode, but for the window."""
-        batch, _, channels = sources.shape
-        rows = jnp.arange(batch)[:, None]
-
-        @jax.checkpoint
-        def paint(mesh, step):
-            flat, weight = self._clouds(step)
-            return mesh.at[rows, flat].add(weight[..., None] * sources), None
-
-        empty = jnp.zeros((batch, self.size**3, channels), sources.dtype)
-        mesh, _ = jax.lax.scan(paint, empty, jnp.arange(27))
-        mesh = mesh / jnp.sqrt(self.points)[:, None, None]
-        return jnp.fft.rfftn(mesh.reshape(batch, *(self.size,) * 3, channels), axes=(1, 2, 3))
-
-    def respond(
-        self,
-        density: Complex[Array, "batch x y z channels"],
-        response: Float[Array, "batch shells channels"],
-    ) -> Complex[Array, "batch x y z channels"]:
-        """R S, windows divided out; zero for modes left out."""
-        table = jnp.pad(response, ((0, 0), (0, 1), (0, 0)))
-        return density * (table[:, self.shell] * self.window[..., None])
-
-    def read(
-        self, amplitude: Complex[Array, "batch x y z channels"]
-    ) -> Float[Array, "batch points channels"]:
-        """Re[sum_n amplitude_n exp(2 pi i n.x)] / sqrt(modes), at the points."""
-        batch, channels = amplitude.shape[0], amplitude.shape[-1]
-        mesh = jnp.fft.irfftn(amplitude, s=(self.size,) * 3, axes=(1, 2, 3))
-        mesh = mesh.reshape(batch, -1, channels)
-        rows = jnp.arange(batch)[:, None]
-
-        @jax.checkpoint
-        def gather(total, step):
-            flat, weight = self._clouds(step)
-            return total + weight[..., None] * mesh[rows, flat], None
-
-        empty = jnp.zeros((*self.cells.shape[:2], channels), mesh.dtype)
-        return jax.lax.scan(gather, empty, jnp.arange(27))[0]
-
-    def gradient(
-        self, amplitude: Complex[Array, "batch x y z channels"]
-    ) -> Float[Array, "batch points channels 3"]:
-        """The same sum with i n / |n| times each mode: a vector along each wave."""
-        axes = [self.read(amplitude * (1j * self.unit[..., a, None])) for a in range(3)]
-        return jnp.stack(axes, axis=-1)
 
 
 Modes = DirectModes | PaintedMesh

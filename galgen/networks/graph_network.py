@@ -29,6 +29,7 @@ from jaxtyping import Array, Bool, Float
 
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import masked_mean, number_of_points, zero_padding
+from galgen.neighbors import in_domains
 from galgen.networks.layers import (
     Edges,
     Embedding,
@@ -85,7 +86,7 @@ class GraphNetwork(nn.Module):
                 f"expected a width divisible by {self.heads} heads, got {self.width}; "
                 "change width or heads"
             )
-        x = zero_padding(x, mask)
+        x, mask, back = in_domains(zero_padding(x, mask), mask, self.geometry)
         positions, marks = split_columns(x, 3)
         embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))
         edges = nearest_edges(x, mask, self.k, self.radial, self.geometry)
@@ -102,7 +103,7 @@ class GraphNetwork(nn.Module):
                 return MessagePassing(self.heads, self.gathered)(edges, normal, token)
 
             h = ResidualBlock(update)(h, embedding)
-        return Output(x.shape[-1])(h, mask)
+        return back(Output(x.shape[-1])(h, mask))
 
 
 class MessagePassing(nn.Module):
@@ -134,8 +135,7 @@ class MessagePassing(nn.Module):
             return m.reshape(*m.shape[:-1], self.heads, -1)
 
         if self.gathered:
-            batch = jnp.arange(len(h))[:, None, None]
-            m = message(edges.features, sender[batch, edges.indices], receiver[:, :, None])
+            m = message(edges.features, edges.read(sender), receiver[:, :, None])
             logits = logit_layer(m) + log_weight[..., None]
             attention = jax.nn.softmax(logits, axis=2) * (edges.weight > 0)[..., None]
             summed = jnp.einsum("bnkh,bnkhc->bnhc", attention, split(m)).reshape(h.shape)

@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from galgen.geometry import Geometry
 from galgen.masking import number_of_points, zero_padding
-from galgen.neighbors import Neighbors, nearest_neighbors
+from galgen.neighbors import Halo, Neighbors, nearest_neighbors, read_neighbors
 
 ZERO = nn.initializers.zeros_init()
 
@@ -214,6 +214,7 @@ class Edges(NamedTuple):
     radial    ``(batch, points, k, r)``    Gaussians in the logarithm of its distance
     features  ``(batch, points, k, f)``    radial functions, directional ones, displacement
     weight    ``(batch, points, k)``       from 1 down to 0 at the farthest of the k; 0 if not valid
+    halo      :class:`Halo` or None        what devices that share clouds exchange
     ========= ============================ =====================================================
     """
 
@@ -222,6 +223,13 @@ class Edges(NamedTuple):
     radial: Float[Array, "batch points k radial"]
     features: Float[Array, "batch points k features"]
     weight: Float[Array, "batch points k"]
+    halo: Halo | None = None
+
+    def read(
+        self, values: Float[Array, "batch points *item"]
+    ) -> Float[Array, "batch points k *item"]:
+        """What every point reads of its neighbours."""
+        return read_neighbors(values, self.indices, self.halo)
 
 
 def nearest_edges(
@@ -258,4 +266,4 @@ def describe_edges(neighbors: Neighbors, separation: Float[Array, " batch"], rad
     farthest = jnp.max(jnp.where(neighbors.valid, squared, 0.0), axis=-1, keepdims=True)
     weight = jnp.where(neighbors.valid, 1.0 - squared / jnp.maximum(farthest, 1e-12), 0.0)
     features = jnp.concatenate([narrow, vectors, u], axis=-1)
-    return Edges(neighbors.indices, direction, narrow, features, weight)
+    return Edges(neighbors.indices, direction, narrow, features, weight, neighbors.halo)

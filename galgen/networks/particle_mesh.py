@@ -25,6 +25,7 @@ instead, and translation equivariance is not claimed.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -36,8 +37,9 @@ from jaxtyping import Array, Bool, Float
 
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import number_of_points, zero_padding
-from galgen.neighbors import Neighbors, nearest_neighbors
-from galgen.networks.fourier import DirectModes, Modes, PaintedMesh, Response
+from galgen.neighbors import Neighbors, in_domains, nearest_neighbors
+from galgen.neighbors.cells import gather
+from galgen.networks.fourier import DirectModes, Modes, Response
 from galgen.networks.layers import (
     ZERO,
     Edges,
@@ -51,6 +53,8 @@ from galgen.networks.layers import (
     read_columns,
     split_columns,
 )
+from galgen.networks.painted_mesh import PaintedMesh
+from galgen.spreading import BY_CLOUD, BY_POINT, by_device, gathered
 
 BLOCK = 8192
 """Points whose edges are held in memory at once."""
@@ -86,31 +90,41 @@ class ShortRange(NamedTuple):
     def force(self, profile: Float[Array, "batch radial"]) -> Float[Array, "batch points 3"]:
         """sum_j w(r_ij) [profile . radial functions of r_ij] r_ij / |r_ij|."""
 
-        def contract(edges: Edges, _: Float[Array, "..."]) -> Float[Array, "..."]:
+        def contract(edges: Edges, _: Array, profile: Array) -> Float[Array, "..."]:
             size = jnp.einsum("bnkr,br->bnk", edges.radial, profile) * edges.weight
             return jnp.einsum("bnk,bnka->bna", size, edges.direction)
 
-        return self._by_block(contract, jnp.zeros((*self.neighbors.valid.shape[:2], 0)))
+        nothing = jnp.zeros((*self.neighbors.valid.shape[:2], 0))
+        return self._by_block(contract, nothing, profile)
 
     def _by_block(
         self,
-        contract: Callable[[Edges, Float[Array, "..."]], Float[Array, "..."]],
+        contract: Callable[..., Float[Array, "..."]],
         sources: Float[Array, "batch points channels"],
+        *of_clouds: Float[Array, "batch ..."],
     ) -> Float[Array, "batch points features"]:
-        """``contract(edges, sources of the neighbours)`` for a block of points at a time."""
-        batch = jnp.arange(len(sources))[:, None, None]
+        """``contract(edges, sources of neighbours, *of_clouds)``, a block of points at a time."""
 
-        def one(neighbors: Neighbors) -> Float[Array, "..."]:
-            edges = describe_edges(neighbors, self.separation, self.radial)
-            return contract(edges, sources[batch, neighbors.indices])
+        def on_device(neighbors, separation, sources, *of_clouds):
+            sources = gathered(sources)
 
-        points = sources.shape[1]
-        if points <= BLOCK:
-            return one(self.neighbors)
-        blocks = -(-points // BLOCK)
-        split = jax.tree.map(lambda a: _split(a, blocks, blocks * BLOCK - points), self.neighbors)
-        joined = jnp.moveaxis(jax.lax.map(jax.checkpoint(one), split), 0, 1)
-        return joined.reshape(len(sources), -1, joined.shape[-1])[:, :points]
+            def one(neighbors: Neighbors) -> Float[Array, "..."]:
+                edges = describe_edges(neighbors, separation, self.radial)
+                return contract(edges, gather(sources, neighbors.indices), *of_clouds)
+
+            points = neighbors.valid.shape[1]
+            if points <= BLOCK:
+                return one(neighbors)
+            blocks = -(-points // BLOCK)
+            split = jax.tree.map(lambda a: _split(a, blocks, blocks * BLOCK - points), neighbors)
+            joined = jnp.moveaxis(jax.lax.map(jax.checkpoint(one), split), 0, 1)
+            return joined.reshape(len(sources), -1, joined.shape[-1])[:, :points]
+
+        # The few sources of a point are gathered: the halo would save little.
+        neighbors = dataclasses.replace(self.neighbors, halo=None)
+        arrays = neighbors, self.separation, sources, *of_clouds
+        split = (BY_POINT, BY_CLOUD, BY_POINT, *(BY_CLOUD,) * len(of_clouds))
+        return by_device(on_device, *arrays, split=split, result=BY_POINT)
 
 
 def _split(a: Array, blocks: int, padding: int) -> Array:
@@ -192,7 +206,7 @@ class ParticleMesh(nn.Module):
         mask: Bool[Array, "batch points"] | None = None,
         condition: Float[Array, "batch condition"] | None = None,
     ) -> Float[Array, "batch points features"]:
-        x = zero_padding(x, mask)
+        x, mask, back = in_domains(zero_padding(x, mask), mask, self.geometry)
         positions, marks = split_columns(x, 3)
         separation = mean_separation(x, mask, 3)
         embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))
@@ -219,7 +233,7 @@ class ParticleMesh(nn.Module):
         force = short.force(nn.Dense(self.radial, kernel_init=ZERO)(embedding))
         for m in modes:
             force = force + MeanField()(ones, m, embedding)
-        return zero_padding(out.at[..., :3].add(force), mask)
+        return back(zero_padding(out.at[..., :3].add(force), mask))
 
     def _modes(
         self, positions: Float[Array, "batch points 3"], mask: Bool[Array, "batch points"] | None

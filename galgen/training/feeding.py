@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from jax.sharding import Mesh
 
-from galgen.training.sharding import put_batch
+from galgen.training.sharding import put_batch, share_of_rows
 from galgen.types import Batch
 
 THREADS = 2
@@ -35,7 +35,8 @@ class Fed(NamedTuple):
 
     Attributes:
         batch: what the step takes.
-        points: real ones that this process brought; examples, where they have none.
+        points: real ones, as many in other processes as in this one; examples, where they have
+            none.
     """
 
     batch: Batch
@@ -61,9 +62,10 @@ def feed(source: Source, start: int, stop: int, mesh: Mesh, pieces: int = 1) -> 
     plan = grain.MapDataset.range(start, stop).map(lambda step: source.batch(int(step)))
     options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=AHEAD)
     waiting: Fed | None = None
+    _, parts = share_of_rows(mesh)
     for batch in plan.to_iter_dataset(options):
         points = len(batch.x) if batch.mask is None else int(batch.mask.sum())
-        ready, waiting = waiting, Fed(put_batch(batch, mesh, pieces), points)
+        ready, waiting = waiting, Fed(put_batch(batch, mesh, pieces), points * parts)
         if ready is not None:
             yield ready
     if waiting is not None:

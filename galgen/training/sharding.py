@@ -7,26 +7,31 @@ has to be sent. The axes of the mesh are
 ``model``  devices share the weights and the optimiser's memory as well: each holds a part of every
            array, gathers the whole when it computes, and updates its part (ZeRO-3, Rajbhandari et
            al. 2020, arXiv:1910.02054; FSDP, Zhao et al. 2023, arXiv:2304.11277).
+``points`` devices share the points of every cloud, for clouds too large for one of them. What a
+           network does about it is told in :mod:`galgen.spreading`.
 
-A batch is split over both, so no device repeats what another does.
+The clouds of a batch are split over the first two and their points over the third, so no device
+repeats what another does.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float
 
 from galgen.errors import InputError
+from galgen.spreading import BY_CLOUD, BY_POINT, POINTS, ROWS, spread_over
 from galgen.training.state import Loss
 from galgen.types import Batch, Params
 
-EXAMPLES = PartitionSpec(("data", "model"))
-"""How the first axis of a batch is split."""
+AXES = (*ROWS, POINTS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,18 +41,20 @@ class MeshShape:
     Attributes:
         data: groups of devices that hold all weights; None for as many as there are.
         model: devices in a group, which share its weights.
+        points: devices that share the points of each cloud.
     """
 
     data: int | None = None
     model: int = 1
+    points: int = 1
 
     def __post_init__(self) -> None:
-        if self.model < 1 or (self.data is not None and self.data < 1):
+        if min(self.model, self.points, 1 if self.data is None else self.data) < 1:
             raise InputError(f"expected at least one device along every axis, got {self}")
 
     @classmethod
     def parse(cls, text: str) -> MeshShape:
-        """The shape written as ``data=4,model=2``, either axis left out at will.
+        """The shape written as ``data=4,model=2,points=2``, any axis left out at will.
 
         Raises:
             InputError: for anything else.
@@ -55,16 +62,17 @@ class MeshShape:
         axes: dict[str, int] = {}
         for part in text.split(","):
             name, _, number = part.partition("=")
-            if name not in ("data", "model") or name in axes or not number.isdigit():
+            if name not in AXES or name in axes or not number.isdigit():
                 raise InputError(
-                    f"expected a mesh as data=4,model=2, got {text!r}; "
-                    "name data, model or both, with a number of devices"
+                    f"expected a mesh as data=4,model=2,points=2, got {text!r}; "
+                    "name one or more of the three, with a number of devices"
                 )
             axes[name] = int(number)
-        return cls(axes.get("data"), axes.get("model", 1))
+        return cls(**axes)
 
     def __str__(self) -> str:
-        return ("" if self.data is None else f"data={self.data},") + f"model={self.model}"
+        sizes = {name: getattr(self, name) for name in AXES}
+        return ",".join(f"{name}={size}" for name, size in sizes.items() if size is not None)
 
     def over(self, devices: Sequence[jax.Device]) -> Mesh:
         """The mesh of some devices, in their order.
@@ -72,13 +80,14 @@ class MeshShape:
         Raises:
             InputError: if they do not fill it.
         """
-        data = self.data or max(1, len(devices) // self.model)
-        if data * self.model != len(devices):
+        data = self.data or max(1, len(devices) // (self.model * self.points))
+        shape = data, self.model, self.points
+        if math.prod(shape) != len(devices):
             raise InputError(
                 f"expected a mesh of all {len(devices)} devices, got {self}; "
                 f"choose axes whose product is {len(devices)}"
             )
-        return Mesh(np.array(devices).reshape(data, self.model), ("data", "model"))
+        return Mesh(np.array(devices).reshape(shape), AXES)
 
 
 ALL_ON_DATA = MeshShape()
@@ -109,10 +118,16 @@ def shared_over_model(tree: Any, mesh: Mesh | AbstractMesh) -> Any:
     return jax.tree.map(split, tree)
 
 
+def whole(tree: Any, mesh: Mesh) -> Any:
+    """The whole of every array, of whatever sharding over a mesh, on all its devices."""
+    return jax.jit(lambda arrays: arrays, out_shardings=replicated(mesh))(tree)
+
+
 def gathering(loss: Loss, mesh: Mesh) -> Loss:
-    """The same loss for weights that the axis ``model`` shares; so are its gradients."""
-    if mesh.shape["model"] == 1:
-        return loss
+    """The same loss, told of its mesh, for weights that the axis ``model`` shares.
+
+    Its gradients are shared likewise.
+    """
 
     @jax.custom_vjp
     def gather(params: Params) -> Params:
@@ -123,26 +138,69 @@ def gathering(loss: Loss, mesh: Mesh) -> Loss:
         return (jax.lax.with_sharding_constraint(gradient, shardings),)
 
     gather.defvjp(lambda params: (gather(params), None), scatter)
-    return lambda params, key, batch: loss(gather(params), key, batch)
+
+    def told(params: Params, key: jax.Array, batch: Batch) -> Float[Array, ""]:
+        with spread_over(mesh):
+            return loss(gather(params) if mesh.shape["model"] > 1 else params, key, batch)
+
+    return told
 
 
 def put_batch(batch: Batch, mesh: Mesh, pieces: int = 1) -> Batch:
-    """The batch on the devices, its first axis split over all of them.
+    """The batch on the devices: its rows split over ``data`` and ``model``, points over ``points``.
 
     Args:
-        batch: of several processes, each brings its own rows.
+        batch: of several processes, each brings its own rows, of which ``share_of_rows`` tells.
         mesh: the devices of all processes.
         pieces: equal parts that every device goes through in turn.
 
     Raises:
-        InputError: if the rows cannot be dealt out evenly.
+        InputError: if the rows or the points cannot be dealt out evenly.
     """
-    rows = len(batch.x) * len({device.process_index for device in mesh.devices.flat})
-    if rows % (mesh.size * pieces):
+    rows = len(batch.x) * share_of_rows(mesh)[1]
+    sharers = mesh.shape[POINTS]
+    groups = mesh.size // sharers
+    if rows % (groups * pieces):
         parts = f" of {pieces} parts each" if pieces > 1 else ""
         raise InputError(
-            f"expected a batch size divisible by the {mesh.size} devices{parts}, got {rows}; "
+            f"expected a batch size divisible by the {groups} devices{parts}, got {rows}; "
             "change --trainer.batch-size"
         )
-    sharding = NamedSharding(mesh, EXAMPLES)
-    return jax.tree.map(lambda a: jax.make_array_from_process_local_data(sharding, a), batch)
+    if sharers > 1 and (batch.mask is None or batch.x.shape[1] % sharers):
+        got = "no clouds" if batch.mask is None else f"clouds of {batch.x.shape[1]} rows"
+        raise InputError(
+            f"expected clouds whose padded rows the {sharers} devices of points divide, got {got}; "
+            "choose a power of two up to 16 for points, or leave it out"
+        )
+
+    def put(array: Any, spec: PartitionSpec) -> Any:
+        if array is None:
+            return None
+        sharding, shape = NamedSharding(mesh, spec), (rows, *array.shape[1:])
+        return jax.make_array_from_process_local_data(sharding, array, shape)
+
+    of_points = BY_CLOUD if batch.mask is None else BY_POINT
+    return Batch(
+        put(batch.x, of_points), put(batch.mask, of_points), put(batch.condition, BY_CLOUD)
+    )
+
+
+def share_of_rows(mesh: Mesh) -> tuple[int, int]:
+    """Which part of the rows of a batch this process brings, of how many equal parts.
+
+    Processes that share clouds bring the same rows.
+
+    Raises:
+        InputError: if the devices of a process hold no such part.
+    """
+    groups = mesh.devices.reshape(-1, mesh.shape[POINTS])
+    here = jax.process_index()
+    mine = [i for i, group in enumerate(groups) if here in {d.process_index for d in group}]
+    first, number = mine[0], len(mine)
+    if mine != list(range(first, first + number)) or first % number or len(groups) % number:
+        raise InputError(
+            f"expected every process to hold an equal part of the rows of a batch, got rows {mine} "
+            f"of {len(groups)} in process {here}; let points divide the devices of a process, or "
+            "be a multiple of them"
+        )
+    return first // number, len(groups) // number

@@ -10,8 +10,9 @@ import pytest
 from galgen.geometry import Euclidean, PeriodicBox, wrap
 from galgen.neighbors import nearest_neighbors
 from galgen.networks import ParticleMesh, particle_mesh
-from galgen.networks.fourier import DirectModes, PaintedMesh, Response, half_modes
+from galgen.networks.fourier import DirectModes, Response, half_modes
 from galgen.networks.layers import mean_separation
+from galgen.networks.painted_mesh import PaintedMesh
 
 jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 POINTS = 30
@@ -127,6 +128,7 @@ def test_a_response_of_many_shells_is_smooth() -> None:
     assert np.abs(np.diff(out, axis=1))[:, 50:].max() < 0.2 * out.std()
 
 
+@pytest.mark.slow
 def test_memory_is_linear_in_the_number_of_points() -> None:
     network = ParticleMesh(12, 3, 1, 5, 6, 1, 3)
     t = jnp.zeros(1)

@@ -1,18 +1,17 @@
 """Many devices, or many processes, give what one gives: losses, gradients and weights."""
 
 import json
-import os
 import shutil
 import socket
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from training_on_meshes import assert_same_training, environment, lines, train_on_meshes
 
 from galgen.errors import InputError
 from galgen.experiment import Run
@@ -20,97 +19,29 @@ from galgen.training.distributed import join
 from galgen.training.sharding import MeshShape, data_mesh, put_batch, shared_over_model
 from galgen.types import Batch
 
-
-def environment(devices: int) -> dict[str, str]:
-    # The compiler is the cost of these tests: it need not try hard.
-    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
-    return {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-
-
-MESHES = """
-    import json, sys
-    from pathlib import Path
-    import jax, jax.numpy as jnp, numpy as np
-    from galgen.networks import GraphNetwork, ParticleMesh, SetTransformer
-    from galgen.training import Trainer
-    from galgen.training.sharding import MeshShape
-    from galgen.types import Batch
-
-    class Source:
-        def batch(self, step):
-            rng = np.random.default_rng(step)
-            mask = np.arange(20) < rng.integers(10, 21, (16, 1))
-            return Batch(rng.random((16, 20, 4), np.float32), mask, rng.random((16, 2), np.float32))
-
-    every = jax.devices()
-    networks = SetTransformer(16, 1, 2), GraphNetwork(16, 1, 4, 4), ParticleMesh(16, 4, 1, 4, 4, 1)
-    (network,) = (n for n in networks if type(n).__name__ == sys.argv[2])
-    first = Source().batch(0)
-    start = network.init(jax.random.key(0), first.x, jnp.zeros(16), first.mask, first.condition)
-
-    def loss(params, key, batch):
-        t = jax.random.uniform(key, (len(batch.x),))
-        out = network.apply(params, batch.x, t, batch.mask, batch.condition)
-        wanted = jnp.sin(6.0 * batch.x) + t[:, None, None]
-        return jnp.sum(jnp.where(batch.mask[..., None], out - wanted, 0.0) ** 2) / 16 / 20
-
-    for name, devices, mesh in (
-        ("one", 1, MeshShape()), ("data", 8, MeshShape()), ("model", 8, MeshShape(4, 2))
-    ):
-        jax.devices = lambda: every[:devices]
-        folder = Path(sys.argv[1]) / f"{type(network).__name__}-{name}"
-        folder.mkdir()
-        trainer = Trainer(steps=20, warmup=1, log_every=1, learning_rate=1e-3)
-        state = trainer.fit(loss, start, Source(), folder, mesh=mesh)
-        leaves = jax.tree.leaves(state)
-        np.savez(folder / "state.npz", *leaves)
-        sharded = sum(a.addressable_shards[0].data.nbytes for a in leaves)
-        total = sum(a.nbytes for a in leaves)
-        share = len(leaves[0].devices()), sharded / total
-        (folder / "share.json").write_text(json.dumps(share))
-"""
-
-
-SHARDED = [
+NETWORKS = [
     "GraphNetwork",
     pytest.param("SetTransformer", marks=pytest.mark.slow),
     pytest.param("ParticleMesh", marks=pytest.mark.slow),
 ]
 
 
-@pytest.fixture(scope="module", params=SHARDED)
+@pytest.fixture(scope="module", params=NETWORKS)
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty steps of a network on every mesh, in one process with eight devices."""
+    """Twenty steps of a network on every mesh."""
     folder = tmp_path_factory.mktemp("meshes")
-    subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(MESHES), str(folder), request.param],
-        env=environment(8),
-        check=True,
-        timeout=900,
-    )
+    train_on_meshes(folder, request.param, "one", "data", "model")
     return folder
-
-
-def lines(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.parametrize("mesh", ["data", "model"])
 def test_a_mesh_agrees_with_one_device(trained: Path, mesh: str) -> None:
     """Losses, norms of gradients, weights, averages and moments of gradients."""
-    one, many = (next(trained.glob(f"*-{name}")) for name in ("one", mesh))
+    one, many = trained / "one", trained / mesh
     devices, share = json.loads((many / "share.json").read_text())
     assert devices == 8
     assert share == 1.0 if mesh == "data" else share < 0.55, "each holds its part"
-    for name in ("loss", "gradient_norm"):
-        a, b = ([line[name] for line in lines(folder)] for folder in (one, many))
-        assert len(a) == 20 and a[-1] != a[0]
-        assert np.allclose(a, b, rtol=1e-4), name
-    a, b = (np.load(folder / "state.npz") for folder in (one, many))
-    for name in a.files:
-        # Adam divides by the size of a gradient, also where it is rounding alone, as that of what
-        # a softmax does not see: 1e-5 was measured there, where others moved by 2e-2.
-        assert np.allclose(a[name], b[name], rtol=1e-4, atol=5e-5), name
+    assert_same_training(one, many)
 
 
 CONFIG = """
@@ -190,10 +121,14 @@ def test_arrays_are_split_along_their_largest_divisible_axis() -> None:
 def test_a_mesh_is_written_by_its_axes() -> None:
     assert MeshShape.parse("data=4,model=2") == MeshShape(4, 2)
     assert MeshShape.parse("model=2") == MeshShape(None, 2)
-    for wrong in ("points=2", "data", "data=x", "data=1,data=2", "data=0", ""):
+    assert MeshShape.parse("points=4,data=2") == MeshShape(2, 1, 4)
+    assert MeshShape.parse(str(MeshShape(2, 3, 4))) == MeshShape(2, 3, 4)
+    for wrong in ("rows=2", "points=0", "data", "data=x", "data=1,data=2", "data=0", ""):
         with pytest.raises(InputError, match="expected"):
             MeshShape.parse(wrong)
-    with pytest.raises(InputError, match="expected a mesh of all 1 devices, got data=3,model=2"):
+    with pytest.raises(
+        InputError, match="expected a mesh of all 1 devices, got data=3,model=2,points=1"
+    ):
         MeshShape(3, 2).over(jax.local_devices()[:1])
 
 
