@@ -55,10 +55,10 @@ from galgen.generative import (
     VariancePreserving,
 )
 from galgen.networks import MLP
+from galgen.plot_style import BASE, DOTS_PER_INCH, GENERATED, HELD_OUT, STYLE, new_figure
 from galgen.training import Trainer
 from galgen.training.state import initial_state, make_step
 from galgen.types import Batch
-from galgen.validation.plot_style import BASE, DOTS_PER_INCH, GENERATED, HELD_OUT, STYLE, new_figure
 
 NETWORK = MLP(width=64)
 SETS = 20

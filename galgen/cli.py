@@ -1,4 +1,4 @@
-"""The command line: galgen simulate | train | sample | validate | mock | inspect | demo.
+"""The command line: galgen simulate | train | sample | validate | infer | mock | inspect | demo.
 
 Each command is a frozen dataclass whose fields are its options, with a ``run`` method. Errors that
 a user can mend are one line on standard error, with exit status 2.
@@ -20,6 +20,7 @@ import tyro
 from galgen.commands import (
     Command,
     Demo,
+    Infer,
     Inspect,
     Mock,
     Simulate,
@@ -27,8 +28,8 @@ from galgen.commands import (
     Validate,
     sample_command,
 )
+from galgen.configuration import load_config
 from galgen.errors import InputError
-from galgen.experiment import load_config
 
 USAGE = """\
 galgen: galaxy catalogues drawn from noise, conditioned on cosmology
@@ -37,6 +38,7 @@ galgen: galaxy catalogues drawn from noise, conditioned on cosmology
   galgen train     train a network on a suite (or a toy, or digits) by a config file
   galgen sample    draw new catalogues from a trained run
   galgen validate  compare drawn catalogues with held-out ones; writes report.html
+  galgen infer     from catalogues to posteriors of their cosmology, by a trained run
   galgen mock      turn boxes into survey catalogues: sky, redshifts, selection, randoms
   galgen inspect   print what a suite or a run holds
   galgen demo      all of it, in minutes
@@ -48,6 +50,7 @@ examples:
   galgen sample runs/mine --number 16 --omega-m 0.31 --sigma-8 0.81 --output mocks.h5
   galgen validate runs/mine --require "xi.closure > 0.85"
   galgen validate mocks.h5 suite.h5 --output report
+  galgen infer runs/mine suite.h5 --splits test --first 20
   galgen mock mocks.h5 -o surveys --redshifts 0.4 0.6 --mask cmass.fits --populate
   galgen inspect mocks.h5
 
@@ -67,6 +70,7 @@ def parse(arguments: Sequence[str]) -> Command:
         "simulate": Simulate,
         "validate": Validate,
         "mock": Mock,
+        "infer": Infer,
         "inspect": Inspect,
         "demo": Demo,
     }

@@ -6,13 +6,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = ("errors", "types", "masking", "geometry", "neighbors", "serialization")
+GROUND = (
+    "errors",
+    "types",
+    "masking",
+    "geometry",
+    "neighbors",
+    "serialization",
+    "spreading",
+    "plot_style",
+)
 FLOORS: dict[str, int] = {
     **dict.fromkeys(GROUND, 0),
     **dict.fromkeys(("generative", "networks", "data", "simulation", "statistics"), 1),
     **dict.fromkeys(("training", "mocks"), 2),
     **dict.fromkeys(("inference", "validation"), 3),
-    **dict.fromkeys(("experiment", "commands", "cli", "__main__"), 4),
+    **dict.fromkeys(("experiment", "configuration", "monitor", "commands", "cli", "__main__"), 4),
 }
 # A simulator makes catalogues, and a validator reads them: both know what a catalogue is.
 ALLOWED = {("simulation", "data")}

@@ -7,20 +7,45 @@ import jax
 import numpy as np
 import pytest
 
+from galgen.configuration import load_config
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import CatalogueDataset, DigitDataset, ToyDataset
-from galgen.data.suite import write_suite
-from galgen.experiment import Experiment, Run, load_config
+from galgen.data.suite import Suite, write_suite
+from galgen.experiment import Experiment, Run
+from galgen.inference.amortized import sample_posterior
+from galgen.inference.neural_posterior import NeuralPosterior
+from galgen.inference.posterior_head import FlowHead, posterior_flow
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SHARED = Path(__file__).parents[2] / "shared"
 
 
+SLOW = (
+    "digits_mean_flow",
+    "posterior_haloes",
+    "quijote_set_transformer",
+    "sub_boxes",
+    "toy_learned_diffusion",
+)
+"""Families, networks and data that others here have too."""
+EVERY = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in SLOW))
+    for path in sorted(CONFIGS.glob("*.py"))
+]
+
+
 def small(experiment: Experiment, **data) -> Experiment:
     """Two steps of a small batch, a thin network, two sampling steps; the rest as it is."""
     network, sampler = experiment.network, experiment.sampler
+    model = experiment.model
+    if isinstance(model, NeuralPosterior):
+        inside = network.network.clone(width=24, layers=1)
+        network = network.clone(network=inside, features=8, layers=0)
+        model = dataclasses.replace(model, head=FlowHead(posterior_flow(1, 8, 4)))
     if hasattr(network, "width") or hasattr(network, "widths"):
         narrow = {"widths": (4, 8, 8)} if hasattr(network, "widths") else {"width": 24}
+        if hasattr(network, "layers"):
+            narrow["layers"] = 1
         network = network.clone(**narrow)
     if hasattr(sampler, "steps"):
         sampler = dataclasses.replace(sampler, steps=2)
@@ -28,6 +53,7 @@ def small(experiment: Experiment, **data) -> Experiment:
         experiment,
         data=dataclasses.replace(experiment.data, **data),
         network=network,
+        model=model,
         sampler=sampler,
         trainer=dataclasses.replace(experiment.trainer, steps=2, batch_size=4, warmup=1),
     )
@@ -46,7 +72,17 @@ def suite(path: Path, periodic: bool) -> Path:
     return path
 
 
-@pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.py")), ids=lambda p: p.stem)
+def check_posterior(run: Run) -> None:
+    """Draws of the posterior of a catalogue, the same again, inside the prior."""
+    catalogues = Suite(run.experiment.data.path).catalogues("train")[:2]
+    one, two = (sample_posterior(run, catalogues, 50, seed=5) for _ in range(2))
+    low, high = np.transpose(list(run.encoding.condition_ranges.values()))
+    for a, b in zip(one, two, strict=True):
+        assert np.array_equal(a.flat, b.flat) and a.flat.shape == (50, len(low))
+        assert np.all((a.flat >= low) & (a.flat <= high))
+
+
+@pytest.mark.parametrize("config", EVERY)
 def test_trains_and_samples(config: Path, tmp_path: Path) -> None:
     experiment = load_config(config)
     if isinstance(experiment.data, CatalogueDataset):
@@ -63,6 +99,9 @@ def test_trains_and_samples(config: Path, tmp_path: Path) -> None:
     run = Run.load(tmp_path / "run")
     for a, b in zip(jax.tree.leaves(trained.params), jax.tree.leaves(run.params), strict=True):
         assert np.array_equal(a, b)
+    if isinstance(experiment.model, NeuralPosterior):
+        check_posterior(run)
+        return
     conditions = run.encoding.random_conditions(3, {}, 0)
     drawn = run.sample(conditions, seed=5, batch=2)
     again = run.sample(conditions, seed=5, batch=2)

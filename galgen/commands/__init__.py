@@ -2,6 +2,7 @@
 
 from galgen.commands.command import Command
 from galgen.commands.demo import Demo
+from galgen.commands.infer import Infer
 from galgen.commands.inspect import Inspect
 from galgen.commands.mock import Mock
 from galgen.commands.sample import Sample, conditions_of, sample_command
@@ -12,6 +13,7 @@ from galgen.commands.validate import Validate
 __all__ = [
     "Command",
     "Demo",
+    "Infer",
     "Inspect",
     "Mock",
     "Sample",

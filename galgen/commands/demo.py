@@ -9,8 +9,8 @@ from pathlib import Path
 from galgen.commands.command import Command
 from galgen.commands.simulate import PROCESSES, Simulate
 from galgen.commands.validate import Validate
+from galgen.configuration import load_config
 from galgen.errors import InputError
-from galgen.experiment import load_config
 from galgen.simulation.recipe import SuiteRecipe
 
 RECIPE = SuiteRecipe(contrast=256)

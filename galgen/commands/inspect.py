@@ -17,8 +17,8 @@ from galgen.data.suite import Suite
 from galgen.data.suite_summary import suite_summary
 from galgen.errors import InputError
 from galgen.experiment import Experiment
+from galgen.plot_style import DOTS_PER_INCH, STYLE
 from galgen.serialization import read_json
-from galgen.validation.plot_style import DOTS_PER_INCH, STYLE
 from galgen.validation.plot_suite import suite_figure
 
 

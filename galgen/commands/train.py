@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +12,10 @@ import tyro
 
 from galgen.commands.command import Command
 from galgen.experiment import Experiment
+from galgen.serialization import to_json
 from galgen.training.distributed import is_first, join
-from galgen.training.sharding import MeshShape
+from galgen.training.sharding import ALL_ON_DATA, MeshShape
+from galgen.training.tracking import TensorBoard, Tracker, WeightsAndBiases
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,10 +39,15 @@ class Train(Command):
     resume: bool = False
     """Go on with the run in that folder."""
 
-    mesh: str = "model=1"
-    """Devices along each axis, e.g. data=4,model=2: those of model share weights and optimiser."""
+    mesh: str = str(ALL_ON_DATA)
+    """Devices along each axis, e.g. data=4,model=2,points=2: those of model share weights and
+    optimiser, those of points the points of each cloud."""
     profile: bool = False
     """Record a few steps by jax.profiler into the run folder."""
+    tensorboard: bool = False
+    """Write events for TensorBoard into the run folder."""
+    wandb: str | None = None
+    """The project of Weights & Biases that the run is sent to."""
     compilation_cache: Path | None = None
     """A folder that keeps what was compiled, for the next start."""
     coordinator: str | None = None
@@ -48,18 +56,31 @@ class Train(Command):
     """How many processes there are."""
     process: int | None = None
     """Which of them this is, from 0."""
+    heartbeat: int = 100
+    """Seconds after which a process that is silent counts as lost, and the others end."""
 
     def run(self) -> None:
         mesh = MeshShape.parse(self.mesh)
         if self.compilation_cache is not None:
             jax.config.update("jax_compilation_cache_dir", str(self.compilation_cache.resolve()))
-        join(self.coordinator, self.processes, self.process)
+        join(self.coordinator, self.processes, self.process, self.heartbeat)
         folder = self.run_folder or Path("runs") / self.config.stem
         try:
-            self.experiment.train(folder, self.resume, mesh, self.profile)
+            with contextlib.ExitStack() as following:
+                trackers = [following.enter_context(t) for t in self._trackers(folder)]
+                self.experiment.train(folder, self.resume, mesh, self.profile, trackers)
         except KeyboardInterrupt:
             if is_first():
                 print(f"stopped; galgen train {self.config} --run {folder} --resume goes on")
             raise
         if is_first():
             print(f"trained run in {folder}")
+
+    def _trackers(self, folder: Path) -> list[contextlib.closing[Tracker]]:
+        """What follows the run, in its first process."""
+        found: list[Tracker] = []
+        if is_first() and self.tensorboard:
+            found.append(TensorBoard(folder / "tensorboard"))
+        if is_first() and self.wandb is not None:
+            found.append(WeightsAndBiases(self.wandb, folder, to_json(self.experiment)))
+        return [contextlib.closing(tracker) for tracker in found]

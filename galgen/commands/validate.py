@@ -73,6 +73,8 @@ class Validate(Command):
     """Folder of the report; <run>/report, or validation beside two suites, if not given."""
     seed: int = 0
     """Seed of draws made now."""
+    best: bool = False
+    """Draw with the checkpoint that the run's monitor found best."""
     further: tuple[Further, ...] = ()
     """Statistics besides xi and P. By velocities: pairwise-velocity, redshift-space-multipoles; by
     the column mass: marked-correlation; by positions: the others."""
@@ -140,7 +142,7 @@ class Validate(Command):
         samples = self.samples
         if samples is None:
             samples = self.folder / "samples.h5"
-            run = Run.load(self.folder)
+            run = Run.load(self.folder, best=self.best)
             conditions, splits = conditions_of(path, self.splits, run.encoding, self.repeats)
             # Held-out cosmologies are what they are: one just outside the range is still judged.
             drawn = run.sample(conditions, self.seed, extrapolate=True, progress=True)

@@ -54,6 +54,22 @@ class Dataset(abc.ABC):
             shard: which part of every batch this process makes, of how many.
         """
 
+    @abc.abstractmethod
+    def held_out_source(
+        self, encoding: Any, batch_size: int, split: str, shard: tuple[int, int] = (0, 1)
+    ) -> BatchSource | ArraySource:
+        """Batches of examples that are not trained on.
+
+        Args:
+            encoding: of the training examples, which these are seen by.
+            batch_size: examples in every batch.
+            split: which, where there are several kinds.
+            shard: which part of every batch this process makes, of how many.
+
+        Raises:
+            InputError: if there are none.
+        """
+
     def held_out(self) -> Path | None:
         """A suite to validate against, if the dataset is one of catalogues."""
         return None
@@ -71,6 +87,8 @@ class CatalogueDataset(Dataset):
         buckets: the most padded sizes, and so compilations; fewer where less than 15% is padding.
         augment: draw symmetries of the cube and, in periodic boxes, translations. Turn it off
             for data that know directions, such as redshift space.
+        bounds: (low, high) of each condition, which is then standardised to [-1, 1] between them;
+            () for mean 0 and deviation 1. Posteriors never leave them.
         memory: gigabytes of examples to keep; of larger suites each is read when its turn comes.
     """
 
@@ -80,6 +98,7 @@ class CatalogueDataset(Dataset):
     condition: tuple[str, ...] = ("omega_m", "sigma_8")
     buckets: int = 8
     augment: bool = True
+    bounds: tuple[tuple[float, float], ...] = ()
     memory: float = 2.0
 
     def prepare(self, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)) -> Prepared:
@@ -88,6 +107,8 @@ class CatalogueDataset(Dataset):
         check_order(self.columns)
         summary = summarize(catalogues, self.columns, self.condition)
         standardizer = Standardizer.of(summary, self.columns, self.condition)
+        if self.bounds:
+            standardizer = standardizer.bounded(self.bounds)
         standard = np.stack([standardizer.encode_condition(v) for v in summary.condition])
         condition = standard if self.condition else None
         cardinality = Cardinality.fit(summary.counts, condition)
@@ -102,6 +123,18 @@ class CatalogueDataset(Dataset):
             )
         encoding = CloudEncoding(standardizer, cardinality, tuple(source.sizes))
         return Prepared(source, encoding, augment)
+
+    def held_out_source(self, encoding, batch_size, split, shard=(0, 1)):
+        suite, standardizer = Suite(self.path), encoding.standardizer
+        chosen = _not_empty(suite, suite.indices(split))
+        catalogues, counts = SuiteView(suite, chosen), suite.counts[chosen]
+        condition = None
+        if self.condition:
+            values = [standardizer.condition_values(c) for c in catalogues]
+            condition = np.stack([standardizer.encode_condition(v, True) for v in values])
+        gigabytes = 4e-9 * int(counts.sum()) * len(self.columns)
+        x = EncodedClouds(catalogues, standardizer, in_memory=gigabytes <= self.memory)
+        return BatchSource(x, condition, batch_size, 0, self.buckets, counts, shard)
 
     def held_out(self) -> Path | None:
         return self.path
@@ -136,6 +169,10 @@ class ToyDataset(Dataset):
         encoding = ArrayEncoding(x.shape[1:], float(x.mean()), float(x.std()))
         return Prepared(ArraySource(encoding.encode(x), None, batch_size, seed, shard), encoding)
 
+    def held_out_source(self, encoding, batch_size, split, shard=(0, 1)):
+        x = self.toy.sample(np.random.default_rng([self.number, 1]), self.number)
+        return ArraySource(encoding.encode(x), None, batch_size, 0, shard)
+
 
 @dataclasses.dataclass(frozen=True)
 class DigitDataset(Dataset):
@@ -159,3 +196,9 @@ class DigitDataset(Dataset):
         condition = encoding.one_hot(labels)
         source = ArraySource(encoding.encode(images), condition, batch_size, seed, shard)
         return Prepared(source, encoding, Dequantization(LEVEL) if self.dequantize else None)
+
+    def held_out_source(self, encoding, batch_size, split, shard=(0, 1)):
+        images, labels = load_digits(self.path, "test")
+        images, labels = images[: self.number], labels[: self.number]
+        condition = encoding.one_hot(labels)
+        return ArraySource(encoding.encode(images), condition, batch_size, 0, shard)

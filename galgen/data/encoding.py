@@ -135,14 +135,14 @@ class CloudEncoding(Encoding[Catalogue]):
         draws = []
         # Clouds of like size together, so that little is padded.
         for rows in _chunks(np.argsort(counts, kind="stable"), batch):
-            size = self._padded_size(int(counts[rows].max()))
+            size = self.padded_size(int(counts[rows].max()))
             mask = np.arange(size) < counts[rows, None]
             condition = standard[rows] if standard.shape[1] else None
             shape = (len(rows), size, len(self.standardizer.columns))
             draws.append(Draw(shape, mask, condition, *_labels(rows, conditions)))
         return draws
 
-    def _padded_size(self, count: int) -> int:
+    def padded_size(self, count: int) -> int:
         """The trained size that holds ``count`` points, or the next multiple of the largest."""
         for size in self.sizes:
             if count <= size:

@@ -116,6 +116,34 @@ class Standardizer:
             fixed_cosmology=summary.cosmology,
         )
 
+    def bounded(self, bounds: Sequence[tuple[float, float]]) -> Standardizer:
+        """The same, with each condition -1 at its lower bound and 1 at its upper one.
+
+        Args:
+            bounds: (low, high) of each condition, that of the prior it was drawn from.
+
+        Raises:
+            InputError: for another number of bounds, or one that does not hold the trained range.
+        """
+        known = dict(zip(self.condition, self.condition_ranges, strict=True))
+        if len(bounds) != len(known):
+            raise InputError(
+                f"expected bounds of each of {list(known)}, got {len(bounds)} pairs; "
+                "give one (low, high) each"
+            )
+        for (name, (least, most)), (low, high) in zip(known.items(), bounds, strict=True):
+            if not low <= least <= most <= high or not low < high:
+                raise InputError(
+                    f"expected bounds of {name} around its trained range [{least:.6g}, "
+                    f"{most:.6g}], got [{low:.6g}, {high:.6g}]; widen them to those of the prior"
+                )
+        return dataclasses.replace(
+            self,
+            condition_means=tuple((low + high) / 2 for low, high in bounds),
+            condition_scales=tuple((high - low) / 2 for low, high in bounds),
+            condition_ranges=tuple((float(low), float(high)) for low, high in bounds),
+        )
+
     @property
     def positions(self) -> bool:
         """Whether the first three features are positions."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import matplotlib
 from matplotlib.figure import Figure
 
+from galgen.plot_style import STYLE
 from galgen.validation.comparison import Comparison
 from galgen.validation.plot_covariance import covariance_figure
 from galgen.validation.plot_curves import correlation_figure, further_figure, power_figure
@@ -18,7 +19,6 @@ from galgen.validation.plot_response import response_figure
 from galgen.validation.plot_rotation import rotation
 from galgen.validation.plot_slices import matched_pairs, slice_figure
 from galgen.validation.plot_spread import spread_figure
-from galgen.validation.plot_style import STYLE
 from galgen.validation.sets import Sets
 from galgen.validation.verdict import NOTED, Verdict
 

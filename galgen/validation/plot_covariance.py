@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from galgen.plot_style import new_figure
 from galgen.validation.curves import CurveComparison
 from galgen.validation.plot_curves import abscissa_label
-from galgen.validation.plot_style import new_figure
 from galgen.validation.split import SplitComparison
 
 

@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galgen.validation.curves import CurveComparison
-from galgen.validation.plot_style import (
+from galgen.plot_style import (
     BAND,
     BASE,
     GENERATED,
@@ -17,6 +16,7 @@ from galgen.validation.plot_style import (
     log_abscissa,
     new_figure,
 )
+from galgen.validation.curves import CurveComparison
 from galgen.validation.split import SplitComparison
 
 SEPARATION = "separation $r$ [Mpc/$h$]"

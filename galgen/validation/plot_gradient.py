@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from galgen.plot_style import BAND, BASE, HELD_OUT, draw_points, new_figure
 from galgen.validation.plot_curves import abscissa_label, set_abscissa
-from galgen.validation.plot_style import BAND, BASE, HELD_OUT, draw_points, new_figure
 from galgen.validation.split import SplitComparison
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from galgen.plot_style import BAND, GENERATED, HELD_OUT, draw_points, new_figure
 from galgen.validation.marks import MASS, CountComparison, MarkComparison
-from galgen.validation.plot_style import BAND, GENERATED, HELD_OUT, draw_points, new_figure
 from galgen.validation.split import SplitComparison
 
 

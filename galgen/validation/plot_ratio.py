@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from galgen.plot_style import BAND, GENERATED, HELD_OUT, new_figure
 from galgen.validation.comparison import Comparison
 from galgen.validation.curves import CurveComparison
 from galgen.validation.plot_curves import abscissa_label, set_abscissa
-from galgen.validation.plot_style import BAND, GENERATED, HELD_OUT, new_figure
 
 
 def ratio_figure(comparison: Comparison) -> Figure:

@@ -6,10 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galgen.validation.comparison import Comparison
-from galgen.validation.curves import CurveComparison
-from galgen.validation.plot_curves import SEPARATION, WAVENUMBER
-from galgen.validation.plot_style import (
+from galgen.plot_style import (
     BAND,
     BASE,
     GENERATED,
@@ -18,6 +15,9 @@ from galgen.validation.plot_style import (
     log_abscissa,
     new_figure,
 )
+from galgen.validation.comparison import Comparison
+from galgen.validation.curves import CurveComparison
+from galgen.validation.plot_curves import SEPARATION, WAVENUMBER
 from galgen.validation.response import Response
 
 

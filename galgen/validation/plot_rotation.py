@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from galgen.data.catalogue import Catalogue
-from galgen.validation.plot_style import BAND, GENERATED, HELD_OUT, STYLE
+from galgen.plot_style import BAND, GENERATED, HELD_OUT, STYLE
 
 FRAMES = 20
 MILLISECONDS = 130

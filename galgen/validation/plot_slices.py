@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from galgen.data.catalogue import Catalogue
+from galgen.plot_style import GENERATED, HELD_OUT, new_figure
 from galgen.validation.comparison import Comparison
-from galgen.validation.plot_style import GENERATED, HELD_OUT, new_figure
 from galgen.validation.sets import Sets, in_order
 
 PAIRS = 2
@@ -26,7 +26,7 @@ def slice_figure(comparison: Comparison, generated: Sets, held_out: Sets) -> Fig
     panels = figure.subplots(len(names), 2 * PAIRS, squeeze=False, sharex=True, sharey=True)
     for row, name in zip(panels, names, strict=True):
         pairs = matched_pairs(generated[name], held_out[name])
-        masses = _masses([c for pair in pairs for c in pair])
+        masses = mass_range([c for pair in pairs for c in pair])
         for index, pair in enumerate(pairs):
             for shift, (kind, colour, catalogue) in enumerate(
                 zip(("held-out", "generated"), (HELD_OUT, GENERATED), pair, strict=True)
@@ -64,18 +64,24 @@ def matched_pairs(
     return pairs
 
 
-def _masses(catalogues: Sequence[Catalogue]) -> tuple[float, float] | None:
-    """Range of log10 mass over all panels of a row; None where one has no mass."""
-    if not all("mass" in c.columns and len(c) for c in catalogues):
+def mass_range(catalogues: Sequence[Catalogue]) -> tuple[float, float] | None:
+    """Range of log10 mass over several panels; None where masses are missing or not positive."""
+    if not all("mass" in c.columns for c in catalogues):
         return None
-    values = np.log10(np.concatenate([c.columns["mass"] for c in catalogues]))
-    return float(values.min()), float(values.max())
+    masses = np.concatenate([c.columns["mass"] for c in catalogues]).astype(np.float64)
+    if not len(masses) or masses.min() <= 0:
+        return None
+    logs = np.log10(masses)
+    return float(logs.min()), float(logs.max())
 
 
 def draw_slab(
     axes: Axes, catalogue: Catalogue, colour: str, masses: tuple[float, float] | None
 ) -> None:
-    """The points with z in the first quarter of the box, larger where the mass is."""
+    """The points with z in the first quarter of the box, larger where the mass is.
+
+    ``masses`` is the :func:`mass_range` of catalogues of which this is one.
+    """
     x = catalogue.positions
     inside = x[:, 2] < DEPTH * catalogue.box[2]
     size: np.ndarray | float = float(np.clip(900 / max(inside.sum(), 1), 1, 12))

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from galgen.plot_style import BAND, BASE, GENERATED, HELD_OUT, new_figure
 from galgen.validation.curves import CurveComparison
 from galgen.validation.plot_curves import abscissa_label, set_abscissa
-from galgen.validation.plot_style import BAND, BASE, GENERATED, HELD_OUT, new_figure
 from galgen.validation.split import SplitComparison
 
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from galgen.data.catalogue import POSITIONS, Catalogue
 from galgen.data.suite import Suite
-from galgen.validation.plot_slices import draw_slab
-from galgen.validation.plot_style import BASE, GENERATED, HELD_OUT, new_figure
+from galgen.plot_style import BASE, GENERATED, HELD_OUT, new_figure
+from galgen.validation.plot_slices import draw_slab, mass_range
 
 SLABS = 4
 COLOURS = (HELD_OUT, GENERATED, BASE, "#b08f3c", "#6a8f5a")
@@ -37,7 +37,7 @@ def suite_figure(suite: Suite) -> Figure:
 def _draw_slabs(
     panels: Sequence[Axes], catalogues: Sequence[Catalogue], splits: np.ndarray
 ) -> None:
-    masses = _mass_range(catalogues)
+    masses = mass_range(catalogues)
     for number, (axes, catalogue) in enumerate(zip(panels, catalogues, strict=False)):
         axes.set_title(f"{number} ({splits[number]}): N = {len(catalogue)}")
         if not all(name in catalogue.columns for name in POSITIONS):
@@ -46,16 +46,6 @@ def _draw_slabs(
         draw_slab(axes, catalogue, HELD_OUT, masses)
         axes.set_xlabel("$x$ [Mpc/$h$]")
     panels[0].set_ylabel("$y$ [Mpc/$h$]")
-
-
-def _mass_range(catalogues: Sequence[Catalogue]) -> tuple[float, float] | None:
-    """Range of log10 mass over the panels; None where masses are missing or not positive."""
-    if not all("mass" in c.columns for c in catalogues):
-        return None
-    masses = np.concatenate([c.columns["mass"] for c in catalogues])
-    if not len(masses) or masses.min() <= 0:
-        return None
-    return float(np.log10(masses.min())), float(np.log10(masses.max()))
 
 
 def _draw_counts(axes: Axes, suite: Suite) -> None:

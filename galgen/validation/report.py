@@ -18,6 +18,7 @@ import matplotlib
 import numpy as np
 
 import galgen
+from galgen.plot_style import encode
 from galgen.validation.comparison import Comparison
 from galgen.validation.curves import CurveComparison
 from galgen.validation.figures import report_figures
@@ -31,7 +32,6 @@ from galgen.validation.page import (
     plain_table,
     verdict_table,
 )
-from galgen.validation.plot_style import encode
 from galgen.validation.sets import Sets
 from galgen.validation.table import as_json
 

@@ -1,0 +1,1 @@
+"""From a catalogue to cosmology: posteriors with their own error bars, and tests of calibration."""

@@ -1,0 +1,103 @@
+r"""Posterior predictive checks: would the model, at its own posterior, make what was seen?
+
+A statistic S (a vector) of the observed catalogue is set against those of catalogues drawn from the
+model at conditions drawn from the posterior (Gelman, Meng and Stern 1996). Each component has the
+two-sided p-value of its rank among the draws; all of them together the p-value of
+
+    chi^2 = (S - <S>)^T C^-1 (S - <S>)
+
+with mean and covariance of the draws, ranked among the same quantity of each draw against all the
+others, so that it is right whatever the distribution of S and however few the draws. Since the
+posterior has seen the data, p-values lean towards 1/2: small ones are the more serious.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from galgen.data.catalogue import Catalogue
+from galgen.errors import InputError
+from galgen.statistics.pairs import two_point_correlation
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PredictiveCheck:
+    """An observed statistic among those of the model.
+
+    ======== ======================= ===================================
+    field    shape                   meaning
+    ======== ======================= ===================================
+    observed ``(components,)``       of the catalogue
+    drawn    ``(draws, components)`` of catalogues drawn at the posterior
+    ======== ======================= ===================================
+    """
+
+    observed: Float[np.ndarray, " components"]
+    drawn: Float[np.ndarray, "draws components"]
+
+    @property
+    def p_values(self) -> Float[np.ndarray, " components"]:
+        """Two-sided, of each component."""
+        above = np.sum(self.drawn >= self.observed, axis=0) + 1
+        below = np.sum(self.drawn <= self.observed, axis=0) + 1
+        return np.minimum(1.0, 2 * np.minimum(above, below) / (len(self.drawn) + 1))
+
+    @property
+    def p_value(self) -> float:
+        """Of all components together."""
+        everything = np.concatenate([self.observed[None], self.drawn])
+        distances = np.array(
+            [_distance(row, np.delete(everything, i, axis=0)) for i, row in enumerate(everything)]
+        )
+        return float(np.mean(distances >= distances[0]))
+
+
+def predictive_check(
+    catalogue: Catalogue,
+    drawn: Sequence[Catalogue],
+    statistic: Callable[[Catalogue], Float[np.ndarray, " components"]],
+) -> PredictiveCheck:
+    """The check of a catalogue by a statistic of whole catalogues.
+
+    Args:
+        catalogue: what was observed.
+        drawn: from the model, each at another draw of the posterior.
+        statistic: a vector of any catalogue, for instance of :func:`correlation`.
+
+    Raises:
+        InputError: for too few draws for the number of components, or values that are not finite.
+    """
+    observed = np.asarray(statistic(catalogue), np.float64)
+    values = np.array([statistic(one) for one in drawn], np.float64).reshape(len(drawn), -1)
+    if len(drawn) < observed.size + 5:
+        raise InputError(
+            f"expected at least {observed.size + 5} drawn catalogues for {observed.size} numbers "
+            f"each, got {len(drawn)}; draw more, or take fewer bins"
+        )
+    if not (np.all(np.isfinite(values)) and np.all(np.isfinite(observed))):
+        raise InputError("expected finite statistics, got some that are not; take wider bins")
+    return PredictiveCheck(observed, values)
+
+
+def correlation(
+    edges: Float[np.ndarray, " edges"],
+) -> Callable[[Catalogue], Float[np.ndarray, " components"]]:
+    """ln N and xi(r) in bins of separation [Mpc/h], as a statistic."""
+
+    def statistic(catalogue: Catalogue) -> Float[np.ndarray, " components"]:
+        positions = jnp.asarray(catalogue.positions, jnp.float32)[None]
+        xi = two_point_correlation(positions, None, edges, catalogue.box, catalogue.periodic).xi
+        return np.concatenate([[np.log(len(catalogue))], np.asarray(xi, np.float64)[0]])
+
+    return statistic
+
+
+def _distance(value, others):
+    covariance = np.atleast_2d(np.cov(others, rowvar=False))
+    gap = value - others.mean(axis=0)
+    return float(gap @ np.linalg.pinv(covariance, hermitian=True) @ gap)

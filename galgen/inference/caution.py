@@ -1,0 +1,91 @@
+"""What is unusual about a result, by name, so that it is never a silent number."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from galgen.data.catalogue import Catalogue
+from galgen.data.features import source_column
+from galgen.data.normalization import Standardizer
+from galgen.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Caution:
+    """A named warning that travels with a result.
+
+    Attributes:
+        name: one word, for scripts.
+        text: what was expected, what came, what it may do.
+    """
+
+    name: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text}"
+
+
+def check_catalogue(standardizer: Standardizer, catalogue: Catalogue) -> tuple[Caution, ...]:
+    """What sets a catalogue apart from those that a model was trained on.
+
+    Raises:
+        InputError: where the model cannot be applied: no point, another box, an open box for a
+            periodic one, a column that is missing or in another unit.
+    """
+    if not len(catalogue):
+        raise InputError("expected a catalogue with points, got none; leave it out")
+    if catalogue.periodic != standardizer.periodic:
+        kinds = {True: "periodic", False: "open"}
+        raise InputError(
+            f"expected a {kinds[standardizer.periodic]} box as in training, got one that is "
+            f"{kinds[catalogue.periodic]}; train on boxes of that kind"
+        )
+    needed = [source_column(name) for name in standardizer.columns]
+    for name in needed:
+        catalogue.column(name)
+        if catalogue.units[name] != standardizer.units.get(name, catalogue.units[name]):
+            raise InputError(
+                f"expected column {name!r} in {standardizer.units[name]!r} as in training, got "
+                f"{catalogue.units[name]!r}; convert it"
+            )
+    standardizer.encode(catalogue)  # raises for another box
+    found = (_redshift, _columns, _points, _cosmology)
+    return tuple(c for check in found if (c := check(standardizer, catalogue)) is not None)
+
+
+def _redshift(standardizer: Standardizer, catalogue: Catalogue) -> Caution | None:
+    low, high = min(standardizer.redshifts), max(standardizer.redshifts)
+    if low - 1e-3 <= catalogue.redshift <= high + 1e-3:
+        return None
+    trained = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    text = f"trained at redshift {trained}, the catalogue is at {catalogue.redshift:g}"
+    return Caution("redshift", text)
+
+
+def _columns(standardizer: Standardizer, catalogue: Catalogue) -> Caution | None:
+    known = {source_column(name) for name in standardizer.columns}
+    extra = [name for name in catalogue.columns if name not in known]
+    if not extra:
+        return None
+    return Caution("columns", f"the model does not look at {', '.join(extra)}")
+
+
+def _points(standardizer: Standardizer, catalogue: Catalogue) -> Caution | None:
+    fewest, most = standardizer.points_range
+    if fewest <= len(catalogue) <= most:
+        return None
+    kind = "too few" if len(catalogue) < fewest else "many"
+    return Caution("points", f"{kind} points: {len(catalogue)}, trained on {fewest} to {most}")
+
+
+def _cosmology(standardizer: Standardizer, catalogue: Catalogue) -> Caution | None:
+    other = {
+        name: (value, catalogue.cosmology[name])
+        for name, value in standardizer.fixed_cosmology.items()
+        if name in catalogue.cosmology and abs(catalogue.cosmology[name] - value) > 1e-6
+    }
+    if not other:
+        return None
+    each = [f"{name} {trained:g}, got {got:g}" for name, (trained, got) in other.items()]
+    return Caution("cosmology", f"all training had {'; '.join(each)}")

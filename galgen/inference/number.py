@@ -1,0 +1,78 @@
+r"""log p(N | condition) of a catalogue's number of points, differentiable in the condition.
+
+The distributions are those of :mod:`galgen.data.cardinality`, whose draws are never below one: what
+they have at zero is counted at one. With m(c) the mean, in the same order::
+
+    Poisson             N log m - m - log N!
+    negative binomial   sum over k < N of log(1 + k / r) - log N! + N log(m r / (r + m))
+                        - r log(1 + m / r),   r = 1 / overdispersion
+    rounded Gaussian    log [F((N + 1/2 - m) / s) - F((N - 1/2 - m) / s)],   s^2 = f m
+
+Sums of large numbers that do not depend on the condition are left to :func:`number_constant`, in
+double precision.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import log_ndtr
+from jaxtyping import Array, Float, Int
+from scipy.special import gammaln
+
+from galgen.data.cardinality import Cardinality, polynomial_terms
+
+
+def log_mean(
+    cardinality: Cardinality, condition: Float[Array, "*lead condition"]
+) -> Float[Array, "*lead"]:
+    """Log of the mean number of points at a standardised condition."""
+    terms = polynomial_terms(cardinality.parameters, cardinality.order)
+    powers = [jnp.prod(condition[..., list(term)], axis=-1) for term in terms]
+    parts = zip(cardinality.coefficients, powers, strict=True)
+    return jnp.sum(jnp.stack([b * power for b, power in parts]), axis=0)
+
+
+def log_number(
+    cardinality: Cardinality,
+    number: Int[Array, ""],
+    condition: Float[Array, "*lead condition"],
+) -> Float[Array, "*lead"]:
+    """log p(N | condition), in nats, but for :func:`number_constant`.
+
+    Args:
+        cardinality: the fitted distribution.
+        number: N, one or more.
+        condition: standardised.
+    """
+    mean_log = log_mean(cardinality, condition)
+    if cardinality.underdispersion < 1:
+        return _log_rounded(number, jnp.exp(mean_log), cardinality.underdispersion)
+    if cardinality.overdispersion > 0:
+        shape = 1 / cardinality.overdispersion
+        excess = jnp.log1p(jnp.exp(mean_log) / shape)
+        odds = mean_log - excess  # log p(1) / p(0)
+        at_number = number * odds - shape * excess
+    else:
+        odds = mean_log
+        at_number = number * odds - jnp.exp(mean_log)
+    return at_number + jnp.where(number == 1, jax.nn.softplus(-odds), 0.0)
+
+
+def number_constant(cardinality: Cardinality, number: int) -> float:
+    """What log p(N | condition) has besides :func:`log_number`, the same for all conditions."""
+    if cardinality.underdispersion < 1:
+        return 0.0
+    spread = np.sum(np.log1p(cardinality.overdispersion * np.arange(number)))
+    return float(spread - gammaln(number + 1))
+
+
+def _log_rounded(number, mean, variance_ratio):
+    """log of a normal's mass within half of ``number``; all below 3/2 at one."""
+    width = jnp.sqrt(variance_ratio * mean)
+    low = jnp.where(number == 1, -30.0, (number - 0.5 - mean) / width)
+    high = (number + 0.5 - mean) / width
+    flip = low > 0  # the far tail is known to more digits from its own side
+    lower, upper = jnp.where(flip, -high, low), jnp.where(flip, -low, high)
+    return log_ndtr(upper) + jnp.log1p(-jnp.exp(log_ndtr(lower) - log_ndtr(upper)))

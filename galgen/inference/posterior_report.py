@@ -1,0 +1,125 @@
+"""The posteriors of catalogues as a table and as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from astropy.table import Table
+from matplotlib.figure import Figure
+
+from galgen.data.publishing import Publication
+from galgen.inference.calibration import (
+    Ranks,
+    Tarp,
+    plot_coverage,
+    plot_ranks,
+    plot_tarp,
+    ranks_of,
+    tarp,
+)
+from galgen.inference.corner_plot import corner_plot
+from galgen.inference.posterior_file import CataloguePosterior
+from galgen.inference.prior import Prior
+from galgen.plot_style import DOTS_PER_INCH, STYLE
+
+FEWEST = 10
+"""Catalogues of known parameters, of which coverage is told."""
+RANKED = 99
+"""Draws of each posterior among which the truth is ranked."""
+
+
+def summary_table(posteriors: Mapping[int, CataloguePosterior]) -> Table:
+    """One row per catalogue and parameter: truth, mean, std, quantiles, diagnostics, cautions."""
+    rows = []
+    for number, posterior in sorted(posteriors.items()):
+        cautions = "; ".join(map(str, posterior.samples.cautions))
+        for name, columns in posterior.samples.summary().items():
+            truth = posterior.truth.get(name, float("nan"))
+            row = {"catalogue": number, "parameter": name, "truth": truth, **columns}
+            rows.append({"mean_noise": float("nan"), **row, "cautions": cautions})
+    order = [name for name in rows[0] if name not in ("mean_noise", "cautions")]
+    table = Table(rows, names=[*order[:5], "mean_noise", *order[5:], "cautions"])
+    for name in table.colnames:
+        if table[name].dtype.kind == "f":
+            table[name].format = ".5g"
+    return table
+
+
+def calibration_of(posteriors: Mapping[int, CataloguePosterior]) -> tuple[Ranks, Tarp] | None:
+    """Ranks and TARP over the catalogues whose parameters are known; None for fewer than ten."""
+    known = [
+        p
+        for p in posteriors.values()
+        if set(p.samples.names) <= set(p.truth) and len(p.samples.flat)
+    ]
+    if len(known) < FEWEST:
+        return None
+    names = known[0].samples.names
+    truths = np.array([[p.truth[name] for name in names] for p in known])
+    if np.any(truths.max(axis=0) <= truths.min(axis=0)):
+        return None
+    rng = np.random.default_rng(0)
+    draws = np.stack([rng.choice(p.samples.flat, RANKED, replace=False) for p in known])
+    return ranks_of(names, draws, truths), tarp(draws, truths)
+
+
+def write_table(path: Path, table: Table) -> None:
+    """As ECSV, which keeps names and types, whole or not at all."""
+    with Publication(path) as publication:
+        draft = publication.folder / path.name
+        table.write(draft, format="ascii.ecsv")
+        publication.publish(draft)
+
+
+def write_figures(
+    folder: Path,
+    posteriors: Mapping[int, CataloguePosterior],
+    prior: Prior | None,
+    most: int = 4,
+) -> list[Path]:
+    """Corner figures of the first ``most`` catalogues, and calibration where truths are known.
+
+    Returns:
+        What was written.
+    """
+    written = []
+    with matplotlib.rc_context(dict(STYLE)):
+        for number in sorted(posteriors)[:most]:
+            posterior = posteriors[number]
+            figure = corner_plot(
+                {f"catalogue {number}": posterior.samples}, prior, posterior.truth or None
+            )
+            written.append(_save(figure, folder / f"corner_{number:03d}.png"))
+        found = calibration_of(posteriors)
+        if found is not None:
+            ranks, distances = found
+            written.append(_save(plot_ranks(ranks), folder / "ranks.png"))
+            written.append(_save(plot_coverage(ranks), folder / "coverage.png"))
+            figure = plot_tarp([distances], ["all parameters"])
+            written.append(_save(figure, folder / "tarp.png"))
+    return written
+
+
+def calibration_text(ranks: Ranks, distances: Tarp) -> Sequence[str]:
+    """What calibration found, line by line."""
+    inside = "within" if distances.within_band else "outside"
+    return [
+        f"TARP over {len(distances.fractions)} catalogues: {inside} the 99% band "
+        f"(distance {distances.distance:.3f}, band {distances.half_width:.3f}, "
+        f"p = {distances.p_value:.2g})",
+        *(
+            f"{name}: ranks p = {p:.2g}, coverage p = {ranks.coverage_p_values[name]:.2g}"
+            for name, p in ranks.p_values.items()
+        ),
+    ]
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    with Publication(path) as publication:
+        draft = publication.folder / path.name
+        figure.savefig(draft, dpi=DOTS_PER_INCH)
+        publication.publish(draft)
+    return path

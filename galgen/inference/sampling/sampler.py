@@ -1,0 +1,100 @@
+"""What every sampler of posteriors is."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from galgen.errors import InputError
+from galgen.inference.caution import Caution
+from galgen.inference.sampling.result import PosteriorSamples
+from galgen.inference.sampling.target import Target
+
+
+class Draws(NamedTuple):
+    """What one chain returns.
+
+    Attributes:
+        free: free coordinates.
+        acceptance: mean acceptance of its transitions, or None.
+        divergences: diverging transitions, or None.
+        quality: one number that the sampler judges itself by, or None.
+    """
+
+    free: Float[Array, "draws parameters"]
+    acceptance: Float[Array, ""] | None = None
+    divergences: Int[Array, ""] | None = None
+    quality: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class PosteriorSampler(abc.ABC):
+    """Draws several chains side by side, each from its own draws of the prior.
+
+    Attributes:
+        chains: that run side by side, from which R-hat is told.
+        draws: kept of each chain.
+        warmup: steps before them, which adapt the sampler and are dropped.
+    """
+
+    chains: int = 4
+    draws: int = 1000
+    warmup: int = 500
+
+    def __post_init__(self) -> None:
+        if self.chains < 1 or self.draws < 4 or self.warmup < 1:
+            raise InputError(
+                "expected a chain or more, 4 draws or more and a step of warm-up, got "
+                f"{self.chains}, {self.draws} and {self.warmup}"
+            )
+
+    @abc.abstractmethod
+    def chain(self, target: Target, key: PRNGKeyArray) -> Draws:
+        """One chain; pure, for ``jax.vmap``."""
+
+    def __call__(self, target: Target, seed: int = 0) -> PosteriorSamples:
+        """Draws of a posterior, with what their diagnostics caution against.
+
+        Args:
+            target: the posterior.
+            seed: of the chains.
+
+        Raises:
+            FloatingPointError: if a chain leaves the finite numbers.
+        """
+
+        @jax.jit
+        def run(keys):
+            drawn = jax.vmap(lambda key: self.chain(target, key))(keys)
+            theta = target.prior.constrain(drawn.free)[0]
+            log_density = jax.lax.map(jax.vmap(target.log_posterior), theta)
+            return drawn, theta, log_density
+
+        drawn, theta, log_density = run(jax.random.split(jax.random.key(seed), self.chains))
+        samples = np.asarray(theta, np.float64)
+        if not np.all(np.isfinite(samples)) or not np.all(np.isfinite(log_density)):
+            raise FloatingPointError(
+                f"expected finite draws of {list(target.prior.names)}, got some that are not: the "
+                "likelihood is not finite inside the prior; narrow it"
+            )
+        return PosteriorSamples(
+            names=target.prior.names,
+            samples=samples,
+            log_density=np.asarray(log_density, np.float64),
+            acceptance=_host(drawn.acceptance),
+            divergences=_host(drawn.divergences),
+            cautions=target.cautions + self.cautions(drawn),
+        ).judged()
+
+    def cautions(self, drawn: Draws) -> tuple[Caution, ...]:
+        """What the sampler itself cautions against."""
+        return ()
+
+
+def _host(values: Array | None) -> np.ndarray | None:
+    return None if values is None else np.asarray(values)

@@ -1,0 +1,94 @@
+r"""What samplers draw from: a posterior in the free coordinates of its prior.
+
+    log density(u) = log L(theta(u)) + log prior(theta(u)) + log |d theta / d u|
+
+The likelihood of a field is an estimate. Its noise is drawn once and kept (one key, or several that
+are averaged), so that every sampler sees one smooth density, whose gradient is its own. What that
+noise does to the posterior is not in the spread of the draws: other seeds tell, or the jackknife of
+:mod:`galgen.inference.profile`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from galgen.data.catalogue import Catalogue
+from galgen.errors import InputError
+from galgen.inference.caution import Caution
+from galgen.inference.field_level import FieldLevel
+from galgen.inference.prior import Prior
+
+LogLikelihood = Callable[[Float[Array, " parameters"]], Float[Array, ""]]
+"""``log_likelihood(theta)`` of physical parameters, up to a constant, differentiable."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A posterior up to a constant.
+
+    Attributes:
+        prior: of the parameters.
+        log_likelihood: of the data given physical parameters, for one point.
+        cautions: about the data, which go with every result.
+    """
+
+    prior: Prior
+    log_likelihood: LogLikelihood
+    cautions: tuple[Caution, ...] = ()
+
+    def log_density(self, free: Float[Array, " parameters"]) -> Float[Array, ""]:
+        """The log posterior density of free coordinates."""
+        theta, slope = self.prior.constrain(free)
+        return self.log_posterior(theta) + slope
+
+    def log_posterior(self, theta: Float[Array, " parameters"]) -> Float[Array, ""]:
+        """The log posterior density of physical parameters."""
+        return self.log_likelihood(theta) + self.prior.log_prob(theta)
+
+    def log_free_prior(self, free: Float[Array, " parameters"]) -> Float[Array, ""]:
+        """The log prior density of free coordinates."""
+        theta, slope = self.prior.constrain(free)
+        return self.prior.log_prob(theta) + slope
+
+    def log_free_likelihood(self, free: Float[Array, " parameters"]) -> Float[Array, ""]:
+        """The log likelihood at free coordinates."""
+        return self.log_likelihood(self.prior.constrain(free)[0])
+
+    def starts(self, key: jax.Array, number: int) -> Float[Array, "number parameters"]:
+        """Free coordinates of draws from the prior."""
+        return self.prior.unconstrain(self.prior.sample(key, number))
+
+
+def field_target(
+    field: FieldLevel, catalogue: Catalogue, prior: Prior, seed: int = 0, replicas: int = 1
+) -> Target:
+    """The field-level posterior of a catalogue, with noise that is drawn once.
+
+    Args:
+        field: the likelihood.
+        catalogue: what was observed.
+        prior: within the trained range.
+        seed: of the noise.
+        replicas: noises that are averaged at every evaluation.
+
+    Raises:
+        InputError: for a prior or a catalogue that the model was not trained for.
+    """
+    if replicas < 1:
+        raise InputError(f"expected 1 replica or more of the noise, got {replicas}")
+    field.check_prior(prior)
+    observation = field.observe(catalogue)
+
+    def log_likelihood(theta: Float[Array, " parameters"]) -> Float[Array, ""]:
+        def at(replica):
+            key = jax.random.fold_in(jax.random.key(seed), replica)
+            return field.log_prob(observation, theta[None], key)[0]
+
+        return jnp.mean(jax.lax.map(at, jnp.arange(replicas)))
+
+    return Target(prior, log_likelihood, observation.cautions)

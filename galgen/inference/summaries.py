@@ -1,0 +1,191 @@
+"""Summary statistics of a catalogue as one vector, and datasets of them.
+
+What networks see of whole clouds can then be held against what a statistic alone tells: the same
+posterior, regression or likelihood is trained on the vectors. Statistics enter as logarithms of
+what is positive, so that they are of one scale, and finite where a bin holds no pair::
+
+    count                ln N
+    correlation of pairs ln (DD + 1) / (RR + 1), near ln(1 + xi)
+    power                ln of P(k) with its shot noise, which ln N tells
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from galgen.data.batching import ArraySource, pad
+from galgen.data.catalogue import Catalogue
+from galgen.data.dataset import Dataset, Prepared
+from galgen.data.encoding import Encoding
+from galgen.data.examples import SuiteView
+from galgen.data.features import summarize
+from galgen.data.normalization import Standardizer
+from galgen.data.suite import Suite
+from galgen.errors import InputError
+from galgen.inference.vectors import Parameters, VectorEncoding
+from galgen.statistics.fourier import power_spectrum
+from galgen.statistics.pairs import two_point_correlation
+
+ROWS = 256
+"""Catalogues are padded to a multiple of this many points, so that few sizes are compiled."""
+
+
+class Summary(abc.ABC):
+    """A vector that tells of one catalogue."""
+
+    @abc.abstractmethod
+    def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
+        """The vector, finite for a catalogue of one point or more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CountSummary(Summary):
+    """ln N alone."""
+
+    def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
+        return np.log([float(len(catalogue))])
+
+
+@dataclasses.dataclass(frozen=True)
+class CorrelationSummary(Summary):
+    """Pairs in bins of separation.
+
+    Attributes:
+        edges: of the bins, Mpc/h.
+    """
+
+    edges: tuple[float, ...]
+
+    def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
+        positions, mask = _padded(catalogue)
+        found = two_point_correlation(
+            positions, mask, self.edges, catalogue.box, catalogue.periodic
+        )
+        return np.log((np.asarray(found.pairs[0]) + 1) / (np.asarray(found.random_pairs[0]) + 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class PowerSummary(Summary):
+    """Power in bins of wavenumber, of a periodic box.
+
+    Attributes:
+        k_edges: of the bins, h/Mpc.
+        mesh: cells along each side of the box.
+    """
+
+    k_edges: tuple[float, ...]
+    mesh: int = 64
+
+    def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
+        if not catalogue.periodic:
+            raise InputError(
+                "expected a periodic box for P(k), got an open one; use CorrelationSummary"
+            )
+        positions, mask = _padded(catalogue)
+        found = power_spectrum(positions, mask, catalogue.box, self.mesh, self.k_edges, (0,))
+        return np.log(np.maximum(np.asarray(found.raw_power[0, 0]), 1e-30))
+
+
+@dataclasses.dataclass(frozen=True)
+class JointSummary(Summary):
+    """Several, one after the other.
+
+    Attributes:
+        parts: the summaries.
+    """
+
+    parts: tuple[Summary, ...]
+
+    def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
+        return np.concatenate([part(catalogue) for part in self.parts])
+
+
+def _padded(catalogue: Catalogue) -> tuple[np.ndarray, np.ndarray]:
+    return pad([catalogue.positions], -(-len(catalogue) // ROWS) * ROWS)
+
+
+@dataclasses.dataclass(frozen=True)
+class SummaryEncoding(Encoding[np.ndarray]):
+    """Between catalogues and their standardised summaries.
+
+    Attributes:
+        summary: what is measured.
+        standardizer: of the catalogues, which knows their box and the condition.
+        vectors: of the summaries.
+    """
+
+    summary: Summary
+    standardizer: Standardizer
+    vectors: VectorEncoding
+
+    suffix = ".npz"
+
+    def encode(self, catalogues: Sequence[Catalogue]) -> Float[np.ndarray, "catalogues columns"]:
+        """Standardised summaries, one row each."""
+        return self.vectors.encode(np.stack([self.summary(c) for c in catalogues]))
+
+    @property
+    def condition_ranges(self):
+        return self.vectors.condition_ranges
+
+    def plan(self, conditions, batch, seed, points=None, extrapolate=False):
+        return self.vectors.plan(conditions, batch, seed, points, extrapolate)
+
+    def decode(self, draw, x, provenance):
+        return self.vectors.decode(draw, x, provenance)
+
+    def save(self, path, examples, splits):
+        self.vectors.save(path, examples, splits)
+
+
+@dataclasses.dataclass(frozen=True)
+class SummaryDataset(Dataset):
+    """Summaries of the catalogues of a suite.
+
+    Attributes:
+        path: the suite.
+        summary: what is measured of every catalogue.
+        split: which of them to train on.
+        condition: cosmological parameters (or ``"redshift"``) that the summaries depend on.
+        bounds: (low, high) of each, as of a :class:`~galgen.data.dataset.CatalogueDataset`.
+    """
+
+    path: Path
+    summary: Summary
+    split: str = "train"
+    condition: tuple[str, ...] = ("omega_m", "sigma_8")
+    bounds: tuple[tuple[float, float], ...] = ()
+
+    def prepare(self, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)) -> Prepared:
+        catalogues = self._catalogues(self.split)
+        columns = ("x", "y", "z")
+        found = summarize(catalogues, columns, self.condition)
+        standardizer = Standardizer.of(found, columns, self.condition)
+        if self.bounds:
+            standardizer = standardizer.bounded(self.bounds)
+        parameters = Parameters.of(standardizer)
+        x = np.stack([self.summary(c) for c in catalogues])
+        vectors = VectorEncoding.fit(x, parameters)
+        condition = parameters.encode(found.condition)
+        source = ArraySource(vectors.encode(x), condition, batch_size, seed, shard)
+        return Prepared(source, SummaryEncoding(self.summary, standardizer, vectors))
+
+    def held_out_source(self, encoding, batch_size, split, shard=(0, 1)):
+        catalogues = self._catalogues(split)
+        values = [list(encoding.standardizer.condition_values(c).values()) for c in catalogues]
+        condition = encoding.vectors.parameters.encode(np.array(values))
+        return ArraySource(encoding.encode(catalogues), condition, batch_size, 0, shard)
+
+    def held_out(self) -> Path | None:
+        return self.path
+
+    def _catalogues(self, split: str) -> SuiteView:
+        suite = Suite(self.path)
+        indices = suite.indices(split)
+        return SuiteView(suite, indices[suite.counts[indices] > 0])

@@ -1,0 +1,138 @@
+"""Parameters and vectors between physical and standardised values, for inference from vectors."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float
+
+from galgen.data.encoding import Condition, Draw, Encoding
+from galgen.data.normalization import Standardizer
+from galgen.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameters:
+    """Named parameters, standardised by ``(value - mean) / scale``.
+
+    Attributes:
+        names: in order.
+        means, scales: one each; between bounds, their middle and half their distance.
+        ranges: (low, high) each, physical: bounds of the prior, or the trained range.
+    """
+
+    names: tuple[str, ...]
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    ranges: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def of(cls, standardizer: Standardizer) -> Parameters:
+        """What a standardizer knows of its condition."""
+        return cls(
+            standardizer.condition,
+            standardizer.condition_means,
+            standardizer.condition_scales,
+            standardizer.condition_ranges,
+        )
+
+    def encode(
+        self, values: Float[np.ndarray, "*lead parameters"]
+    ) -> Float[np.ndarray, "*lead parameters"]:
+        """Standardised, float32."""
+        return ((values - np.array(self.means)) / np.array(self.scales)).astype(np.float32)
+
+    def decode(
+        self, standard: Float[np.ndarray, "*lead parameters"]
+    ) -> Float[np.ndarray, "*lead parameters"]:
+        """Physical, float64."""
+        return np.asarray(standard, np.float64) * np.array(self.scales) + np.array(self.means)
+
+    @property
+    def log_volume(self) -> float:
+        """log |d physical / d standardised|: to be taken from a log density of the latter."""
+        return float(np.sum(np.log(self.scales)))
+
+
+@dataclasses.dataclass(frozen=True)
+class VectorEncoding(Encoding[np.ndarray]):
+    """Vectors of one length, each column standardised, conditioned on parameters.
+
+    Attributes:
+        means, scales: of the columns.
+        parameters: what the vectors are conditioned on, or tell of.
+    """
+
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    parameters: Parameters
+
+    suffix = ".npz"
+
+    @classmethod
+    def fit(
+        cls, x: Float[np.ndarray, "examples columns"], parameters: Parameters
+    ) -> VectorEncoding:
+        """By the mean and deviation of every column."""
+        deviation = x.std(axis=0)
+        scales = np.where(deviation > 0, deviation, 1.0)
+        return cls(tuple(x.mean(axis=0).tolist()), tuple(scales.tolist()), parameters)
+
+    def encode(self, x: Float[np.ndarray, "*lead columns"]) -> Float[np.ndarray, "*lead columns"]:
+        """Standardised, float32.
+
+        Raises:
+            InputError: for another number of columns.
+        """
+        if x.shape[-1] != len(self.means):
+            raise InputError(
+                f"expected vectors of {len(self.means)} columns, as were trained on, got shape "
+                f"{x.shape}; measure them alike"
+            )
+        return ((x - np.array(self.means)) / np.array(self.scales)).astype(np.float32)
+
+    @property
+    def condition_ranges(self) -> dict[str, tuple[float, float]]:
+        return dict(zip(self.parameters.names, self.parameters.ranges, strict=True))
+
+    def plan(self, conditions, batch, seed, points=None, extrapolate=False):
+        if points is not None:
+            raise InputError(
+                f"expected no number of points for vectors, got {points}; leave it out"
+            )
+        names = self.parameters.names
+        for condition in conditions:
+            _check_inside(condition, self.condition_ranges, extrapolate)
+        draws = []
+        for start in range(0, len(conditions), batch):
+            rows = range(start, min(start + batch, len(conditions)))
+            filled = [*rows, *[rows[-1]] * (batch - len(rows))]
+            chosen = tuple(conditions[row] for row in filled)
+            values = np.array([[c[name] for name in names] for c in chosen], np.float64)
+            labels = (*rows, *[-1] * (batch - len(rows)))
+            shape = (batch, len(self.means))
+            draws.append(Draw(shape, None, self.parameters.encode(values), labels, chosen))
+        return draws
+
+    def decode(self, draw, x, provenance):
+        real = np.array(draw.rows) >= 0
+        return list(x[real] * np.array(self.scales) + np.array(self.means))
+
+    def save(self, path, examples, splits):
+        temporary = path.with_name(path.stem + ".part.npz")
+        np.savez_compressed(temporary, x=np.stack(examples), split=np.array(splits))
+        temporary.replace(path)
+
+
+def _check_inside(
+    condition: Condition, ranges: dict[str, tuple[float, float]], extrapolate: bool
+) -> None:
+    """Refuse, with an InputError, a condition that is missing or outside its range."""
+    for name, (low, high) in ranges.items():
+        value = condition.get(name, np.nan)
+        if not np.isfinite(value) or not (extrapolate or low <= value <= high):
+            raise InputError(
+                f"expected {name} in [{low:.6g}, {high:.6g}], got {value:.6g}; choose a value "
+                "inside it, or pass extrapolate=True"
+            )
