@@ -27,11 +27,12 @@ import numpy as np
 import optax
 import tyro
 
+from galgen.configuration import load_config
 from galgen.data.augmentation import Dequantization
 from galgen.data.batching import ArraySource
 from galgen.data.dataset import DigitDataset
 from galgen.data.digits import LEVEL, load_digits
-from galgen.experiment import Run, load_config
+from galgen.experiment import Run
 from galgen.generative import (
     Euler,
     FixedSteps,

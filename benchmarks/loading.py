@@ -20,10 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from galgen.configuration import load_config
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import CatalogueDataset
 from galgen.data.suite import SuiteWriter
-from galgen.experiment import load_config
 from galgen.training.state import initial_state, make_step
 
 

@@ -16,8 +16,6 @@ What would not fit in ``--memory`` GiB is left out and said so.
 from __future__ import annotations
 
 import dataclasses
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +24,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
+from predecessor import NaiveGraphNetwork, NaiveTransformer
+from timing import Cost, compiled_for, measure
 
 from galgen.networks import (
     EGNN,
@@ -35,62 +35,6 @@ from galgen.networks import (
     ParticleMesh,
     SetTransformer,
 )
-from galgen.networks.layers import Embedding, FeedForward, periodic_features
-
-GIBIBYTE = 2.0**30
-
-
-class NaiveTransformer(nn.Module):
-    """Softmax over an N x N table in every one of six layers, 256 wide, four heads."""
-
-    width: int = 256
-    layers: int = 6
-    heads: int = 4
-
-    @nn.compact
-    def __call__(self, x, t, mask=None, condition=None):
-        h = nn.Dense(self.width)(periodic_features(x[..., :3], 5))
-        h = h + nn.Dense(self.width)(Embedding(self.width)(t, condition))[:, None]
-        for _ in range(self.layers):
-            normal = nn.LayerNorm()(h)
-            shape = (*h.shape[:2], self.heads, -1)
-            q, k, v = (nn.Dense(self.width)(normal).reshape(shape) for _ in range(3))
-            logits = jnp.einsum("bqhc,bkhc->bhqk", q, k) / np.sqrt(q.shape[-1])
-            mixed = jnp.einsum("bhqk,bkhc->bqhc", jax.nn.softmax(logits), v)
-            h = h + nn.Dense(self.width)(mixed.reshape(h.shape))
-            h = h + FeedForward(self.width, 4)(nn.LayerNorm()(h))
-        return nn.Dense(x.shape[-1])(h)
-
-
-class NaiveGraphNetwork(nn.Module):
-    """Neighbours by sorting N x N distances; four rounds of wide layers on every edge."""
-
-    latent: int = 16
-    hidden: int = 128
-    layers: int = 4
-    k: int = 20
-
-    @nn.compact
-    def __call__(self, x, t, mask=None, condition=None):
-        apart = x[:, None, :, :3] - x[:, :, None, :3]
-        apart = apart - jnp.round(apart)
-        nearest = jnp.argsort(jnp.sum(apart**2, axis=-1), axis=-1)[..., : self.k]
-        edges = jnp.take_along_axis(apart, nearest[..., None], axis=2)
-        h = nn.Dense(self.latent)(jnp.concatenate([x, jnp.zeros_like(x)], axis=-1))
-        h = h + nn.Dense(self.latent)(Embedding(self.latent)(t, condition))[:, None]
-        rows = jnp.arange(len(x))[:, None, None]
-        for _ in range(self.layers):
-            here = jnp.broadcast_to(h[:, :, None], (*nearest.shape, self.latent))
-            m = jnp.concatenate([here, h[rows, nearest], edges], axis=-1)
-            for width in (self.hidden, self.hidden, self.hidden, self.latent):
-                m = nn.gelu(nn.Dense(width)(m))
-            edges = m
-            update = jnp.concatenate([h, jnp.sum(m, axis=2)], axis=-1)
-            for width in (self.hidden, self.hidden, self.hidden, self.latent):
-                update = nn.gelu(nn.Dense(width)(update))
-            h = h + update
-        return nn.Dense(x.shape[-1])(h)
-
 
 TRANSFORMER, GRAPH = "naive transformer", "naive graph"
 NETWORKS: dict[str, nn.Module] = {
@@ -124,41 +68,6 @@ class Options:
     """GiB of temporaries that a measurement may take."""
     budget: float = 20.0
     """CPU-seconds after which no further repetition is begun; at most seven are."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Cost:
-    """Of one call: CPU and wall seconds (medians), GiB of temporaries, seconds to compile."""
-
-    cpu: float
-    wall: float
-    memory: float
-    compilation: float
-
-
-def compiled_for(
-    function: Callable[..., Any], arguments: tuple[Any, ...]
-) -> tuple[Callable[..., Any], float, float]:
-    """The compiled function, the GiB of its temporaries and the CPU-seconds of compilation."""
-    start = time.process_time()
-    compiled = jax.jit(function).lower(*arguments).compile()
-    memory = compiled.memory_analysis().temp_size_in_bytes / GIBIBYTE
-    return compiled, memory, time.process_time() - start
-
-
-def measure(function: Callable[..., Any], arguments: tuple[Any, ...], options: Options) -> Cost:
-    """Compile, warm up and time; infinite times where memory would not do."""
-    compiled, memory, compilation = compiled_for(function, arguments)
-    if memory > options.memory:
-        return Cost(np.inf, np.inf, memory, compilation)
-    jax.block_until_ready(compiled(*arguments))
-    cpu, wall = [], []
-    while len(cpu) < 7 and sum(cpu) < options.budget:
-        starts = time.process_time(), time.perf_counter()
-        jax.block_until_ready(compiled(*arguments))
-        cpu.append(time.process_time() - starts[0])
-        wall.append(time.perf_counter() - starts[1])
-    return Cost(statistics.median(cpu), statistics.median(wall), memory, compilation)
 
 
 def calls(network: nn.Module, points: int) -> tuple[Callable, Callable, tuple[Any, ...]]:
@@ -203,7 +112,7 @@ def main(options: Options) -> None:
             print(f"\nN = {points}, {label}\n{head} {'x trans.':>8s} {'x graph':>8s}")
             for name in options.networks:
                 *functions, arguments = calls(NETWORKS[name], points)
-                cost = measure(functions[number], arguments, options)
+                cost = measure(functions[number], arguments, options.memory, options.budget)
                 if name in (TRANSFORMER, GRAPH):
                     naive[label][name] = cost
                 print(line(name, cost, naive[label]), flush=True)
@@ -212,7 +121,10 @@ def main(options: Options) -> None:
         network = ParticleMesh(largest_mode=2, mesh=mesh)
         forward, backward, arguments = calls(network, points)
         print(f"\nN = {points}, forward, mesh {mesh}\n{head}")
-        print(line("ParticleMesh", measure(forward, arguments, options), {}), flush=True)
+        print(
+            line("ParticleMesh", measure(forward, arguments, options.memory, options.budget), {}),
+            flush=True,
+        )
         _, memory, _ = compiled_for(backward, arguments)
         print(f"  forward + backward would take {memory:.3f} GiB", flush=True)
 

@@ -5,15 +5,16 @@ A run is a folder::
     experiment.json   the whole configuration, which reads back equal
     encoding.json     standardizer, p(N | condition), trained ranges
     checkpoints/      weights, their average, optimiser (Orbax)
+    best/             the same, where the monitor found it best
     metrics.jsonl     one line per logged step
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
-import importlib.util
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 from tqdm import tqdm
 
@@ -29,11 +31,23 @@ from galgen.data.dataset import Dataset, Prepared
 from galgen.data.encoding import Condition, Draw, Encoding
 from galgen.errors import InputError
 from galgen.generative import Model, Sampler, SamplingMethod
+from galgen.monitor import Monitor
 from galgen.serialization import read_json, write_json
+from galgen.spreading import POINTS, spread_over
 from galgen.training import Checkpoints, Loss, Trainer
 from galgen.training.distributed import is_first
 from galgen.training.precision import Precision, multiplying_in
-from galgen.training.sharding import ALL_ON_DATA, MeshShape, data_mesh, put_batch, replicated
+from galgen.training.sharding import (
+    ALL_ON_DATA,
+    MeshShape,
+    data_mesh,
+    put_batch,
+    replicated,
+    share_of_rows,
+    whole,
+)
+from galgen.training.tracking import Tracker
+from galgen.training.watching import BEST, Watch
 from galgen.types import Batch, Params
 
 
@@ -48,6 +62,7 @@ class Experiment:
         sampler: how draws are made of it.
         trainer: how the network is trained.
         precision: in which dense layers multiply, in training and in sampling; all else is float32.
+        monitor: what is measured on held-out examples in training.
     """
 
     data: Dataset
@@ -56,6 +71,7 @@ class Experiment:
     sampler: SamplingMethod = Sampler()
     trainer: Trainer = Trainer()
     precision: Precision = "float32"
+    monitor: Monitor = Monitor()
 
     def __post_init__(self) -> None:
         self.sampler.check(self.model)
@@ -85,6 +101,7 @@ class Experiment:
         resume: bool = False,
         mesh: MeshShape = ALL_ON_DATA,
         profile: bool = False,
+        trackers: Sequence[Tracker] = (),
     ) -> Run:
         """Train into ``folder`` and return the run.
 
@@ -93,6 +110,7 @@ class Experiment:
             resume: go on with the run in it.
             mesh: of all devices of all processes.
             profile: record a few steps into ``folder / "profile"``.
+            trackers: that are told what is logged.
 
         Raises:
             InputError: if ``folder`` already holds a run and ``resume`` is False, or holds another
@@ -109,20 +127,61 @@ class Experiment:
                 f"expected the experiment that {folder} was started with, got another; "
                 "leave out the overrides or choose another --run"
             )
-        shard = jax.process_index(), jax.process_count()
+        devices = mesh.over(jax.devices())
+        shard = share_of_rows(devices)
         prepared = self.data.prepare(self.trainer.batch_size, self.trainer.seed, shard)
         first = prepared.source.batch(0)
-        devices = mesh.over(jax.devices())
         put_batch(first, devices, self.trainer.accumulate)  # raises before anything is written
+        watch = self._watch(prepared.encoding, shard, folder, devices)
         if is_first():
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / "encoding.json", prepared.encoding)
             write_json(description, self)
         params = self.initial_params(first)
         loss, source = self.loss(prepared), prepared.source
-        state = self.trainer.fit(loss, params, source, folder, resume, mesh, profile)
-        whole = jax.jit(lambda ema: ema, out_shardings=replicated(devices))(state.ema)
-        return Run(self, prepared.encoding, whole, folder)
+        state = self.trainer.fit(
+            loss, params, source, folder, resume, mesh, profile, watch, trackers
+        )
+        return Run(self, prepared.encoding, whole(state.ema, devices), folder)
+
+    def _watch(
+        self, encoding: Encoding[Any], shard: tuple[int, int], folder: Path, devices: Mesh
+    ) -> Watch | None:
+        """What the monitor measures."""
+        if not self.monitor.every:
+            return None
+        size, split = self.trainer.batch_size, self.monitor.split
+        source = self.data.held_out_source(encoding, size, split, shard)
+        loss = self.loss(Prepared(source, encoding))
+
+        def draw(params: Params, conditions: Sequence[Condition]) -> list[Any]:
+            run = Run(self, encoding, params, folder)
+            return run.sample(conditions, self.trainer.seed, extrapolate=True)
+
+        return self.monitor.watch(
+            self.data, source, loss, draw, list(encoding.condition_ranges), devices
+        )
+
+    @functools.cached_property
+    def sample_batch(self) -> Callable[..., Float[Array, "batch *event"]]:
+        """The sampler, compiled once for every shape of a draw, however often it is called.
+
+        Called with weights, a key, a batch, of which only the shapes, the mask and the condition
+        matter, and the mesh that it lies on.
+        """
+
+        def sample(params, key, batch, mesh):
+            with spread_over(mesh), multiplying_in(self.precision):
+                return self.sampler(
+                    self.model.drawn_from(params),
+                    self.model.bind(self.network, params),
+                    key,
+                    batch.x.shape,
+                    batch.mask,
+                    batch.condition,
+                ).x
+
+        return jax.jit(sample, static_argnames="mesh")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,11 +201,12 @@ class Run:
     folder: Path
 
     @classmethod
-    def load(cls, folder: Path, ema_decay: float | None = None) -> Run:
+    def load(cls, folder: Path, ema_decay: float | None = None, best: bool = False) -> Run:
         """The run in ``folder``, with the averaged weights of its newest checkpoint.
 
         Args:
             folder: of the run.
+            best: take the checkpoint that its monitor found best.
             ema_decay: which average, by its decay; the trainer's ``ema_decay`` if not given.
 
         Raises:
@@ -156,7 +216,7 @@ class Run:
         encoding: Encoding[Any] = read_json(folder / "encoding.json")
         condition = [{name: low for name, (low, _) in encoding.condition_ranges.items()}]
         draw = encoding.plan(condition, 1, 0)[0]
-        params = experiment.initial_params(_as_batch(draw))
+        params = jax.eval_shape(lambda: experiment.initial_params(_as_batch(draw)))
         trainer = experiment.trainer
         if ema_decay is not None and ema_decay not in trainer.decays:
             raise InputError(
@@ -164,7 +224,7 @@ class Run:
                 f"choose of {', '.join(map(str, trainer.decays))}"
             )
         like = jax.eval_shape(trainer.initial_state, params)
-        with Checkpoints(folder / "checkpoints") as checkpoints:
+        with Checkpoints(folder / (BEST if best else "checkpoints")) as checkpoints:
             state = checkpoints.restore(like, replicated(data_mesh()))
         averages = dict(zip(trainer.decays, (state.ema, *state.further_ema), strict=True))
         return cls(
@@ -182,24 +242,28 @@ class Run:
         points: int | None = None,
         extrapolate: bool = False,
         progress: bool = False,
+        mesh: MeshShape = ALL_ON_DATA,
     ) -> list[Any]:
         """One catalogue (or array) per condition, in order.
 
         Args:
             conditions: physical values by name; ``[{}] * n`` for an unconditional model.
             seed: of the numbers of points and the base draws.
-            batch: examples per call of the sampler, rounded up to a multiple of the devices.
+            batch: examples per call of the sampler, rounded up to what the mesh divides.
             points: a fixed number of points per catalogue, else drawn from p(N | condition).
             extrapolate: allow conditions outside the trained range.
             progress: show a progress bar.
+            mesh: of all devices of this process. The same key gives the same numbers on any mesh
+                that leaves ``batch`` as it is.
 
         Raises:
-            InputError: for a condition that is missing or outside the trained range.
+            InputError: for a condition that is missing or outside the trained range, or a mesh that
+                does not fit the devices or the clouds.
         """
-        draws = self.plan(conditions, seed, batch, points, extrapolate)
+        draws = self.plan(conditions, seed, batch, points, extrapolate, mesh)
         examples: dict[int, Any] = {}
         with tqdm(total=len(conditions), desc="sample", disable=not progress) as bar:
-            for number, drawn in self.draw(draws, seed, range(len(draws))):
+            for number, drawn in self.draw(draws, seed, range(len(draws)), mesh):
                 examples |= dict(zip(draws[number].wanted, drawn, strict=True))
                 bar.update(len(drawn))
         return [examples[row] for row in range(len(conditions))]
@@ -211,44 +275,39 @@ class Run:
         batch: int = 16,
         points: int | None = None,
         extrapolate: bool = False,
+        mesh: MeshShape = ALL_ON_DATA,
     ) -> list[Draw]:
         """The calls of the sampler that give one example per condition, of like size together.
 
         Raises:
-            InputError: for no condition, or one that is missing or outside the trained range.
+            InputError: for no condition, or one that is missing or outside the trained range, or a
+                mesh that does not fit the devices.
         """
         if not conditions:
             raise InputError("expected at least one catalogue to draw, got none; raise --number")
-        devices = jax.local_device_count()
-        batch = -(-min(batch, len(conditions)) // devices) * devices
+        devices = mesh.over(jax.local_devices())
+        groups = devices.size // devices.shape[POINTS]
+        batch = -(-min(batch, len(conditions)) // groups) * groups
         return self.encoding.plan(conditions, batch, seed, points, extrapolate)
 
     def draw(
-        self, draws: Sequence[Draw], seed: int, numbers: Iterable[int]
+        self,
+        draws: Sequence[Draw],
+        seed: int,
+        numbers: Iterable[int],
+        mesh: MeshShape = ALL_ON_DATA,
     ) -> Iterator[tuple[int, list[Any]]]:
         """Some of the draws of a plan, by number: what each gives does not depend on the others.
 
         Examples come in the order of ``draws[number].wanted``, as soon as they are drawn.
         """
-        mesh = data_mesh()
-
-        @jax.jit
-        def flow(params, key, batch):
-            model, network = self.experiment.model, self.experiment.network
-            with multiplying_in(self.experiment.precision):
-                return self.experiment.sampler(
-                    model.drawn_from(params),
-                    model.bind(network, params),
-                    key,
-                    batch.x.shape,
-                    batch.mask,
-                    batch.condition,
-                ).x
-
+        devices = mesh.over(jax.local_devices())
+        params = jax.device_put(self.params, replicated(devices))
         for number in numbers:
             key = jax.random.fold_in(jax.random.key(seed), number)
             draw = draws[number]
-            x = np.asarray(flow(self.params, key, put_batch(_as_batch(draw), mesh)))
+            batch = put_batch(_as_batch(draw), devices)
+            x = np.asarray(self.experiment.sample_batch(params, key, batch, devices))
             yield number, self.encoding.decode(draw, x, self._provenance(seed, number))
 
     def _provenance(self, seed: int, number: int) -> Mapping[str, str]:
@@ -266,33 +325,6 @@ class Run:
         for path, leaf in jax.tree_util.tree_leaves_with_path(self.params):
             digest.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())
         return digest.hexdigest()
-
-
-def load_config(path: Path) -> Experiment:
-    """The ``experiment`` that a configuration file builds.
-
-    Raises:
-        InputError: if the file is missing, fails, or builds no experiment.
-    """
-    if not path.is_file():
-        near = sorted(str(p) for p in Path("configs").glob("*.py"))
-        raise InputError(f"expected a configuration file, found no {path}; there are {near}")
-    spec = importlib.util.spec_from_file_location("galgen_config", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"expected {path} to run, got {type(error).__name__}: {error}") from error
-    experiment = getattr(module, "experiment", None)
-    if not isinstance(experiment, Experiment):
-        raise InputError(
-            f"expected {path} to define experiment = Experiment(...), "
-            f"got {type(experiment).__name__}; see configs/demo.py"
-        )
-    return experiment
 
 
 def _as_batch(draw: Draw) -> Batch:

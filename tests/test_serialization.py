@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import tyro
 
+from galgen.configuration import load_config
 from galgen.errors import InputError
-from galgen.experiment import Experiment, load_config
+from galgen.experiment import Experiment
 from galgen.generative import (
     DDIM,
     AdaptiveSampler,

@@ -34,7 +34,7 @@ theorem the relative entropy of the two laws of trajectories is::
 With eps = -sigma grad log K, the mean of the noise over windings (:mod:`galgen.generative.torus`),
 and l = -2 log sigma it is the equation above, so that the columns of a product of paths just add.
 The prior is the relative entropy of a wrapped normal and the uniform density, the decoder a
-wrapped normal; both integrals are quadratures over the theta function.
+wrapped normal (:mod:`galgen.generative.wrapped_normal`).
 
 The integral is estimated from pairs of draws (time and noise), each pair in one of ``draws / 2``
 equal parts of probability of ``times`` (ibid., appendix I.1, but for the pairs). Times of a pair
@@ -65,11 +65,9 @@ from galgen.generative.prediction import require_noise
 from galgen.generative.product_path import ProductPath
 from galgen.generative.times import Times, UniformTimes
 from galgen.generative.weighting import log_snr, noise_error
+from galgen.generative.wrapped_normal import gaussian_cross_entropy
 from galgen.masking import masked_sum, zero_padding
 from galgen.types import Batch, Params
-
-NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(64)
-"""Quadrature over a standard normal."""
 
 
 @flax.struct.dataclass
@@ -194,7 +192,9 @@ class VariationalDiffusion(DenoisingModel):
         path, features = self.bridge.path, data.shape[-1]
         mean = (alpha * data).reshape(-1, features)
         sides = path.log_start(mean + sigma, None) + path.log_start(mean - sigma, None)
-        rows = -0.5 * sides - jnp.sum(_cross_entropy(_is_wrapped(path, features), sigma, sigma))
+        rows = -0.5 * sides - jnp.sum(
+            gaussian_cross_entropy(_is_wrapped(path, features), sigma, sigma)
+        )
         return _sum_rows(rows.reshape(data.shape[:-1]), mask)
 
     def _reconstruction(self, data, mask):
@@ -206,7 +206,7 @@ class VariationalDiffusion(DenoisingModel):
                 f"expected one decoder width, or one for each of {features} columns, got "
                 f"{width.size}; change the decoder or the data's columns"
             )
-        row = jnp.sum(_cross_entropy(_is_wrapped(self.bridge.path, features), noise, width))
+        row = jnp.sum(gaussian_cross_entropy(_is_wrapped(self.bridge.path, features), noise, width))
         return _sum_rows(jnp.full(data.shape[:-1], row), mask)
 
     def _scales_at(self, quantile, data):
@@ -272,30 +272,3 @@ def _is_wrapped(path: Path, features: int) -> Bool[np.ndarray, " features"]:
         return np.full(features, not path.affine)
     groups = zip(path.paths, path.columns, strict=True)
     return np.concatenate([_is_wrapped(part, columns) for part, columns in groups])
-
-
-def _cross_entropy(
-    wrapped: Bool[np.ndarray, " features"],
-    sigma: Float[Array, " features"],
-    width: Float[Array, "_"] | Float[Array, ""],
-) -> Float[Array, " features"]:
-    """-E log N(z; 0, width^2) over z ~ N(0, sigma^2), both wrapped or neither."""
-    plain = jnp.log(width) + 0.5 * (jnp.log(2 * jnp.pi) + (sigma / width) ** 2)
-    log_density = _log_wrapped_normal(sigma * NODES[:, None].astype(sigma.dtype), width)
-    weights = NODE_WEIGHTS.astype(sigma.dtype) / NODE_WEIGHTS.sum().astype(sigma.dtype)
-    return jnp.where(wrapped, -weights @ log_density, plain)
-
-
-def _log_wrapped_normal(
-    displacement: Float[Array, "nodes features"], width: Float[Array, "..."]
-) -> Float[Array, "nodes features"]:
-    """Log density of the wrapped normal: its images where narrow, its waves where wide."""
-    narrow, wide = jnp.minimum(width, 0.3), jnp.maximum(width, 0.3)
-    displacement = displacement - jnp.round(displacement)
-    images = (displacement[..., None] + np.arange(-2.0, 3.0)) / narrow[..., None]
-    of_images = jax.nn.logsumexp(-0.5 * images**2, axis=-1) - 0.5 * jnp.log(2 * jnp.pi * narrow**2)
-    number = np.arange(1.0, 5.0)
-    wave = jnp.exp(-2 * (jnp.pi * number * wide[..., None]) ** 2)
-    angle = 2 * jnp.pi * number * displacement[..., None]
-    of_waves = jnp.log1p(2 * jnp.sum(wave * jnp.cos(angle), axis=-1))
-    return jnp.where(width < 0.3, of_images, of_waves)

@@ -1,8 +1,8 @@
 """A suite to train on and to be judged by: what ``galgen simulate`` makes.
 
-Cosmologies of the splits ``train`` and ``test`` fill a Latin hypercube; the splits ``low`` and
-``high`` repeat two cosmologies far apart, so that the change between them can be measured against
-its noise.
+Cosmologies of the splits ``train``, ``test`` and ``validation`` fill a Latin hypercube; the splits
+``low`` and ``high`` repeat two cosmologies far apart, so that the change between them can be
+measured against its noise.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.simulator import HaloSimulator
 from galgen.simulation.suite import latin_hypercube, simulate_suite
 
+VALIDATION_SEED = 1_000_000_000
+"""Cosmologies of the other splits are drawn by smaller seeds."""
 PHASES_PER_SEED = 1_000_000
 """Recipes of two seeds share no phases, whatever their numbers of catalogues."""
 
@@ -36,6 +38,7 @@ class SuiteRecipe:
         contrast: catalogues at each of two cosmologies, ``low`` and ``high``, which lie one tenth
             of the ranges of omega_m and sigma_8 inside opposite corners; held out.
         seed: of cosmologies and phases.
+        validation: catalogues held out to watch a training by, of other cosmologies again.
     """
 
     simulator: HaloSimulator = HaloSimulator(box=128.0, mesh=64, mass_min=3e13)
@@ -48,12 +51,14 @@ class SuiteRecipe:
     test: int = 128
     contrast: int = 64
     seed: int = 0
+    validation: int = 0
 
     def __post_init__(self) -> None:
-        if self.train < 1 or self.test < 0 or self.contrast < 0 or self.seed < 0:
+        if self.train < 1 or min(self.test, self.contrast, self.seed, self.validation) < 0:
             raise InputError(
-                f"expected train of 1 or more and test, contrast and seed of 0 or more, got "
-                f"train={self.train}, test={self.test}, contrast={self.contrast}, seed={self.seed}"
+                f"expected train of 1 or more and test, contrast, validation and seed of 0 or "
+                f"more, got train={self.train}, test={self.test}, contrast={self.contrast}, "
+                f"validation={self.validation}, seed={self.seed}"
             )
 
     def cosmologies(self) -> tuple[list[Cosmology], list[str]]:
@@ -72,6 +77,10 @@ class SuiteRecipe:
             }
             cosmologies += [Cosmology(**corner)] * self.contrast
             splits += [split] * self.contrast
+        if self.validation:
+            # Last, so that the others are the same with and without.
+            cosmologies += latin_hypercube(ranges, self.validation, VALIDATION_SEED + self.seed)
+            splits += ["validation"] * self.validation
         return cosmologies, splits
 
     def check(self) -> None:

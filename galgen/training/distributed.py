@@ -16,7 +16,10 @@ from galgen.errors import InputError
 
 
 def join(
-    coordinator: str | None = None, processes: int | None = None, process: int | None = None
+    coordinator: str | None = None,
+    processes: int | None = None,
+    process: int | None = None,
+    heartbeat: int = 100,
 ) -> None:
     """Find the other processes; before anything is computed. Alone, does nothing.
 
@@ -24,6 +27,8 @@ def join(
         coordinator: ``host:port`` of the first process; not needed under Slurm.
         processes: how many there are.
         process: which this one is, from 0.
+        heartbeat: seconds after which a process that is silent counts as lost. The runtime then
+            ends the others, and says which one it was.
 
     Raises:
         InputError: if only some of the three are given, or they contradict each other.
@@ -42,9 +47,11 @@ def join(
                 f"expected --coordinator host:port and a --process from 0 to below --processes, "
                 f"got {coordinator}, process {process} of {processes}; count processes from 0"
             )
-        jax.distributed.initialize(coordinator, processes, process)
+        jax.distributed.initialize(
+            coordinator, processes, process, heartbeat_timeout_seconds=heartbeat
+        )
     elif int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
-        jax.distributed.initialize()
+        jax.distributed.initialize(heartbeat_timeout_seconds=heartbeat)
 
 
 def is_first() -> bool:

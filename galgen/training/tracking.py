@@ -1,35 +1,128 @@
-"""Metrics of a run: one JSON object a line in ``metrics.jsonl``."""
+"""Metrics of a run: one JSON object a line in ``metrics.jsonl``, and what else follows a run."""
 
 from __future__ import annotations
 
+import importlib
 import json
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from galgen.errors import InputError
 
 
-class MetricsLog:
-    """Appends metrics; on resume, lines after the resumed step are dropped first."""
+@runtime_checkable
+class Tracker(Protocol):
+    """What follows a run besides its log."""
 
-    def __init__(self, path: Path, resume_step: int = 0) -> None:
-        """Open ``path``, keeping only what was logged up to ``resume_step``."""
-        self.path = path
-        kept = [line for line in self.read() if line["step"] <= resume_step]
-        temporary = path.with_suffix(".part")
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        temporary.replace(path)
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """The numbers of a step, by name."""
+        ...
 
-    def read(self) -> list[dict[str, float]]:
-        """Everything logged; a last line cut short by a kill is left out."""
-        if not self.path.exists():
-            return []
-        lines = []
-        for text in self.path.read_text().splitlines():
-            try:
-                lines.append(json.loads(text))
-            except json.JSONDecodeError:
-                continue
-        return lines
+    def close(self) -> None:
+        """Nothing more will come."""
+        ...
 
-    def write(self, **metrics: float) -> None:
-        """Append one line."""
+
+class Journal:
+    """Writes down the numbers of a run, in one process for all.
+
+    Args:
+        path: of the log.
+        start: the step the run goes on from; lines of later steps are dropped.
+        writes: whether this process writes.
+        trackers: that follow the run too.
+    """
+
+    def __init__(
+        self, path: Path, start: int, writes: bool, trackers: Sequence[Tracker] = ()
+    ) -> None:
+        self.path, self._writes, self._trackers = path, writes, trackers
+        self._clock = time.perf_counter()
+        self.before = [line for line in read_metrics(path) if line["step"] <= start]
+        if writes:
+            temporary = path.with_suffix(".part")
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in self.before))
+            temporary.replace(path)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """One line, with the seconds since the start."""
+        if not self._writes:
+            return
+        seconds = round(time.perf_counter() - self._clock, 3)
         with self.path.open("a") as file:
-            file.write(json.dumps(metrics) + "\n")
+            file.write(json.dumps({"step": step, "seconds": seconds, **values}) + "\n")
+        for tracker in self._trackers:
+            tracker.write(step, values)
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """Everything logged; a last line cut short by a kill is left out."""
+    if not path.exists():
+        return []
+    lines = []
+    for text in path.read_text().splitlines():
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            continue
+    return lines
+
+
+class TensorBoard:
+    """Writes events that TensorBoard shows.
+
+    Args:
+        folder: of the events.
+
+    Raises:
+        InputError: if tensorboardX is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._writer = _imported("tensorboardX").SummaryWriter(str(folder))
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """A point of every curve."""
+        for name, value in values.items():
+            self._writer.add_scalar(name.replace(".", "/"), value, step)
+
+    def close(self) -> None:
+        """Write what waits."""
+        self._writer.close()
+
+
+class WeightsAndBiases:
+    """Sends metrics to Weights & Biases; where to and how, its own environment variables say.
+
+    Args:
+        project: its name there.
+        folder: of the run, whose name the run has there.
+        configuration: what the run was started with.
+
+    Raises:
+        InputError: if wandb is not installed.
+    """
+
+    def __init__(self, project: str, folder: Path, configuration: Mapping[str, Any]) -> None:
+        self._run = _imported("wandb").init(
+            project=project, name=folder.name, dir=str(folder), config=dict(configuration)
+        )
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """A point of every curve."""
+        self._run.log(dict(values), step=step)
+
+    def close(self) -> None:
+        """Say that the run has ended."""
+        self._run.finish()
+
+
+def _imported(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise InputError(
+            f"expected {module}, got none installed; pip install 'galgen[tracking]'"
+        ) from error

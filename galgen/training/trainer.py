@@ -7,8 +7,7 @@ was stopped and resumed goes on with the same numbers.
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,8 @@ from galgen.training.sharding import (
 )
 from galgen.training.state import Loss, Metrics, TrainState, initial_state, make_step
 from galgen.training.stopping import require_finite, stop_signals
-from galgen.training.tracking import MetricsLog
+from galgen.training.tracking import Journal, Tracker
+from galgen.training.watching import Measured, Watch, watched
 from galgen.types import Batch, Params
 
 COUNTS = ("steps", "batch_size", "accumulate", "log_every", "checkpoint_every", "keep")
@@ -115,6 +115,8 @@ class Trainer:
         resume: bool = False,
         mesh: MeshShape = ALL_ON_DATA,
         profile: bool = False,
+        watch: Watch | None = None,
+        trackers: Sequence[Tracker] = (),
     ) -> TrainState:
         """Train, logging and checkpointing into ``folder``.
 
@@ -128,6 +130,9 @@ class Trainer:
             resume: go on from the newest checkpoint.
             mesh: of all devices of all processes.
             profile: record a few steps into ``folder / "profile"``.
+            watch: what is measured between the steps; the best state is kept in
+                ``folder / "best"``.
+            trackers: that are told what is logged, by the first process.
 
         Raises:
             InputError: if ``resume`` is asked for and there is nothing to resume, the batch cannot
@@ -146,8 +151,12 @@ class Trainer:
                 state = jax.jit(self.initial_state, out_shardings=places)(params)
             step = self._compiled(loss, devices, places)
             batches = feed(source, int(state.step), self.steps, devices, self.accumulate)
-            with Profile(folder / "profile", profile) as recorder:
-                return self._run(state, step, batches, checkpoints, recorder)
+            journal = Journal(folder / "metrics.jsonl", int(state.step), is_first(), trackers)
+            with (
+                Profile(folder / "profile", profile) as recorder,
+                watched(folder, watch, journal.before) as measured,
+            ):
+                return self._run(state, step, batches, checkpoints, recorder, journal, measured)
 
     def _run(
         self,
@@ -156,28 +165,27 @@ class Trainer:
         batches: Iterator[Fed],
         checkpoints: Checkpoints,
         recorder: Profile,
+        journal: Journal,
+        measured: Measured,
     ) -> TrainState:
         """Every step that is left, and what is written between them."""
         start = int(state.step)
         key = jax.jit(lambda: jax.random.key(self.seed), out_shardings=state.step.sharding)()
-        log = MetricsLog(checkpoints.folder.parent / "metrics.jsonl", start) if is_first() else None
-        clock = time.perf_counter()
         with progress(self.steps, start, is_first()) as bar, stop_signals() as stop:
             for done, (batch, points) in enumerate(batches, start + 1):
                 with jax.transfer_guard("disallow"):
                     state, metrics = step(state, key, batch)
                 recorder.step(metrics)
-                bar.advance(points * jax.process_count())
+                bar.advance(points)
                 last = done == self.steps
-                logs = last or done % self.log_every == 0
+                logs = last or done % self.log_every == 0 or measured.due(done)
                 if logs:
                     values = {k: float(v) for k, v in jax.device_get(metrics).items()}
                     require_finite(values, done)
                     bar.show(values["loss"])
-                    if log:
-                        log.write(
-                            step=done, seconds=round(time.perf_counter() - clock, 3), **values
-                        )
+                    if last or measured.due(done):
+                        values |= measured.measure(state)
+                    journal.write(done, values)
                 # Processes must stop at the same step, and meet where they log.
                 stops = bool(stop) if jax.process_count() == 1 else logs and anyone(bool(stop))
                 if last or stops or done % self.checkpoint_every == 0:

@@ -55,6 +55,7 @@ def read(path: Path) -> list[tuple[Catalogue, str]]:
         return list(zip(suite, suite.splits.tolist(), strict=True))
 
 
+@pytest.mark.slow
 def test_sampling_goes_on_where_it_was_stopped(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -67,6 +67,7 @@ def test_mean_over_assignments_is_exact(path, t, sweeps) -> None:
     assert float(target.var(axis=0).sum()) < 0.9 * float(single.var(axis=0).sum())
 
 
+@pytest.mark.slow
 def test_the_loss_keeps_its_minimiser() -> None:
     """For uniform data on the torus the exact noise is zero: no gradient towards anything else."""
     bridges = [

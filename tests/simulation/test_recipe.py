@@ -44,6 +44,14 @@ def test_held_out_splits_can_be_left_out(numbers, splits):
     assert len(cosmologies) == len(found)
 
 
+def test_a_validation_split_changes_no_other():
+    watched = dataclasses.replace(RECIPE, validation=4)
+    cosmologies, splits = watched.cosmologies()
+    assert splits == [*SPLITS, *["validation"] * 4]
+    assert cosmologies[: len(SPLITS)] == RECIPE.cosmologies()[0]
+    assert not set(cosmologies[len(SPLITS) :]) & set(cosmologies[: len(SPLITS)])
+
+
 def test_train_and_test_fill_the_same_ranges_with_other_cosmologies():
     recipe = SuiteRecipe(train=20, test=10)
     for split, number in (("train", 20), ("test", 10)):

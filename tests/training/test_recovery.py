@@ -33,8 +33,6 @@ TRAINER = Trainer(
     further_decays=(0.9, 0.999),
     accumulate=2,
 )
-# Reads that Orbax gave up on end after its event loop, and complain to nobody.
-LATE_READS = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 START = {"centre": jnp.zeros(2), "spread": jnp.ones((3, 2))}
 
 
@@ -61,6 +59,7 @@ def same(one: TrainState, other: TrainState) -> bool:
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_a_run_ends_with_the_same_bits(tmp_path: Path) -> None:
     """SIGKILL after a few steps and a moment, mostly in the middle of writing checkpoints."""
     rng = random.Random(7)
@@ -103,7 +102,6 @@ def two_checkpoints(folder: Path) -> dict[int, TrainState]:
 
 
 @pytest.mark.filterwarnings("ignore:the checkpoint of step 2")
-@LATE_READS
 def test_a_file_cut_short_never_gives_wrong_numbers(tmp_path: Path) -> None:
     """Every file of the newest checkpoint is truncated in turn."""
     states = two_checkpoints(tmp_path / "whole")
@@ -127,7 +125,6 @@ def damage(checkpoint: Path) -> None:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-@LATE_READS
 def test_a_damaged_checkpoint_is_passed_over_and_set_aside(tmp_path: Path) -> None:
     whole = fit(tmp_path)
     damage(tmp_path / "checkpoints/60")
@@ -138,7 +135,6 @@ def test_a_damaged_checkpoint_is_passed_over_and_set_aside(tmp_path: Path) -> No
     assert {p.name for p in (tmp_path / "checkpoints").iterdir()} == {"57", "60"}
 
 
-@LATE_READS
 def test_when_all_are_damaged_the_error_says_so(tmp_path: Path) -> None:
     states = two_checkpoints(tmp_path)
     for step in states:

@@ -148,6 +148,7 @@ EIGHT_DEVICES = """
 """
 
 
+@pytest.mark.slow
 def test_eight_devices_agree_with_one(tmp_path: Path) -> None:
     """Losses and weights after five steps, optimal transport's host callback included."""
     results = {}

@@ -1,0 +1,144 @@
+"""What is measured on held-out examples while a network trains.
+
+The loss falls on training catalogues long after it has stopped falling on others, and says little
+of how true the draws are. A monitor takes, with the averaged weights, the loss of the same held-out
+batches with the same draws of time and noise each time, and compares catalogues that it draws with
+held-out ones of the same conditions, as ``galgen validate`` does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Int
+
+from galgen.data.catalogue import Catalogue
+from galgen.data.dataset import Dataset
+from galgen.data.encoding import Condition
+from galgen.data.features import condition_value
+from galgen.data.suite import Suite
+from galgen.errors import InputError
+from galgen.training import Loss, TrainState
+from galgen.training.feeding import Source
+from galgen.training.sharding import gathering, put_batch, replicated, whole
+from galgen.training.watching import Watch
+from galgen.types import Batch, Params
+from galgen.validation import compare
+from galgen.validation.numbers import identifier, numbers
+from galgen.validation.sets import MINIMUM_CATALOGUES
+
+LOSS = "held_out.loss"
+Draw = Callable[[Params, Sequence[Condition]], list[Catalogue]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Monitor:
+    """What is measured on held-out examples while a network trains.
+
+    Attributes:
+        every: steps between measurements; 0 for none.
+        split: the held-out split of a suite.
+        batches: of the trainer's size, over which the loss is averaged.
+        draws: catalogues that are drawn and compared; 0 for none.
+        best: the number that is smallest for the checkpoint that is kept in ``best``:
+            ``held_out.loss``, or another of the log, such as ``held_out.xi.chi2``.
+    """
+
+    every: int = 0
+    split: str = "validation"
+    batches: int = 8
+    draws: int = 0
+    best: str = LOSS
+
+    def __post_init__(self) -> None:
+        if self.every < 0 or self.batches < 1:
+            raise InputError(
+                f"expected every of 0 or more and batches of 1 or more, got {self.every} and "
+                f"{self.batches}; change --monitor.every or --monitor.batches"
+            )
+        if self.draws and self.draws < MINIMUM_CATALOGUES:
+            raise InputError(
+                f"expected 0 draws or {MINIMUM_CATALOGUES} and more, got {self.draws}; "
+                "change --monitor.draws"
+            )
+
+    def watch(
+        self,
+        data: Dataset,
+        source: Source,
+        loss: Loss,
+        draw: Draw,
+        condition: Sequence[str],
+        mesh: Mesh,
+    ) -> Watch:
+        """How a trainer measures.
+
+        Args:
+            data: what is trained on, which knows what is held out.
+            source: held-out batches; on several processes, the rows of this one.
+            loss: of training, without augmentation.
+            draw: catalogues of some conditions by some weights.
+            condition: its names.
+            mesh: of all devices of all processes.
+
+        Raises:
+            InputError: if draws are to be compared and there is nothing to compare them with.
+        """
+
+        @functools.partial(jax.jit, out_shardings=replicated(mesh))
+        def evaluate(params: Params, number: Int[Array, ""], batch: Batch) -> Float[Array, ""]:
+            key = jax.random.fold_in(jax.random.key(0), number)
+            return gathering(loss, mesh)(params, key, batch)
+
+        held_out = self._held_out(data) if self.draws else []
+        conditions = [{name: condition_value(c, name) for name in condition} for c in held_out]
+
+        def measure(state: TrainState) -> dict[str, float]:
+            losses = [
+                evaluate(state.ema, np.int32(number), put_batch(source.batch(number), mesh))
+                for number in range(self.batches)
+            ]
+            found = {LOSS: float(np.mean(jax.device_get(losses)))}
+            if held_out:
+                weights = jax.tree.map(
+                    lambda a: np.asarray(a.addressable_data(0)), whole(state.ema, mesh)
+                )
+                found |= self._compared(draw(weights, conditions), held_out)
+            return found
+
+        return Watch(self.every, measure, self.best)
+
+    def _held_out(self, data: Dataset) -> list[Catalogue]:
+        """The catalogues that draws are compared with."""
+        path = data.held_out()
+        if path is None:
+            raise InputError(
+                f"expected catalogues to compare draws with, got {type(data).__name__}; "
+                "leave out --monitor.draws"
+            )
+        with Suite(path) as suite:
+            found = [suite[i] for i in suite.indices(self.split)[: self.draws].tolist()]
+        if len(found) < MINIMUM_CATALOGUES:
+            raise InputError(
+                f"expected {MINIMUM_CATALOGUES} catalogues or more in the split {self.split!r} of "
+                f"{path}, got {len(found)}; change --monitor.split"
+            )
+        return found
+
+    def _compared(
+        self, drawn: Sequence[Catalogue], held_out: Sequence[Catalogue]
+    ) -> dict[str, float]:
+        """The numbers of ``galgen validate`` that are finite."""
+        found = numbers(compare({self.split: drawn}, {self.split: held_out}))
+        again = f"{identifier(self.split)}."
+        return {
+            f"held_out.{name}": value
+            for name, value in found.items()
+            if math.isfinite(value) and not name.startswith(again)
+        }
