@@ -178,6 +178,7 @@ def test_training_of_another_box_is_not_compared() -> None:
     assert not comparable([c.replace(box=(60.0, 60.0, 60.0)) for c in some], some)
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_resume_goes_on(home: Path, tmp_path: Path) -> None:
     """A real process, a real SIGINT; then the same weights as a run that was never stopped."""
     options = ["--trainer.steps", "40", "--trainer.checkpoint-every", "1000"]

@@ -20,16 +20,10 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 SHARED = Path(__file__).parents[2] / "shared"
 
 
-SLOW = (
-    "digits_mean_flow",
-    "posterior_haloes",
-    "quijote_set_transformer",
-    "sub_boxes",
-    "toy_learned_diffusion",
-)
-"""Families, networks and data that others here have too."""
+FAST = ("demo", "toy_2d")
+"""Clouds and arrays; the others are trained by make test-all."""
 EVERY = [
-    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in SLOW))
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem not in FAST))
     for path in sorted(CONFIGS.glob("*.py"))
 ]
 

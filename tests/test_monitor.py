@@ -114,6 +114,7 @@ def test_what_cannot_be_measured_is_refused_before_a_run_is_made(haloes, tmp_pat
             Monitor(**wrong)
 
 
+@pytest.mark.slow
 def test_a_run_without_a_best_checkpoint_says_so(tmp_path: Path) -> None:
     dataclasses.replace(TOY, monitor=Monitor()).train(tmp_path / "run")
     with pytest.raises(InputError, match=r"expected a checkpoint in .*best"):

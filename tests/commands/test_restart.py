@@ -91,6 +91,7 @@ def test_sampling_goes_on_where_it_was_stopped(
     assert {p.name for p in tmp_path.iterdir()} == {"cut.h5", "whole.h5"}
 
 
+@pytest.mark.slow
 def test_a_stream_is_in_the_order_asked_for(run: Path, tmp_path: Path) -> None:
     """The suite is what one call in Python gives, whose order is that of the conditions."""
     table = tmp_path / "grid.csv"
@@ -130,6 +131,7 @@ def test_tables_that_cannot_be_used(
     assert not (tmp_path / "out.h5").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_simulation_goes_on(tmp_path: Path) -> None:
     """kill -9 between parts; the suite is then what an undisturbed job writes."""
     options = ["simulate", "--train", "40", "--test", "0", "--contrast", "0", "--processes", "1"]

@@ -83,7 +83,11 @@ def trained(model: Model, network: nn.Module, steps: int, data: Batch):
     return first, last, np.asarray(losses)
 
 
-@pytest.mark.parametrize("name", MODELS)
+SLOW = ("continuous flow", "learned monotone")
+TRAINED = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in MODELS]
+
+
+@pytest.mark.parametrize("name", TRAINED)
 def test_trains_and_draws(name: str) -> None:
     """Every weight moves, the loss falls, and draws have the shape asked for."""
     model, network, sampler = MODELS[name]
@@ -122,6 +126,7 @@ def test_unfit_sampler_is_refused(name: str) -> None:
             sampler.check(model)
 
 
+@pytest.mark.slow
 def test_learned_schedule_is_in_the_bound() -> None:
     """The loss is the bound of the schedule as learned, and no lower than the entropy."""
     data = Batch(jax.random.normal(jax.random.key(2), (512, 2)))

@@ -339,6 +339,7 @@ def train(flow: NormalizingFlow, trainer: Trainer, folder):
     return trainer.fit(flow.negative_log_likelihood, params, Eight(), folder).ema
 
 
+@pytest.mark.slow
 def test_trainer_learns_eight_gaussians(tmp_path) -> None:
     """Entropy 3.763 nats; a Gaussian of the same covariance is 1.5 nats above it."""
     flow = coupling_flow(RationalQuadraticSpline(), layers=3)

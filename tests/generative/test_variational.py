@@ -254,6 +254,7 @@ def learned(schedule, params):
     return Bridge(path, prediction=NoisePrediction())
 
 
+@pytest.mark.slow
 def test_interior_of_the_schedule_does_not_matter() -> None:
     """Kingma et al. 2021, eq. 18: only the ends do, and their gradients are the closed form's."""
     x, schedule = sample(200), MonotoneSchedule(-4.0, 5.0, width=3)

@@ -75,6 +75,7 @@ def test_posterior_runs_are_no_regressions(run: Run) -> None:
         predict(run, [Catalogue({c: np.ones(3) for c in "xyz"}, (50.0,) * 3, redshift=0.5)])
 
 
+@pytest.mark.slow
 def test_summaries_of_unclustered_and_clustered_points() -> None:
     """ln(1 + xi) of a Thomas process is its own, and P(k) of random points is shot noise."""
     thomas = ThomasProcess(60.0, 40.0, 0.03)

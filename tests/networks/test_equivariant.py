@@ -216,6 +216,7 @@ def springs(x):
     return jnp.sum(way * jax.nn.relu(0.25 - distance), axis=2) * 60.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("maker", [MAKERS["EquivariantNetwork"], MAKERS["EGNN"]])
 def test_learns_a_force_between_neighbours(maker) -> None:
     network = maker()

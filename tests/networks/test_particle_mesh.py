@@ -102,6 +102,7 @@ def test_the_mesh_knows_no_padding_and_no_order(meshed) -> None:
     assert np.allclose(meshed(shuffled)[0, :22], meshed(X)[0, order], atol=2e-5)
 
 
+@pytest.mark.slow
 def test_blocks_change_nothing(monkeypatch) -> None:
     neighbors = nearest_neighbors(X, 5, PeriodicBox(), MASK)
     short = particle_mesh.ShortRange(neighbors, mean_separation(X, MASK, 3), 6)

@@ -29,6 +29,7 @@ def bars(seed: int, number: int) -> tuple[jax.Array, jax.Array]:
     return jnp.asarray(x, jnp.float32), jnp.asarray(labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_classifiers_learn_bars(name: str) -> None:
     network = CLASSIFIERS[name]

@@ -68,7 +68,11 @@ def perturbed(params):
     return jax.tree.unflatten(tree, noisy)
 
 
-@pytest.fixture(params=TABLE, scope="module")
+# What an open box changes is one geometry for all networks.
+ROWS = [pytest.param(n, marks=[pytest.mark.slow] * n.endswith(", open")) for n in TABLE]
+
+
+@pytest.fixture(params=ROWS, scope="module")
 def row(request: pytest.FixtureRequest):
     """The table's row, weights that are not at their zero initialisation, and a compiled call."""
     entry = TABLE[request.param]

@@ -82,6 +82,7 @@ def padded(catalogues):
     return x, v, mask
 
 
+WEAK = pytest.param("weak", marks=pytest.mark.slow)
 EARLY = pytest.param("early", marks=pytest.mark.slow)
 
 
@@ -111,7 +112,7 @@ def test_correlation_is_bias_squared_times_linear_theory(name, request):
     assert np.all(error[:2] < 0.1 * linear[:2])  # or the comparison would say nothing
 
 
-@pytest.mark.parametrize("name", ["today", "weak", EARLY])
+@pytest.mark.parametrize("name", ["today", WEAK, EARLY])
 def test_bias_is_that_of_its_mass_and_redshift(name, request):
     """Haloes above 1e14 Msun/h are 9% less biased than Tinker's, as those of the N-body run are."""
     sample = request.getfixturevalue(name)
@@ -127,7 +128,7 @@ def test_bias_grows_as_amplitude_falls(today, weak):
     assert weak.bias[0] / today.bias[0] == pytest.approx(expected, rel=0.04)
 
 
-@pytest.mark.parametrize("name", ["today", "weak", EARLY])
+@pytest.mark.parametrize("name", ["today", WEAK, EARLY])
 def test_redshift_space_is_kaisers(name, request):
     sample = request.getfixturevalue(name)
     rate = sample.power.cosmology.growth_rate(sample.power.redshift)
@@ -139,7 +140,7 @@ def test_redshift_space_is_kaisers(name, request):
     assert error < 0.05
 
 
-@pytest.mark.parametrize("name", ["today", "weak", EARLY])
+@pytest.mark.parametrize("name", ["today", WEAK, EARLY])
 def test_masses_are_poisson_draws_of_tinkers(name, request):
     sample = request.getfixturevalue(name)
     table = TinkerMassFunction(sample.power)

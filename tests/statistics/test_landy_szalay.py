@@ -32,6 +32,7 @@ def octants(points):
     return ((points > 20) @ np.array([1, 2, 4])).astype(int)
 
 
+@pytest.mark.slow
 def test_randoms_in_a_box_agree_with_the_analytic_estimator():
     y = SurveyCatalogue(randoms(1, 5000))
     surveys = [landy_szalay(SurveyCatalogue(clustered(seed)), y, EDGES) for seed in range(8)]

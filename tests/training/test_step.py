@@ -96,6 +96,7 @@ NETWORKS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda n: type(n).__name__)
 def test_computing_blocks_again_changes_no_gradient(network) -> None:
     params, loss = clouds(network)
