@@ -139,6 +139,7 @@ def two_suites(home: Path, tmp_path: Path) -> list[str]:
     return ["validate", *map(str, paths), "--train", str(home / "suite.h5")]
 
 
+@pytest.mark.slow
 def test_validate_two_suites_as_a_gate(home: Path, tmp_path: Path, capsys) -> None:
     arguments = [*two_suites(home, tmp_path), "--output", str(tmp_path / "out")]
     met = "0.5 < N.ratio < 2 and not pqmass.chi2 > 100 and memorisation.fraction >= 0"

@@ -45,6 +45,7 @@ CURVES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

@@ -153,6 +153,7 @@ def test_times_even_in_log_snr(path) -> None:
     assert np.allclose(second[1], (first[2] - first[0]) / (2 * step), rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_bound_meets_the_likelihood_as_the_range_widens() -> None:
     """The mean gap is KL(q(x_0) || p(x_0)) + mean KL(q(y | x_1) || p(y | x_1)), at any range."""
     x, gaps = sample(4000), []

@@ -31,6 +31,7 @@ def test_accuracy_of_shifted_gaussians() -> None:
     assert np.isclose(found.accuracy, found.folds.mean()) and found.p_value is None
 
 
+@pytest.mark.slow
 def test_permuted_labels_are_the_null() -> None:
     same = QUICK(normals(0, 250, 0.0), normals(1, 250, 0.0), seed=1)
     other = QUICK(normals(0, 250, 0.0), normals(1, 250, 1.0), seed=1)

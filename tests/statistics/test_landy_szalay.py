@@ -114,6 +114,7 @@ def test_jackknife_errors_are_those_of_mocks():
     assert np.all(np.abs(ratio - 1) < 0.3), ratio
 
 
+@pytest.mark.slow
 def test_multipoles_and_projection_come_with_jackknife_errors():
     x, y = clustered(8), randoms(9, 2500)
     one, other = (SurveyCatalogue(p, None, octants(p)) for p in (x, y))

@@ -120,6 +120,7 @@ def saved(loss, params) -> int:
     return sum(a.size for a in jax.tree.leaves(jax.eval_shape(backward, params)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda n: type(n).__name__)
 def test_bfloat16_rounds_the_products_of_dense_layers_only(network) -> None:
     params, loss = clouds(network)

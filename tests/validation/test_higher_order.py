@@ -103,6 +103,7 @@ def test_marked_pairs_are_those_of_a_double_loop(measured):
         )
 
 
+@pytest.mark.slow
 def test_a_comparison_tells_clumps_and_where_the_heavy_are():
     settings = ValidationSettings(
         mesh_size=16, separation_edges=(2.0, 6.0, 10.0), further=STATISTICS, relabellings=20
