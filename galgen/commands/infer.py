@@ -135,8 +135,11 @@ class Infer(Command):
                 cautions = samples.cautions + _beyond(run, truth, prior)
                 samples = dataclasses.replace(samples, cautions=cautions)
                 done[number] = CataloguePosterior(samples, {**catalogue.provenance, **where}, truth)
-                write_posteriors(path, done, job)
+                if not amortized:  # which takes its time, and may be stopped
+                    write_posteriors(path, done, job)
                 bar.update()
+        if amortized:
+            write_posteriors(path, done, job)
         self._report(output, done, prior)
 
     def _read(self) -> list[tuple[dict[str, str], Catalogue]]:

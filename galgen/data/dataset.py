@@ -103,7 +103,7 @@ class CatalogueDataset(Dataset):
 
     def prepare(self, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)) -> Prepared:
         suite = Suite(self.path)
-        catalogues = SuiteView(suite, _not_empty(suite, suite.indices(self.split)))
+        catalogues = SuiteView(suite, not_empty(suite, suite.indices(self.split)))
         check_order(self.columns)
         summary = summarize(catalogues, self.columns, self.condition)
         standardizer = Standardizer.of(summary, self.columns, self.condition)
@@ -112,9 +112,8 @@ class CatalogueDataset(Dataset):
         standard = np.stack([standardizer.encode_condition(v) for v in summary.condition])
         condition = standard if self.condition else None
         cardinality = Cardinality.fit(summary.counts, condition)
-        gigabytes = 4e-9 * int(summary.counts.sum()) * len(self.columns)
-        x = EncodedClouds(catalogues, standardizer, in_memory=gigabytes <= self.memory)
         counts = summary.counts
+        x = self._encoded(catalogues, standardizer, counts)
         source = BatchSource(x, condition, batch_size, seed, self.buckets, counts, shard)
         augment = None
         if self.augment and standardizer.positions:
@@ -126,21 +125,26 @@ class CatalogueDataset(Dataset):
 
     def held_out_source(self, encoding, batch_size, split, shard=(0, 1)):
         suite, standardizer = Suite(self.path), encoding.standardizer
-        chosen = _not_empty(suite, suite.indices(split))
+        chosen = not_empty(suite, suite.indices(split))
         catalogues, counts = SuiteView(suite, chosen), suite.counts[chosen]
         condition = None
         if self.condition:
             values = [standardizer.condition_values(c) for c in catalogues]
             condition = np.stack([standardizer.encode_condition(v, True) for v in values])
-        gigabytes = 4e-9 * int(counts.sum()) * len(self.columns)
-        x = EncodedClouds(catalogues, standardizer, in_memory=gigabytes <= self.memory)
+        x = self._encoded(catalogues, standardizer, counts)
         return BatchSource(x, condition, batch_size, 0, self.buckets, counts, shard)
+
+    def _encoded(
+        self, catalogues: SuiteView, standardizer: Standardizer, counts: np.ndarray
+    ) -> EncodedClouds:
+        gigabytes = 4e-9 * int(counts.sum()) * len(self.columns)
+        return EncodedClouds(catalogues, standardizer, in_memory=gigabytes <= self.memory)
 
     def held_out(self) -> Path | None:
         return self.path
 
 
-def _not_empty(suite: Suite, indices: np.ndarray) -> np.ndarray:
+def not_empty(suite: Suite, indices: np.ndarray) -> np.ndarray:
     """Those of the catalogues that have points."""
     kept = indices[suite.counts[indices] > 0]
     if len(kept) < len(indices):

@@ -134,12 +134,12 @@ class CloudEncoding(Encoding[Catalogue]):
             counts = np.full(len(conditions), points)
         draws = []
         # Clouds of like size together, so that little is padded.
-        for rows in _chunks(np.argsort(counts, kind="stable"), batch):
+        for rows in chunks(np.argsort(counts, kind="stable"), batch):
             size = self.padded_size(int(counts[rows].max()))
             mask = np.arange(size) < counts[rows, None]
             condition = standard[rows] if standard.shape[1] else None
             shape = (len(rows), size, len(self.standardizer.columns))
-            draws.append(Draw(shape, mask, condition, *_labels(rows, conditions)))
+            draws.append(Draw(shape, mask, condition, *labels_of(rows, conditions)))
         return draws
 
     def padded_size(self, count: int) -> int:
@@ -217,8 +217,8 @@ class ArrayEncoding(Encoding[np.ndarray]):
         if points is not None:
             raise InputError(f"expected no number of points for arrays, got {points}; leave it out")
         draws = []
-        for rows in _chunks(np.arange(len(conditions)), batch):
-            labels, chosen = _labels(rows, conditions)
+        for rows in chunks(np.arange(len(conditions)), batch):
+            labels, chosen = labels_of(rows, conditions)
             condition = None
             if self.classes:
                 condition = self.one_hot([c[self.class_name] for c in chosen])
@@ -230,18 +230,23 @@ class ArrayEncoding(Encoding[np.ndarray]):
         return list(x[real] * self.scale + self.mean)
 
     def save(self, path, examples, splits):
-        temporary = path.with_name(path.stem + ".part.npz")
-        np.savez_compressed(temporary, x=np.stack(examples), split=np.array(splits))
-        temporary.replace(path)
+        save_arrays(path, examples, splits)
 
 
-def _chunks(order: np.ndarray, batch: int) -> list[np.ndarray]:
+def save_arrays(path: Path, examples: Sequence[np.ndarray], splits: Sequence[str]) -> None:
+    """Arrays of one shape and the split of each as ``.npz``, whole or not at all."""
+    temporary = path.with_name(path.stem + ".part.npz")
+    np.savez_compressed(temporary, x=np.stack(examples), split=np.array(splits))
+    temporary.replace(path)
+
+
+def chunks(order: np.ndarray, batch: int) -> list[np.ndarray]:
     """``order`` in runs of exactly ``batch``, the last one filled by repeating its last row."""
     runs = [order[i : i + batch] for i in range(0, len(order), batch)]
     return [np.pad(run, (0, batch - len(run)), mode="edge") for run in runs]
 
 
-def _labels(
+def labels_of(
     rows: np.ndarray, conditions: Sequence[Condition]
 ) -> tuple[tuple[int, ...], tuple[Condition, ...]]:
     """Row numbers, -1 where a row repeats the one before (filling), and their conditions."""

@@ -159,9 +159,17 @@ class FieldLevel:
         All conditions see the noise of ``key``.
         """
         x, mask = jnp.asarray(observation.x), jnp.asarray(observation.mask)
-        return self._log_prob(self.params, key, x, mask, theta)
+        return self.log_prob_of(self.params, key, x, mask, theta)
 
-    def _log_prob(self, params, key, x, mask, theta):
+    def log_prob_of(
+        self,
+        params: Params,
+        key: PRNGKeyArray,
+        x: Float[Array, "points features"],
+        mask: Bool[Array, " points"],
+        theta: Float[Array, "conditions parameters"],
+    ) -> Float[Array, " conditions"]:
+        """As :meth:`log_prob`, of weights and an observation that are arguments of a ``jit``."""
         standardizer, density = self._clouds.standardizer, self.density
         assert density is not None
         means = jnp.asarray(standardizer.condition_means, theta.dtype)
@@ -175,7 +183,7 @@ class FieldLevel:
     @functools.cached_property
     def _compiled(self) -> Callable[..., Float[Array, " conditions"]]:
         """Compiled once for every padded size, however many catalogues there are."""
-        return jax.jit(self._log_prob)
+        return jax.jit(self.log_prob_of)
 
     def evaluate(
         self,

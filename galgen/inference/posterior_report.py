@@ -28,7 +28,7 @@ from galgen.plot_style import DOTS_PER_INCH, STYLE
 FEWEST = 10
 """Catalogues of known parameters, of which coverage is told."""
 RANKED = 99
-"""Draws of each posterior among which the truth is ranked."""
+"""Draws of each posterior, at most, among which the truth is ranked."""
 
 
 def summary_table(posteriors: Mapping[int, CataloguePosterior]) -> Table:
@@ -62,7 +62,8 @@ def calibration_of(posteriors: Mapping[int, CataloguePosterior]) -> tuple[Ranks,
     if np.any(truths.max(axis=0) <= truths.min(axis=0)):
         return None
     rng = np.random.default_rng(0)
-    draws = np.stack([rng.choice(p.samples.flat, RANKED, replace=False) for p in known])
+    ranked = min(RANKED, *(len(p.samples.flat) for p in known))
+    draws = np.stack([rng.choice(p.samples.flat, ranked, replace=False) for p in known])
     return ranks_of(names, draws, truths), tarp(draws, truths)
 
 

@@ -21,7 +21,7 @@ from jaxtyping import Float
 
 from galgen.data.batching import ArraySource, pad
 from galgen.data.catalogue import Catalogue
-from galgen.data.dataset import Dataset, Prepared
+from galgen.data.dataset import Dataset, Prepared, not_empty
 from galgen.data.encoding import Encoding
 from galgen.data.examples import SuiteView
 from galgen.data.features import summarize
@@ -187,5 +187,4 @@ class SummaryDataset(Dataset):
 
     def _catalogues(self, split: str) -> SuiteView:
         suite = Suite(self.path)
-        indices = suite.indices(split)
-        return SuiteView(suite, indices[suite.counts[indices] > 0])
+        return SuiteView(suite, not_empty(suite, suite.indices(split)))

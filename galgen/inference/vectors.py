@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-from galgen.data.encoding import Condition, Draw, Encoding
+from galgen.data.encoding import Condition, Draw, Encoding, chunks, labels_of, save_arrays
 from galgen.data.normalization import Standardizer
 from galgen.errors import InputError
 
@@ -105,14 +105,11 @@ class VectorEncoding(Encoding[np.ndarray]):
         for condition in conditions:
             _check_inside(condition, self.condition_ranges, extrapolate)
         draws = []
-        for start in range(0, len(conditions), batch):
-            rows = range(start, min(start + batch, len(conditions)))
-            filled = [*rows, *[rows[-1]] * (batch - len(rows))]
-            chosen = tuple(conditions[row] for row in filled)
+        for rows in chunks(np.arange(len(conditions)), batch):
+            labels, chosen = labels_of(rows, conditions)
             values = np.array([[c[name] for name in names] for c in chosen], np.float64)
-            labels = (*rows, *[-1] * (batch - len(rows)))
-            shape = (batch, len(self.means))
-            draws.append(Draw(shape, None, self.parameters.encode(values), labels, chosen))
+            standard = self.parameters.encode(values)
+            draws.append(Draw((len(rows), len(self.means)), None, standard, labels, chosen))
         return draws
 
     def decode(self, draw, x, provenance):
@@ -120,9 +117,7 @@ class VectorEncoding(Encoding[np.ndarray]):
         return list(x[real] * np.array(self.scales) + np.array(self.means))
 
     def save(self, path, examples, splits):
-        temporary = path.with_name(path.stem + ".part.npz")
-        np.savez_compressed(temporary, x=np.stack(examples), split=np.array(splits))
-        temporary.replace(path)
+        save_arrays(path, examples, splits)
 
 
 def _check_inside(

@@ -50,7 +50,7 @@ CURVES = {
     "words",
     [
         pytest.param(("counts-in-cells", "marked-correlation"), id="two"),
-        pytest.param(tuple(FURTHER), id="all", marks=pytest.mark.slow),
+        pytest.param(tuple(FURTHER), id="all"),
     ],
 )
 def test_every_word_adds_its_curves(suites, tmp_path: Path, capsys, words) -> None:

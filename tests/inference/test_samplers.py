@@ -6,6 +6,7 @@ import math
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 from known_fields import draw, marks
 
 from galgen.errors import InputError
@@ -83,6 +84,23 @@ def test_gaussian(sampler) -> None:
     known = found.log_density.ravel()
     assert np.allclose(known - known.mean(), log - log.mean(), atol=0.02)
     assert "variational" not in [c.name for c in found.cautions]
+
+
+def test_data_of_one_shape_are_compiled_once() -> None:
+    traced = []
+
+    def likelihood(center, theta):
+        traced.append(1)
+        return -0.5 * jnp.sum(((theta - center) / 0.02) ** 2)
+
+    sampler = RandomWalk(chains=2, draws=200, warmup=200)
+    places, counts = [], []
+    for center in ([0.2, 0.6], [0.4, 0.8]):
+        target = Target(GAUSSIAN.prior, Partial(likelihood, jnp.array(center)))
+        places.append(sampler(target).flat.mean(axis=0))
+        counts.append(len(traced))
+    assert counts[0] == counts[1] > 0
+    np.testing.assert_allclose(places, [[0.2, 0.6], [0.4, 0.8]], atol=0.02)
 
 
 @pytest.mark.slow

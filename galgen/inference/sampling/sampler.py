@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from galgen.errors import InputError
 from galgen.inference.caution import Caution
+from galgen.inference.prior import Prior
 from galgen.inference.sampling.result import PosteriorSamples
 from galgen.inference.sampling.target import Target
 
@@ -68,14 +71,11 @@ class PosteriorSampler(abc.ABC):
             FloatingPointError: if a chain leaves the finite numbers.
         """
 
-        @jax.jit
-        def run(keys):
-            drawn = jax.vmap(lambda key: self.chain(target, key))(keys)
-            theta = target.prior.constrain(drawn.free)[0]
-            log_density = jax.lax.map(jax.vmap(target.log_posterior), theta)
-            return drawn, theta, log_density
-
-        drawn, theta, log_density = run(jax.random.split(jax.random.key(seed), self.chains))
+        likelihood = target.log_likelihood
+        if not isinstance(likelihood, Partial):
+            likelihood = Partial(likelihood)
+        keys = jax.random.split(jax.random.key(seed), self.chains)
+        drawn, theta, log_density = self._run(target.prior, likelihood, keys)
         samples = np.asarray(theta, np.float64)
         if not np.all(np.isfinite(samples)) or not np.all(np.isfinite(log_density)):
             raise FloatingPointError(
@@ -90,6 +90,16 @@ class PosteriorSampler(abc.ABC):
             divergences=_host(drawn.divergences),
             cautions=target.cautions + self.cautions(drawn),
         ).judged()
+
+    @functools.partial(jax.jit, static_argnums=(0, 1))
+    def _run(
+        self, prior: Prior, log_likelihood: Partial, keys: jax.Array
+    ) -> tuple[Draws, Float[Array, "chains draws parameters"], Float[Array, "chains draws"]]:
+        """All chains; compiled once for data of one shape, which the likelihood carries."""
+        target = Target(prior, log_likelihood)
+        drawn = jax.vmap(lambda key: self.chain(target, key))(keys)
+        theta = prior.constrain(drawn.free)[0]
+        return drawn, theta, jax.lax.map(jax.vmap(target.log_posterior), theta)
 
     def cautions(self, drawn: Draws) -> tuple[Caution, ...]:
         """What the sampler itself cautions against."""

@@ -15,13 +15,15 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax.tree_util import Partial
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.inference.caution import Caution
 from galgen.inference.field_level import FieldLevel
 from galgen.inference.prior import Prior
+from galgen.types import Params
 
 LogLikelihood = Callable[[Float[Array, " parameters"]], Float[Array, ""]]
 """``log_likelihood(theta)`` of physical parameters, up to a constant, differentiable."""
@@ -33,7 +35,8 @@ class Target:
 
     Attributes:
         prior: of the parameters.
-        log_likelihood: of the data given physical parameters, for one point.
+        log_likelihood: of the data given physical parameters, for one point. As a
+            ``jax.tree_util.Partial`` of the data, samplers compile once for all data of a shape.
         cautions: about the data, which go with every result.
     """
 
@@ -64,6 +67,28 @@ class Target:
         return self.prior.unconstrain(self.prior.sample(key, number))
 
 
+@dataclasses.dataclass(frozen=True)
+class _Averaged:
+    """The mean log density of an observation over noises of one key."""
+
+    field: FieldLevel
+    replicas: int
+
+    def __call__(
+        self,
+        params: Params,
+        x: Float[Array, "points features"],
+        mask: Bool[Array, " points"],
+        key: PRNGKeyArray,
+        theta: Float[Array, " parameters"],
+    ) -> Float[Array, ""]:
+        def at(replica):
+            noise = jax.random.fold_in(key, replica)
+            return self.field.log_prob_of(params, noise, x, mask, theta[None])[0]
+
+        return jnp.mean(jax.lax.map(at, jnp.arange(self.replicas)))
+
+
 def field_target(
     field: FieldLevel, catalogue: Catalogue, prior: Prior, seed: int = 0, replicas: int = 1
 ) -> Target:
@@ -84,11 +109,6 @@ def field_target(
     field.check_prior(prior)
     observation = field.observe(catalogue)
 
-    def log_likelihood(theta: Float[Array, " parameters"]) -> Float[Array, ""]:
-        def at(replica):
-            key = jax.random.fold_in(jax.random.key(seed), replica)
-            return field.log_prob(observation, theta[None], key)[0]
-
-        return jnp.mean(jax.lax.map(at, jnp.arange(replicas)))
-
-    return Target(prior, log_likelihood, observation.cautions)
+    x, mask = jnp.asarray(observation.x), jnp.asarray(observation.mask)
+    averaged = Partial(_Averaged(field, replicas), field.params, x, mask, jax.random.key(seed))
+    return Target(prior, averaged, observation.cautions)
