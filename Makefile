@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint format clean
+.PHONY: demo test test-all lint format docs notebooks clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -12,6 +12,14 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 $(VENV)/.ready-dev: $(VENV)/.ready Makefile
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,formats,reference]'
+	touch $@
+
+$(VENV)/.ready-docs: $(VENV)/.ready Makefile
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+$(VENV)/.ready-notebooks: $(VENV)/.ready Makefile
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[notebooks]'
 	touch $@
 
 demo: $(VENV)/.ready
@@ -32,5 +40,12 @@ format: $(VENV)/.ready-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(VENV)/.ready-docs
+	$(BIN)/python docs/build.py
+
+# Pairs each tutorial with an .ipynb of the same name; open them by .venv/bin/jupyter lab notebooks.
+notebooks: $(VENV)/.ready-notebooks
+	$(BIN)/jupytext --sync notebooks/*.py
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build docs/_build *.egg-info

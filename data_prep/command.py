@@ -32,11 +32,20 @@ SOURCES: dict[str, Callable[..., Source]] = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; a mistake in the input is one line and status 2."""
-    source = tyro.extras.subcommand_cli_from_dict(
+def parse(arguments: Sequence[str] | None = None) -> Source:
+    """The source that ``arguments`` ask for, those of the process if None.
+
+    Raises:
+        SystemExit: after printing help, with status 0, or what cannot be read, with another.
+    """
+    return tyro.extras.subcommand_cli_from_dict(
         SOURCES, prog="python -m data_prep", args=arguments, description=__doc__
     )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; a mistake in the input is one line and status 2."""
+    source = parse(arguments)
     try:
         prepare(source)
     except InputError as error:

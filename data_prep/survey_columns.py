@@ -64,7 +64,8 @@ def read_sky(path: Path, weights: Weighting = "auto") -> Sky:
     existing(path, "a FITS catalogue")
     try:
         with path.open("rb") as file:
-            table = Table.read(file, format="fits", hdu=1)
+            # h^3/Mpc^3 and the like are no units to astropy; none is used here.
+            table = Table.read(file, format="fits", hdu=1, unit_parse_strict="silent")
     except Exception as error:
         raise InputError(
             f"expected a FITS table in {path}, got another format, or one cut short; copy it again "

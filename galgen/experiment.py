@@ -318,6 +318,14 @@ class Run:
             "draw": str(number),
         }
 
+    def __repr__(self) -> str:
+        parts = self.experiment.model, self.experiment.network
+        kinds = " with ".join(type(part).__name__ for part in parts)
+        weights = sum(leaf.size for leaf in jax.tree.leaves(self.params))
+        ranges = [f"{n} {a:.4g} to {b:.4g}" for n, (a, b) in self.encoding.condition_ranges.items()]
+        trained = f"trained over {', '.join(ranges)}" if ranges else "without condition"
+        return f"Run({str(self.folder)!r}: {kinds}, {weights} weights; {self.encoding}; {trained})"
+
     @property
     def weights_hash(self) -> str:
         """SHA-256 of the weights, which tells runs and their checkpoints apart."""

@@ -31,13 +31,13 @@ Params = Any
 class Batch:
     """What a model sees: standardised, padded to a common number of points; NumPy or JAX arrays.
 
-    ========= ============================ ==========================================
-    field     shape                        meaning
-    ========= ============================ ==========================================
-    x         ``(batch, *event)``          standardised data; padded rows are zero
-    mask      ``(batch, points)`` or None  True where a row is real
-    condition ``(batch, condition)`` or None  standardised parameters
-    ========= ============================ ==========================================
+    ========= ================================ ==========================================
+    field     shape                            meaning
+    ========= ================================ ==========================================
+    x         ``(batch, *event)``              standardised data; padded rows are zero
+    mask      ``(batch, points)`` or None      True where a row is real
+    condition ``(batch, condition)`` or None   standardised parameters
+    ========= ================================ ==========================================
     """
 
     x: Float[HostOrDevice, "batch *event"]

@@ -34,6 +34,7 @@ from galgen.generative import (
     Bridge,
     ContinuousFlow,
     Empirical,
+    FixedSteps,
     FlowSampler,
     GaussianMixture,
     Likelihood,
@@ -213,7 +214,9 @@ def exact_log_density(x):
     return np.asarray(exact.log_density(jnp.asarray(x, jnp.float32)))
 
 
-grid = np.stack(np.meshgrid(np.linspace(-8, 8, 60), np.linspace(-8, 8, 60)), -1).reshape(-1, 2)
+side = np.linspace(-8, 8, 50)
+grid = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
+fresh = toy.sample(np.random.default_rng(3), 500)
 
 
 def log_density(run, x):
@@ -224,20 +227,28 @@ def log_density(run, x):
     if isinstance(experiment.model, MaximumLikelihood):
         value = bound.log_prob(standard)
     else:
-        value = Likelihood()(experiment.model, bound, jax.random.key(0), standard).value
+        likelihood = Likelihood(solver=FixedSteps(24))
+        value = likelihood(experiment.model, bound, jax.random.key(0), standard).value
     return np.asarray(value) - 2 * np.log(unit)
 
 
-densities = {"exact": exact_log_density(grid)} | {
-    name: log_density(run, grid)
-    for name, run in (("spline flow", flow), ("flow matching", matching), ("diffusion", diffusion))
+places = np.concatenate([grid, fresh])
+log_densities = {"exact": exact_log_density(places)} | {
+    name: log_density(run, places)
+    for name, run in (
+        ("spline flow", flow),
+        ("autoregressive flow", autoregressive),
+        ("flow matching", matching),
+        ("diffusion", diffusion),
+    )
 }
-density_figure = new_figure(11, 3)
+densities = {name: values[: len(grid)] for name, values in log_densities.items()}
+density_figure = new_figure(13, 3)
 for panel, (name, values) in zip(
     density_figure.subplots(1, len(densities)), densities.items(), strict=True
 ):
     panel.imshow(
-        np.exp(values).reshape(60, 60), origin="lower", extent=(-8, 8, -8, 8), cmap="Greys"
+        np.exp(values).reshape(50, 50), origin="lower", extent=(-8, 8, -8, 8), cmap="Greys"
     )
     panel.set(title=name, xlabel="x")
 density_figure
@@ -247,16 +258,7 @@ density_figure
 # relative entropy from the truth to the model.
 
 # %%
-fresh = toy.sample(np.random.default_rng(3), 500)
-scores = {"exact": float(np.mean(exact_log_density(fresh)))} | {
-    name: float(np.mean(log_density(run, fresh)))
-    for name, run in (
-        ("spline flow", flow),
-        ("autoregressive flow", autoregressive),
-        ("flow matching", matching),
-        ("diffusion", diffusion),
-    )
-}
+scores = {name: float(np.mean(values[len(grid) :])) for name, values in log_densities.items()}
 for name, score in scores.items():
     print(f"{name:20s} {score:7.3f}")
 

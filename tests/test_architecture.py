@@ -15,13 +15,16 @@ GROUND = (
     "serialization",
     "spreading",
     "plot_style",
+    "lazy",
 )
 FLOORS: dict[str, int] = {
     **dict.fromkeys(GROUND, 0),
     **dict.fromkeys(("generative", "networks", "data", "simulation", "statistics"), 1),
     **dict.fromkeys(("training", "mocks"), 2),
     **dict.fromkeys(("inference", "validation"), 3),
-    **dict.fromkeys(("experiment", "configuration", "monitor", "commands", "cli", "__main__"), 4),
+    **dict.fromkeys(
+        ("experiment", "configuration", "journey", "monitor", "commands", "cli", "__main__"), 4
+    ),
 }
 # A simulator makes catalogues, and a validator reads them: both know what a catalogue is.
 ALLOWED = {("simulation", "data")}

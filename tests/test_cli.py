@@ -301,6 +301,25 @@ def test_help_has_an_example(home: Path, capsys, command: str) -> None:
         assert "--omega-m" in printed and "Trained from" in printed
 
 
+@pytest.mark.parametrize(("command", "there"), [("train", "config"), ("sample", "runs/one")])
+def test_help_of_what_needs_a_file_first(
+    command: str, there: str, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in (Path("configs/config.py"), Path("runs/one/encoding.json")):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    printed = capsys.readouterr().out
+    assert stop.value.code == 0 and f"usage: galgen {command}" in printed and there in printed
+
+
+def test_version(capsys) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("galgen 0.")
+
+
 def test_usage(capsys) -> None:
     assert main([]) == 0
     assert "examples:" in capsys.readouterr().out

@@ -20,7 +20,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 SHARED = Path(__file__).parents[2] / "shared"
 
 
-FAST = ("demo", "toy_2d")
+FAST = ("demo",)
 """Clouds and arrays; the others are trained by make test-all."""
 EVERY = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem not in FAST))

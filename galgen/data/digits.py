@@ -56,14 +56,29 @@ def load_digits(
     Raises:
         InputError: if a file is missing, is not the real one, or cannot be downloaded.
     """
-    if split not in FILES:
-        raise InputError(f"expected a split among {list(FILES)}, got {split!r}; choose one")
+    check_split(split)
     images, labels = (_content(name, source) for name in FILES[split])
     pixels = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28, 1)
     return (
         pixels.astype(np.float32) / 127.5 - 1,
         np.frombuffer(labels, np.uint8, offset=8).astype(np.int64),
     )
+
+
+def check_split(split: str) -> None:
+    """Accept a split that there is.
+
+    Raises:
+        InputError: for another.
+    """
+    if split not in FILES:
+        raise InputError(f"expected a split among {list(FILES)}, got {split!r}; choose one")
+
+
+def mnist_is_cached() -> bool:
+    """Whether ``load_digits`` without a folder has downloaded the files before."""
+    cache = Path(pooch.os_cache("galgen"))
+    return all((cache / f"{name}.gz").is_file() for names in FILES.values() for name in names)
 
 
 def digits_as_points(

@@ -60,6 +60,10 @@ class Encoding(abc.ABC, Generic[Example]):
     suffix: str
     """File ending of saved examples."""
 
+    def __str__(self) -> str:
+        """What one example is, in a few words."""
+        return type(self).__name__
+
     @property
     @abc.abstractmethod
     def condition_ranges(self) -> dict[str, tuple[float, float]]:
@@ -109,11 +113,20 @@ class Encoding(abc.ABC, Generic[Example]):
 
 @dataclasses.dataclass(frozen=True)
 class CloudEncoding(Encoding[Catalogue]):
-    """Catalogues: a standardizer, p(N | condition) and the padded sizes."""
+    """Catalogues: a standardizer, p(N | condition) and the padded sizes.
+
+    Attributes:
+        standardizer: between columns in physical units and features.
+        cardinality: p(N | condition).
+        sizes: padded numbers of points, rising.
+    """
 
     standardizer: Standardizer
     cardinality: Cardinality
     sizes: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"clouds of {' '.join(self.standardizer.columns)}"
 
     suffix = ".h5"
 
@@ -181,6 +194,9 @@ class ArrayEncoding(Encoding[np.ndarray]):
     scale: float
     classes: int = 0
     class_name: str = "label"
+
+    def __str__(self) -> str:
+        return f"arrays of {' x '.join(map(str, self.shape))}"
 
     suffix = ".npz"
 

@@ -65,17 +65,17 @@ def check_order(columns: tuple[str, ...]) -> None:
 class Summary:
     """What one pass over catalogues learns of them.
 
-    ========= ================================= ============================================
-    field     shape                             meaning
-    ========= ================================= ============================================
-    means     one per feature                   0 for positions and velocities
-    scales    one per feature                   1 for positions, one scale for velocities
-    condition ``(catalogues, parameters)``      physical values
-    counts    ``(catalogues,)``                 points
-    redshifts rising                            those there are
-    cosmology name -> value                     shared by all and not in the condition
-    box, periodic, units                        shared by all
-    ========= ================================= ============================================
+    ==================== ============================ =========================================
+    field                shape                        meaning
+    ==================== ============================ =========================================
+    means                one per feature              0 for positions and velocities
+    scales               one per feature              1 for positions, one scale for velocities
+    condition            ``(catalogues, parameters)`` physical values
+    counts               ``(catalogues,)``            points
+    redshifts            rising                       those there are
+    cosmology            name -> value                shared by all and not in the condition
+    box, periodic, units                              shared by all
+    ==================== ============================ =========================================
     """
 
     means: tuple[float, ...]

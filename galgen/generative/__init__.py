@@ -72,6 +72,7 @@ from galgen.generative.prediction import (
 from galgen.generative.product_path import ProductPath
 from galgen.generative.sampler import Sampler, Samples, SamplingMethod
 from galgen.generative.step import DDIM, Churn, DPMSolver, Euler, Flow, Heun, Step
+from galgen.generative.tilting import Anchored, tilted
 from galgen.generative.times import LogitNormalTimes, Times, UniformTimes
 from galgen.generative.torus import TorusDiffusion, TorusGeodesic
 from galgen.generative.variational import Elbo, VariationalDiffusion
@@ -88,6 +89,7 @@ __all__ = [
     "AdaptiveSteps",
     "Affine",
     "AffinePath",
+    "Anchored",
     "Base",
     "Bijection",
     "BisectionAssignment",
@@ -174,4 +176,5 @@ __all__ = [
     "Weighting",
     "coupling_flow",
     "masked_autoregressive_flow",
+    "tilted",
 ]

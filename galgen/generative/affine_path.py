@@ -71,6 +71,7 @@ class AffinePath(EuclideanPath):
 
     @property
     def gaussian(self) -> bool:  # type: ignore[override]
+        """Whether the noise is normal: the base is."""
         return isinstance(self.base, Normal)
 
     @abc.abstractmethod

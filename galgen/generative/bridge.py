@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -35,6 +36,30 @@ from galgen.generative.times import Times, UniformTimes
 from galgen.generative.weighting import Weighting, log_snr, mean_weight, noise_error
 from galgen.masking import masked_mean, zero_padding
 from galgen.types import Batch
+
+
+@flax.struct.dataclass
+class Regression:
+    """What a denoiser is shown on one batch, and what it should answer.
+
+    ========= ================================ ==========================================
+    field     shape                            meaning
+    ========= ================================ ==========================================
+    x         ``(batch, *event)``              states on the way; padded rows are zero
+    t         ``(batch,)``                     their times
+    mask      ``(batch, points)`` or None      True where a row is real
+    condition ``(batch, condition)`` or None   as the network sees it, some dropped
+    unit      broadcasts against ``x``         how far each column travels
+    target    ``(batch, *event)``              what the network should output
+    ========= ================================ ==========================================
+    """
+
+    x: Float[Array, "batch *event"]
+    t: Float[Array, " batch"]
+    mask: Bool[Array, "batch points"] | None
+    condition: Float[Array, "batch condition"] | None
+    unit: Float[Array, "..."]
+    target: Float[Array, "batch *event"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +107,15 @@ class Bridge(DenoisingModel):
         Raises:
             ValueError: for a mask of the wrong shape, or data that are not finite (not under jit).
         """
+        task = self.regression(key, batch)
+        return self.mean_error(task, self.answer(denoiser, task) - task.target)
+
+    def regression(self, key: jax.Array, batch: Batch) -> Regression:
+        """States, times and targets of one batch, drawn anew for every key.
+
+        Raises:
+            ValueError: for a mask of the wrong shape, or data that are not finite (not under jit).
+        """
         key_base, key_coupling, key_time, key_exchange, key_way, key_drop = jax.random.split(key, 6)
         _check_mask(batch.x, batch.mask)
         data = zero_padding(batch.x, batch.mask)
@@ -102,21 +136,24 @@ class Bridge(DenoisingModel):
         else:
             target = self.exchange(key_exchange, self.path, target_of, x, data, batch.mask, t)
         condition = drop_condition(key_drop, batch.condition, self.condition_dropout)
-        output = self._output(denoiser, x, t, batch.mask, condition)
         precise = jnp.promote_types(data.dtype, jnp.float32)
-        target = target.astype(precise)
-        return self._mean_error(output.astype(precise) - target, target, x, t, unit, batch.mask)
+        return Regression(x, t, batch.mask, condition, unit, target.astype(precise))
 
-    def _mean_error(self, error, target, x, t, unit, mask):
-        """The loss of an error of the output."""
-        axes = tuple(range(x.ndim - 1))
+    def answer(self, denoiser: Denoiser, task: Regression) -> Float[Array, "batch *event"]:
+        """What ``denoiser`` outputs, in the precision of the target."""
+        output = self._output(denoiser, task.x, task.t, task.mask, task.condition)
+        return output.astype(task.target.dtype)
+
+    def mean_error(self, task: Regression, error: Float[Array, "batch *event"]) -> Float[Array, ""]:
+        """The loss of an ``error`` of the output; of any difference between two outputs."""
+        axes = tuple(range(task.x.ndim - 1))
         if self.weighting is None:
-            power = masked_mean(target**2, mask, axes)
-            return jnp.mean(masked_mean(error**2, mask, axes) / jnp.maximum(power, 1e-12))
-        error = noise_error(self.prediction, self.path, error, x, t, unit)
-        weight = self.weighting(log_snr(self.path, t, x))
-        mean = mean_weight(self.weighting, self.path, self.times, x)
-        return jnp.mean(masked_mean(weight * error**2, mask, axes) / mean)
+            power = masked_mean(task.target**2, task.mask, axes)
+            return jnp.mean(masked_mean(error**2, task.mask, axes) / jnp.maximum(power, 1e-12))
+        error = noise_error(self.prediction, self.path, error, task.x, task.t, task.unit)
+        weight = self.weighting(log_snr(self.path, task.t, task.x))
+        mean = mean_weight(self.weighting, self.path, self.times, task.x)
+        return jnp.mean(masked_mean(weight * error**2, task.mask, axes) / mean)
 
     def unit(
         self, x: Float[Array, "batch *event"], mask: Bool[Array, "batch points"] | None

@@ -7,7 +7,7 @@ of a diffusion, Song et al. 2021, arXiv:2011.13456, eq. 39)::
     log p_1(x_1) = log p_0(x_0) - integral from 0 to 1 of div v(x_t, t) dt
 
 The pair of x and the integral is solved from t=1 back to t=0. The divergence is the trace of the
-Jacobian J = dv/dx, found by products J e with directions e:
+Jacobian J = dv/dx, found by products J e with directions e::
 
     exact       sum over i of e_i . J e_i,  e_i the unit vectors: one product per dimension
     Hutchinson  mean over k of e_k . J e_k,  e_k random signs (Hutchinson 1990; Grathwohl et al.

@@ -55,6 +55,10 @@ class LinearSchedule(NoiseSchedule):
 
     The defaults keep the base within 2e-2 of a standard normal at t=0 and the data within 7e-3
     (standardised units) at t=1.
+
+    Attributes:
+        log_snr_min: log-SNR at t=0.
+        log_snr_max: log-SNR at t=1.
     """
 
     log_snr_min: float = -8.0

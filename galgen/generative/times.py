@@ -50,7 +50,8 @@ class LogitNormalTimes(Times):
     learn at the ends: early the noise fills the box, late it is far below the separation of points.
 
     Attributes:
-        mean, deviation: of logit(t); a positive mean is later than the middle.
+        mean: of logit(t); positive is later than the middle.
+        deviation: of logit(t).
     """
 
     mean: float = 0.0

@@ -31,7 +31,12 @@ from galgen.types import Batch, Params
 
 
 class RatioHead(nn.Module):
-    """One logit from parameters and features."""
+    """One logit from parameters and features.
+
+    Attributes:
+        width: of the layers.
+        layers: residual blocks.
+    """
 
     width: int
     layers: int

@@ -25,11 +25,16 @@ class TrainedExperiment(Protocol):
     """What was trained, as far as inference asks."""
 
     @property
-    def network(self) -> Any: ...
+    def network(self) -> Any:
+        """What maps states to outputs."""
+
     @property
-    def model(self) -> Any: ...
+    def model(self) -> Any:
+        """The family."""
+
     @property
-    def precision(self) -> Precision: ...
+    def precision(self) -> Precision:
+        """In which dense layers multiply."""
 
 
 @runtime_checkable
@@ -37,11 +42,16 @@ class TrainedRun(Protocol):
     """A run of :class:`galgen.experiment.Run`, as far as inference asks."""
 
     @property
-    def experiment(self) -> TrainedExperiment: ...
+    def experiment(self) -> TrainedExperiment:
+        """What was trained."""
+
     @property
-    def encoding(self) -> Encoding[Any]: ...
+    def encoding(self) -> Encoding[Any]:
+        """Between its numbers and data."""
+
     @property
-    def params(self) -> Params: ...
+    def params(self) -> Params:
+        """Averaged weights."""
 
 
 def standardizer_of(encoding: Encoding[Any]) -> Standardizer:

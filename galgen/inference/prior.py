@@ -109,6 +109,10 @@ def _unconstrain(theta, low, high, center, scale):
 class Uniform(Prior):
     """One parameter, every value between two bounds alike.
 
+    Attributes:
+        name: of the parameter.
+        low, high: the bounds, in its unit.
+
     Raises:
         InputError: for bounds that are not finite or do not rise.
     """
@@ -142,6 +146,11 @@ class Uniform(Prior):
 @dataclasses.dataclass(frozen=True)
 class Gaussian(Prior):
     """One parameter, normal, cut at bounds where they are given; normalised between them.
+
+    Attributes:
+        name: of the parameter.
+        mean, deviation: before the cut, in its unit.
+        low, high: the bounds, infinite for none.
 
     Raises:
         InputError: for a deviation that is not positive, or bounds that do not rise.

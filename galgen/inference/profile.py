@@ -113,6 +113,10 @@ class GridPosterior:
     replicas: Float[np.ndarray, "replicas points"]
     cautions: tuple[Caution, ...] = ()
 
+    def __repr__(self) -> str:
+        moments = zip(self.names, self.mean, self.deviation, strict=True)
+        return f"GridPosterior({', '.join(f'{n} {m:.4g} +- {d:.2g}' for n, m, d in moments)})"
+
     @property
     def probability(self) -> Float[np.ndarray, " points"]:
         """Of the cell around every point; they sum to one."""

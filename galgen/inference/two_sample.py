@@ -33,7 +33,11 @@ from galgen.types import Batch, Params
 
 
 class HiddenLayers(nn.Module):
-    """Logits of two classes by two hidden layers of rectified units."""
+    """Logits of two classes by two hidden layers of rectified units.
+
+    Attributes:
+        width: units of each layer.
+    """
 
     width: int
 
@@ -50,15 +54,15 @@ class HiddenLayers(nn.Module):
 class ClassifierTwoSample:
     """What :class:`ClassifierTest` finds.
 
-    ======== ================== =========================================================
-    field    shape              meaning
-    ======== ================== =========================================================
-    accuracy float              mean over folds: the C2ST
-    folds    ``(folds,)``       accuracy of each
+    ======== =================== =========================================================
+    field    shape               meaning
+    ======== =================== =========================================================
+    accuracy float               mean over folds: the C2ST
+    folds    ``(folds,)``        accuracy of each
     null     ``(permutations,)`` accuracy under permuted labels, as many as were asked for
-    p_value  float or None      small where the sets differ; None without permutations
-    vectors  int                of each set
-    ======== ================== =========================================================
+    p_value  float or None       small where the sets differ; None without permutations
+    vectors  int                 of each set
+    ======== =================== =========================================================
     """
 
     accuracy: float

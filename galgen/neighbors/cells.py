@@ -22,14 +22,14 @@ Boxes = tuple[Float[Array, "batch boxes dim"], Float[Array, "batch boxes dim"]]
 class Cells:
     """The points of every cell.
 
-    ======= ============================ ==============================================
-    field   shape                        meaning
-    ======= ============================ ==============================================
-    rows    ``(batch, cells, size)``     row of the cloud in each slot, or ``NOBODY``
+    ======= ============================= ============================================
+    field   shape                         meaning
+    ======= ============================= ============================================
+    rows    ``(batch, cells, size)``      row of the cloud in each slot, or ``NOBODY``
     content ``(batch, cells, size, dim)`` positions
     boxes   ``(batch, cells, dim)`` each  centres and half widths
-    slack   scalar                       more than rounding can add to a gap
-    ======= ============================ ==============================================
+    slack   scalar                        more than rounding can add to a gap
+    ======= ============================= ============================================
     """
 
     rows: Int[Array, "batch cells size"]

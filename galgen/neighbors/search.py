@@ -27,14 +27,14 @@ from galgen.spreading import BY_CLOUD, BY_POINT, by_device, gathered, parts_of_a
 class Neighbors:
     """The ``k`` nearest neighbours of every point, nearest first.
 
-    ============ ===================== =================================================
-    field        shape                 meaning
-    ============ ===================== =================================================
-    indices      ``(..., points, k)``  row of each neighbour (0 where not valid)
+    ============ ========================= ==================================================
+    field        shape                     meaning
+    ============ ========================= ==================================================
+    indices      ``(..., points, k)``      row of each neighbour (0 where not valid)
     displacement ``(..., points, k, dim)`` from the point to its neighbour; 0 where not valid
-    valid        ``(..., points, k)``  False where the cloud has too few real points
-    halo         :class:`Halo` or None what devices that share clouds exchange to read neighbours
-    ============ ===================== =================================================
+    valid        ``(..., points, k)``      False where the cloud has too few real points
+    halo         :class:`Halo` or None     what devices that share clouds exchange
+    ============ ========================= ==================================================
     """
 
     indices: Int[Array, "*batch points k"]

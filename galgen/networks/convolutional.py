@@ -11,7 +11,11 @@ from galgen.networks.layers import ZERO, AdaptiveNorm, Embedding, read_columns
 
 
 class ConvolutionBlock(nn.Module):
-    """A residual pair of 3 x 3 convolutions under adaptive normalisation."""
+    """A residual pair of 3 x 3 convolutions under adaptive normalisation.
+
+    Attributes:
+        width: channels of the output.
+    """
 
     width: int
 

@@ -42,7 +42,11 @@ from galgen.networks.rotation import Rotation, rotation_at, wave_vectors
 
 
 class TurnedPool(nn.Module):
-    """The mean of learned features over the cloud, turned by position: c, read at every point."""
+    """The mean of learned features over the cloud, turned by position: c, read at every point.
+
+    Attributes:
+        vectors: wave vectors, one for each pair of features.
+    """
 
     vectors: Float[np.ndarray, "pairs dim"]
 

@@ -97,7 +97,11 @@ def join_vectors(
 
 
 class PairFunction(nn.Module):
-    """silu(A s_i + B s_j + C features_ij), under the weight that ends at the k-th neighbour."""
+    """silu(A s_i + B s_j + C features_ij), under the weight that ends at the k-th neighbour.
+
+    Attributes:
+        width: features of a pair.
+    """
 
     width: int
 
@@ -120,7 +124,12 @@ def bounded(v: Vectors) -> Vectors:
 
 
 class DirectedMessages(nn.Module):
-    """Sums over neighbours of the messages, and of directions times functions of them."""
+    """Sums over neighbours of the messages, and of directions times functions of them.
+
+    Attributes:
+        width: scalars of a point.
+        vectors: vectors of a point.
+    """
 
     width: int
     vectors: int

@@ -84,7 +84,12 @@ class VectorNetwork(nn.Module):
 
 
 class Perceptron(nn.Module):
-    """A linear layer and residual blocks."""
+    """A linear layer and residual blocks.
+
+    Attributes:
+        width: of the layers.
+        layers: residual blocks.
+    """
 
     width: int
     layers: int

@@ -120,7 +120,13 @@ Modes = DirectModes | PaintedMesh
 
 
 class Response(nn.Module):
-    """R_c(|n|, t, condition): a free value per shell of few, Gaussians in log |n| of many."""
+    """R_c(|n|, t, condition): a free value per shell of few, Gaussians in log |n| of many.
+
+    Attributes:
+        channels: responses c.
+        initializer: of the values of the shells.
+        most: the most functions of the length of n.
+    """
 
     channels: int
     initializer: nn.initializers.Initializer = nn.initializers.lecun_normal()

@@ -107,7 +107,12 @@ class GraphNetwork(nn.Module):
 
 
 class MessagePassing(nn.Module):
-    """One round; see the module's docstring."""
+    """One round; see the module's docstring.
+
+    Attributes:
+        heads: of the attention over neighbours.
+        gathered: edges as ``(batch, points, k)``; False for a flat ``jraph.GraphsTuple``.
+    """
 
     heads: int
     gathered: bool

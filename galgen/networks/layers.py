@@ -34,6 +34,9 @@ class Embedding(nn.Module):
     """Time, condition and (for clouds) the number of points, as one vector per example.
 
     A parameter of the condition that is NaN is unknown: the network is told so, and not its value.
+
+    Attributes:
+        width: of the vector.
     """
 
     width: int
@@ -87,7 +90,12 @@ class ResidualBlock(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two layers, acting on the last axis."""
+    """Two layers, acting on the last axis.
+
+    Attributes:
+        width: of the output.
+        expansion: hidden features for each of the output.
+    """
 
     width: int
     expansion: int = 2
@@ -98,7 +106,11 @@ class FeedForward(nn.Module):
 
 
 class Output(nn.Module):
-    """The last layer: normalisation and one linear map that starts at zero."""
+    """The last layer: normalisation and one linear map that starts at zero.
+
+    Attributes:
+        columns: of the output.
+    """
 
     columns: int
 

@@ -1,16 +1,17 @@
 r"""ParticleMesh: the particle-particle particle-mesh denoiser.
 
 Gravity codes sum near neighbours directly and far ones on a mesh (Hockney and Eastwood 1988). This
-network does the same with learned kernels, so that its cost is linear in the number of points:
+network does the same with learned kernels, so that its cost is linear in the number of points::
 
-short range   point i gathers moments of its k nearest neighbours' learned sources,
-              T_i,rc = sum_j w(r_ij) f_r(x_j - x_i) a_jc,
-              f_r radial functions, alone and times the unit vector, and a weight w that falls
-              smoothly to zero at the k-th neighbour, so that the output is continuous where
-              neighbours change (the atomic density of Drautz 2019, Phys. Rev. B 99, 014104, eq. 3);
-long range    a learned response to the Fourier modes of learned densities, and its gradient, read
-              at the points: :mod:`galgen.networks.fourier`;
-both          join the point's own features in a feed-forward update, round after round.
+    short range   point i gathers moments of its k nearest neighbours' learned sources,
+                  T_i,rc = sum_j w(r_ij) f_r(x_j - x_i) a_jc,
+                  f_r radial functions, alone and times the unit vector, and a weight w that falls
+                  smoothly to zero at the k-th neighbour, so that the output is continuous where
+                  neighbours change (the atomic density of Drautz 2019, Phys. Rev. B 99,
+                  014104, eq. 3);
+    long range    a learned response to the Fourier modes of learned densities, and its gradient,
+                  read at the points (galgen.networks.fourier);
+    both          join the point's own features in a feed-forward update, round after round.
 
 Two terms go straight to the output: a central force between neighbours, and the gradient of the
 response to the density of points itself, which with a response 1 / |n| is the Zel'dovich
@@ -134,7 +135,11 @@ def _split(a: Array, blocks: int, padding: int) -> Array:
 
 
 class LongRange(nn.Module):
-    """The response to the modes of learned densities, and its gradient, read at the points."""
+    """The response to the modes of learned densities, and its gradient, read at the points.
+
+    Attributes:
+        channels: learned densities.
+    """
 
     channels: int
 

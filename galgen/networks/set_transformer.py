@@ -51,7 +51,11 @@ from galgen.networks.rotation import Rotation, rotation_at, wave_vectors
 
 
 class Attention(nn.Module):
-    """Multi-head attention of one set to another, or to itself, by displacement."""
+    """Multi-head attention of one set to another, or to itself, by displacement.
+
+    Attributes:
+        heads: that share the features.
+    """
 
     heads: int
 
@@ -78,7 +82,12 @@ class Attention(nn.Module):
 
 
 class InducedAttention(nn.Module):
-    """Points attend to ``inducing`` learned points that have attended to them: ISAB."""
+    """Points attend to ``inducing`` learned points that have attended to them: ISAB.
+
+    Attributes:
+        heads: that share the features.
+        inducing: learned points.
+    """
 
     heads: int
     inducing: int

@@ -79,16 +79,13 @@ At 0.52 the large-scale bias was 11% low; 0.45 or less is better.
 class HaloSimulator:
     """Makes halo catalogues in a periodic box. Give one of ``mass_min`` and ``number_max``.
 
-    ============ ============================================================================
-    field        meaning
-    ============ ============================================================================
-    box          side in Mpc/h
-    mesh         points per side of the initial field, a multiple of 4
-    mass_min     keep all haloes above this mass in Msun/h; their number varies, or
-    number_max   keep this many of the heaviest
-    redshift     of the snapshot
-    smoothing    Gaussian smoothing of the displacement in Mpc/h
-    ============ ============================================================================
+    Attributes:
+        box: side in Mpc/h.
+        mesh: points per side of the initial field, a multiple of 4.
+        mass_min: keep all haloes above this mass in Msun/h; their number varies.
+        number_max: keep this many of the heaviest.
+        redshift: of the snapshot.
+        smoothing: Gaussian smoothing of the displacement in Mpc/h.
 
     Raises:
         InputError: a field out of range, or both or neither selection.

@@ -3,12 +3,15 @@
 One ``jit`` serves one device or many: arrays carry their sharding, and the compiler inserts what
 has to be sent. The axes of the mesh are
 
-``data``   every device holds all weights, and some catalogues of the batch.
-``model``  devices share the weights and the optimiser's memory as well: each holds a part of every
-           array, gathers the whole when it computes, and updates its part (ZeRO-3, Rajbhandari et
-           al. 2020, arXiv:1910.02054; FSDP, Zhao et al. 2023, arXiv:2304.11277).
-``points`` devices share the points of every cloud, for clouds too large for one of them. What a
-           network does about it is told in :mod:`galgen.spreading`.
+data
+    every device holds all weights, and some catalogues of the batch.
+model
+    devices share the weights and the optimiser's memory as well: each holds a part of every array,
+    gathers the whole when it computes, and updates its part (ZeRO-3, Rajbhandari et al. 2020,
+    arXiv:1910.02054; FSDP, Zhao et al. 2023, arXiv:2304.11277).
+points
+    devices share the points of every cloud, for clouds too large for one of them. What a network
+    does about it is told in :mod:`galgen.spreading`.
 
 The clouds of a batch are split over the first two and their points over the third, so no device
 repeats what another does.

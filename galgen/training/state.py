@@ -9,7 +9,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from galgen.types import Batch, Params
 
@@ -98,7 +98,7 @@ def accumulated(gradients: Gradients, parts: int) -> Gradients:
     if parts == 1:
         return gradients
 
-    def dealt(array: Float[Array, "batch *rest"]) -> Float[Array, "parts some *rest"]:
+    def dealt(array: Shaped[Array, "batch *rest"]) -> Shaped[Array, "parts some *rest"]:
         # Like cards, so that a batch split over devices stays where it is.
         return jnp.swapaxes(array.reshape(-1, parts, *array.shape[1:]), 0, 1)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import html
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,6 +26,7 @@ from galgen.data.catalogue import Catalogue
 from galgen.validation.curves import CurveComparison
 from galgen.validation.marks import respond_counts
 from galgen.validation.measurement import Instrument
+from galgen.validation.page import verdict_table
 from galgen.validation.response import Response, respond
 from galgen.validation.sets import Sets, check_sets, check_training, common_splits, in_order
 from galgen.validation.settings import ValidationSettings
@@ -130,6 +132,13 @@ class Comparison:
                 "with its window, alike for both sets."
             )
         return tuple(notes)
+
+    def __repr__(self) -> str:
+        names = ", ".join(split.name for split in self.splits)
+        return f"Comparison of {names}: {self.summary}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.summary)}</p>\n{verdict_table(self.verdicts)}"
 
     @staticmethod
     def monopole(split: SplitComparison) -> CurveComparison:

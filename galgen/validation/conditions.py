@@ -33,7 +33,7 @@ class Conditions:
     generated, held_out     ``(catalogues,)``    number of the condition, shared
     matched                 bool                 same conditions in the same proportions
     names                   tuple                parameters that vary in held-out
-    generated_parameters    ``(cat., names)``    their values; so for held-out
+    generated_parameters    ``(cat., names)``    their values; so ``held_out_parameters``
     ======================= ==================== ==========================================
     """
 

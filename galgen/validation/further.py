@@ -38,7 +38,7 @@ class NearestNeighbors(Statistic):
     Attributes:
         neighbors: increasing k; a curve ``knn1``, ``knn2``, ... for each.
         edges: of the distance in mean separations (V / N)^(1/3) of held-out.
-        per_side: the lattice has ``per_side``³ queries.
+        per_side: the lattice has ``per_side³`` queries.
     """
 
     neighbors: tuple[int, ...] = (1, 2, 4)

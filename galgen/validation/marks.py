@@ -28,7 +28,12 @@ VELOCITY = "velocity component"
 
 @dataclasses.dataclass(frozen=True)
 class CountComparison:
-    """Number of points per catalogue of every catalogue, and the ratio of the means."""
+    """Number of points per catalogue of every catalogue, and the ratio of the means.
+
+    Attributes:
+        held_out: points of each held-out catalogue.
+        generated: points of each generated one.
+    """
 
     held_out: Float[np.ndarray, " held_out"]
     generated: Float[np.ndarray, " generated"]
@@ -46,7 +51,12 @@ class CountComparison:
 
 @dataclasses.dataclass(frozen=True)
 class Moments:
-    """Mean and standard deviation of a mark over all points, with jackknife errors."""
+    """Mean and standard deviation of a mark over all points, with jackknife errors.
+
+    Attributes:
+        mean, deviation: in the unit of the mark.
+        mean_error, deviation_error: their jackknife errors.
+    """
 
     mean: float
     mean_error: float
@@ -58,18 +68,18 @@ class Moments:
 class MarkComparison:
     """The distribution of one mark.
 
-    ===================== ============ ======================================================
-    field                 shape        meaning
-    ===================== ============ ======================================================
-    name, unit            str          of the mark
-    edges                 ``(bins+1,)`` of the histograms, spanning held-out
-    held_out, generated   Curve        fraction of points per bin
-    held_out_moments      Moments      mean and standard deviation; so for generated
-    held_out_quantiles    ``(7,)``     at :data:`LEVELS`; so for generated
-    distance              float        Kolmogorov-Smirnov, generated against held-out
-    null                  float        of one half of held-out against the other, mean
-    outside               float        fraction of generated beyond the range of held-out
-    ===================== ============ ======================================================
+    =================== ============= ==================================================
+    field               shape         meaning
+    =================== ============= ==================================================
+    name, unit          str           of the mark
+    edges               ``(bins+1,)`` of the histograms, spanning held-out
+    held_out, generated Curve         fraction of points per bin
+    held_out_moments    Moments       mean and standard deviation; so ``generated_moments``
+    held_out_quantiles  ``(7,)``      at :data:`LEVELS`; so ``generated_quantiles``
+    distance            float         Kolmogorov-Smirnov, generated against held-out
+    null                float         of one half of held-out against the other, mean
+    outside             float         fraction of generated beyond the range of held-out
+    =================== ============= ==================================================
     """
 
     name: str

@@ -16,7 +16,12 @@ from galgen.validation.statistic import Axis, Clouds, Statistic, Survey
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What was measured of a set: a ratio for each axis of the instrument, in its order."""
+    """What was measured of a set: a ratio for each axis of the instrument, in its order.
+
+    Attributes:
+        axes: of the instrument.
+        ratios: one for each axis.
+    """
 
     axes: tuple[Axis, ...]
     ratios: tuple[Ratio, ...]

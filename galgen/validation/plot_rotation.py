@@ -1,4 +1,4 @@
-"""A held-out and a generated catalogue turning side by side, as one animated PNG.
+"""Catalogues in boxes that turn: a pair side by side, or a film of one on its way.
 
 Orthographic: a point x of the box, from its centre, is turned by the angle phi about the z axis and
 seen from the elevation e::
@@ -14,6 +14,8 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -25,6 +27,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from galgen.data.catalogue import Catalogue
+from galgen.errors import InputError
 from galgen.plot_style import BAND, GENERATED, HELD_OUT, STYLE
 
 FRAMES = 20
@@ -46,32 +49,73 @@ def projected(
 
 def rotation(pair: tuple[Catalogue, Catalogue]) -> str:
     """Held-out left, generated right, as an animated PNG in base64."""
+    titles = [
+        f"{kind}, N = {len(c)}" for kind, c in zip(("held-out", "generated"), pair, strict=True)
+    ]
+    buffer = io.BytesIO()
+    _save(turning([pair] * FRAMES, [titles] * FRAMES, (HELD_OUT, GENERATED)), buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def write_film(catalogues: Sequence[Catalogue], titles: Sequence[str], path: Path) -> None:
+    """A film of catalogues, one after the other, in a box that turns once.
+
+    Args:
+        catalogues: of one box, such as the states of :func:`galgen.journey.journey`.
+        titles: above each.
+        path: to write, ``.gif`` or ``.png`` (animated).
+
+    Raises:
+        InputError: no catalogues, another number of titles, or a path of another kind.
+    """
+    kinds = {".gif": "GIF", ".png": "PNG"}
+    if not catalogues or len(titles) != len(catalogues) or path.suffix not in kinds:
+        raise InputError(
+            f"expected catalogues, a title for each and a path that ends in .gif or .png, got "
+            f"{len(catalogues)} catalogues, {len(titles)} titles and {path}; mend these"
+        )
+    frames = turning([(c,) for c in catalogues], [(t,) for t in titles], (GENERATED,))
+    _save(frames, path, kinds[path.suffix])
+
+
+def turning(
+    frames: Sequence[Sequence[Catalogue]],
+    titles: Sequence[Sequence[str]],
+    colours: Sequence[str],
+) -> list[Image.Image]:
+    """Pictures of catalogues side by side, in boxes that turn once over all frames.
+
+    Args:
+        frames: the catalogues of each picture, of one box.
+        titles: above each of them.
+        colours: of each of a picture.
+    """
+    half = np.array(frames[0][0].box) / 2
+    reach = 1.02 * float(np.hypot(half[0], half[1]))
+    height = 1.02 * float(half[2] * np.cos(ELEVATION) + reach * np.sin(ELEVATION))
     with matplotlib.rc_context(dict(STYLE)):
-        figure = Figure(figsize=(7.4, 3.9))
+        figure = Figure(figsize=(0.1 + 3.65 * len(colours), 3.9))
         canvas = FigureCanvasAgg(figure)
         gaps = {"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 0.93, "wspace": 0.02}
-        panels = figure.subplots(1, 2, gridspec_kw=gaps)
+        panels = figure.subplots(1, len(colours), gridspec_kw=gaps, squeeze=False)[0]
         drawn = []
-        for axes, kind, colour, catalogue in zip(
-            panels, ("held-out", "generated"), (HELD_OUT, GENERATED), pair, strict=True
-        ):
-            half = np.array(catalogue.box) / 2
-            reach = 1.02 * float(np.hypot(half[0], half[1]))
-            height = 1.02 * float(half[2] * np.cos(ELEVATION) + reach * np.sin(ELEVATION))
+        for axes in panels:
             axes.set(xlim=(-reach, reach), ylim=(-height, height), aspect="equal")
-            axes.set_title(f"{kind}, N = {len(catalogue)}")
             axes.set_axis_off()
-            points = axes.scatter([], [], lw=0)
             lines = axes.add_collection(LineCollection([], colors=BAND, linewidths=0.7))
-            drawn.append((points, lines, _thinned(catalogue) - half, half, colour))
-        frames, palette = [], _palette()
-        for angle in np.arange(FRAMES) * 2 * np.pi / FRAMES + 0.3:
-            for points, lines, x, half, colour in drawn:
-                _turn(points, lines, x, half, colour, float(angle))
+            drawn.append((axes.scatter([], [], lw=0), lines))
+        pictures, palette = [], _palette()
+        angles = np.arange(len(frames)) * 2 * np.pi / len(frames) + 0.3
+        for angle, catalogues, words in zip(angles, frames, titles, strict=True):
+            for axes, artists, catalogue, title, colour in zip(
+                panels, drawn, catalogues, words, colours, strict=True
+            ):
+                axes.set_title(title)
+                _turn(*artists, _thinned(catalogue) - half, half, colour, float(angle))
             canvas.draw()
             picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-            frames.append(picture.quantize(palette=palette, dither=Image.Dither.NONE))
-    return _animated(frames)
+            pictures.append(picture.quantize(palette=palette, dither=Image.Dither.NONE))
+    return pictures
 
 
 def _turn(
@@ -117,14 +161,6 @@ def _palette() -> Image.Image:
     return image
 
 
-def _animated(frames: list[Image.Image]) -> str:
-    buffer = io.BytesIO()
-    frames[0].save(
-        buffer,
-        format="PNG",
-        save_all=True,
-        append_images=frames[1:],
-        duration=MILLISECONDS,
-        loop=0,
-    )
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+def _save(frames: list[Image.Image], where: Path | io.BytesIO, kind: str) -> None:
+    first, *rest = frames
+    first.save(where, format=kind, save_all=True, append_images=rest, duration=MILLISECONDS, loop=0)

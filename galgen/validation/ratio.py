@@ -65,6 +65,11 @@ class Ratio:
     """Numerators and denominators ``(catalogues, bins)``; the mean is their sums' ratio + offset.
 
     ``pairs`` says that numerators are ordered pair counts, whose Poisson error is known.
+
+    Attributes:
+        above, below: numerators and denominators.
+        offset: added to the ratio.
+        pairs: whether numerators are ordered pair counts.
     """
 
     above: Float[np.ndarray, "catalogues bins"]

@@ -65,15 +65,15 @@ class Axis:
 class Clouds:
     """Catalogues of one batch, padded to one number of rows.
 
-    ========= ========================= ================================================
-    field     shape                     meaning
-    ========= ========================= ================================================
-    positions ``(batch, points, 3)``    float32 [Mpc/h], zero in the padding
-    mask      ``(batch, points)``       True where real; a catalogue may be empty
+    ========= =========================== ================================================
+    field     shape                       meaning
+    ========= =========================== ================================================
+    positions ``(batch, points, 3)``      float32 [Mpc/h], zero in the padding
+    mask      ``(batch, points)``         True where real; a catalogue may be empty
     columns   name -> ``(batch, points)`` those that the statistics asked for
     redshift  ``(batch,)``
-    cosmology name -> ``(batch,)``      parameters that every catalogue of the batch has
-    ========= ========================= ================================================
+    cosmology name -> ``(batch,)``        parameters that every catalogue of the batch has
+    ========= =========================== ================================================
     """
 
     positions: Float[np.ndarray, "batch points 3"]

@@ -4,6 +4,7 @@ import healpy
 import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM
+from astropy.io import fits
 from astropy.table import Table
 from raw_layouts import SHARED
 
@@ -123,3 +124,15 @@ def test_randoms_of_the_true_survey():
     assert len(found.redshift) == 120_606 and set(found.columns["weight"]) == {1.0}
     longitude, latitude = healpy.vec2ang(found.directions, lonlat=True)
     assert longitude.min() > 109 and longitude.max() < 262 and latitude.max() < 70
+
+
+def test_units_that_astropy_does_not_know_are_no_obstacle(tmp_path):
+    """Those of galgen's own mocks: h^3/Mpc^3 and Msun/h are none to astropy."""
+    columns = {"RA": [150.0], "DEC": [2.0], "Z": [0.1], "NZ": [3e-4], "HALO_MASS": [1e13]}
+    units = {"NZ": "h^3/Mpc^3", "HALO_MASS": "Msun/h"}
+    table = fits.BinTableHDU.from_columns(
+        [fits.Column(n, "D", units.get(n), array=np.array(v)) for n, v in columns.items()]
+    )
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(tmp_path / "mock.fits")
+    sky = read_sky(tmp_path / "mock.fits")
+    assert sky.columns["number_density"] == 3e-4 and len(sky.redshift) == 1

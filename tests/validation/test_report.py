@@ -161,3 +161,11 @@ def test_pairs_are_of_nearest_cosmology_and_used_once():
     pairs = matched_pairs(generated, held_out)
     assert all(first.cosmology == second.cosmology for first, second in pairs)
     assert pairs[0][1] is not pairs[1][1]
+
+
+def test_a_notebook_shows_the_verdicts(written):
+    comparison, _ = written
+    shown = comparison._repr_html_()
+    assert shown.startswith("<p>") and shown.count("<tr") == len(comparison.verdicts) + 1
+    assert all(verdict.status in shown for verdict in comparison.verdicts)
+    assert repr(comparison) == f"Comparison of test, low, high: {comparison.summary}"

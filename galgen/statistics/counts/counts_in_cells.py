@@ -148,7 +148,7 @@ def counts_in_spheres(
 def cell_counts(
     positions: ArrayLike, mask: ArrayLike | None, box: ArrayLike, cells_per_side: int
 ) -> Int[Array, "batch cells"]:
-    """Points in each of the ``cells_per_side``³ cells, the last axis of the box fastest.
+    """Points in each of the ``cells_per_side³`` cells, the last axis of the box fastest.
 
     A point on a wall belongs to the cell above; one beyond a face of the box wraps.
 

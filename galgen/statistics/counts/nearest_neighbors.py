@@ -41,15 +41,15 @@ NeighborCounter = Callable[..., Array | np.ndarray]
 class NeighborDistribution:
     """CDF_k(r) of each catalogue.
 
-    ========= ============================ ============================================
-    field     shape                        meaning
-    ========= ============================ ============================================
-    radii     ``(radii,)``                 Mpc/h
+    ========= ============================= ================================
+    field     shape                         meaning
+    ========= ============================= ================================
+    radii     ``(radii,)``                  Mpc/h
     cdf       ``(batch, neighbors, radii)`` fraction of queries with d_k < r
     counts    ``(batch, neighbors, radii)`` queries with d_k < r, integers
-    neighbors tuple                        k of the second axis
-    queries   int                          query points per catalogue
-    ========= ============================ ============================================
+    neighbors tuple                         k of the second axis
+    queries   int                           query points per catalogue
+    ========= ============================= ================================
     """
 
     radii: Float[Array, "radii"]

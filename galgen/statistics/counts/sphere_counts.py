@@ -33,7 +33,7 @@ from galgen.statistics.binning import (
 
 
 def lattice_centers(per_side: int, box: ArrayLike) -> Float[np.ndarray, "centers 3"]:
-    """Centres of the ``per_side``³ equal cells of a box, in Mpc/h: even, and without any noise.
+    """Centres of the ``per_side³`` equal cells of a box, in Mpc/h: even, and without any noise.
 
     Raises:
         InputError: less than one per side, or a bad box.

@@ -40,16 +40,16 @@ from galgen.statistics.counts.sphere_counts import check_finite_points
 class WeightedCells:
     """Moments of the weight per cell, in powers of the mean weight of each catalogue.
 
-    =========== =========== =================================================================
-    field       shape       meaning
-    =========== =========== =================================================================
-    volume      ``()``      of one cell, (Mpc/h)³
+    =========== ============ ============================================
+    field       shape        meaning
+    =========== ============ ============================================
+    volume      ``()``       of one cell, (Mpc/h)³
     average     ``(batch,)`` <W>
     variance    ``(batch,)`` mu_2
     third       ``(batch,)`` mu_3
     noise       ``(batch,)`` <Q>, the shot noise of mu_2
     third_noise ``(batch,)`` 3 <(W - <W>)(Q - <Q>)> - 2 <T>, that of mu_3
-    =========== =========== =================================================================
+    =========== ============ ============================================
     """
 
     volume: Float[Array, ""]

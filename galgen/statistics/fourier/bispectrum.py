@@ -62,17 +62,17 @@ Triples = Sequence[Sequence[int]]
 class Bispectrum:
     """B(k_1, k_2, k_3) of each catalogue.
 
-    ============== ================== ===================================================
-    field          shape              meaning
-    ============== ================== ===================================================
-    k_edges        ``(bins + 1,)``    h/Mpc; bins are [low, high)
-    k              ``(bins,)``        mean |k| of the modes, h/Mpc
-    triples        ``(triples, 3)``   bins of the three sides
-    triangles      ``(triples,)``     ordered triangles of modes, an integer as a float
+    ============== ==================== =================================================
+    field          shape                meaning
+    ============== ==================== =================================================
+    k_edges        ``(bins + 1,)``      h/Mpc; bins are [low, high)
+    k              ``(bins,)``          mean |k| of the modes, h/Mpc
+    triples        ``(triples, 3)``     bins of the three sides
+    triangles      ``(triples,)``       ordered triangles of modes, an integer as a float
     raw_bispectrum ``(batch, triples)`` with shot noise, (Mpc/h)⁶; NaN for no points
     shot_noise     ``(batch, triples)`` (Mpc/h)⁶; zero for a field
-    power          ``(batch, bins)``  P(k) without its shot noise, (Mpc/h)³
-    ============== ================== ===================================================
+    power          ``(batch, bins)``    P(k) without its shot noise, (Mpc/h)³
+    ============== ==================== =================================================
     """
 
     k_edges: Float[Array, "edges"]

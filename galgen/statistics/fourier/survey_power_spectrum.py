@@ -45,20 +45,20 @@ from galgen.statistics.pairs.landy_szalay import SurveyCatalogue
 class SurveyPowerSpectrum:
     """P_l(k) of one survey, on the host in float64.
 
-    ============ ====================== =====================================================
-    field        shape                  meaning
-    ============ ====================== =====================================================
-    k_edges      ``(bins + 1,)``        h/Mpc; bins are [low, high)
-    k            ``(bins,)``            mean |k| of the modes, h/Mpc
-    modes        ``(bins,)``            modes per bin, both of k and -k
-    raw_power    ``(multipoles, bins)`` with shot noise, over A, (Mpc/h)³
-    shot_noise   float                  over A, (Mpc/h)³
-    normalisation float                 A, (h/Mpc)³
-    alpha        float                  sum of weights of galaxies over that of randoms
-    total_weight float                  sum of weights of galaxies
-    box          SurveyBox              of the transforms
-    multipoles   tuple                  l of the first axis
-    ============ ====================== =====================================================
+    ============= ====================== ===============================================
+    field         shape                  meaning
+    ============= ====================== ===============================================
+    k_edges       ``(bins + 1,)``        h/Mpc; bins are [low, high)
+    k             ``(bins,)``            mean |k| of the modes, h/Mpc
+    modes         ``(bins,)``            modes per bin, both of k and -k
+    raw_power     ``(multipoles, bins)`` with shot noise, over A, (Mpc/h)³
+    shot_noise    float                  over A, (Mpc/h)³
+    normalisation float                  A, (h/Mpc)³
+    alpha         float                  sum of weights of galaxies over that of randoms
+    total_weight  float                  sum of weights of galaxies
+    box           SurveyBox              of the transforms
+    multipoles    tuple                  l of the first axis
+    ============= ====================== ===============================================
     """
 
     k_edges: Float[np.ndarray, "edges"]

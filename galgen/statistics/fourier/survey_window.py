@@ -48,23 +48,23 @@ from galgen.statistics.pairs.multipoles import legendre_weights
 class SurveyWindow:
     """What a code that convolves a model with the window of a survey asks for.
 
-    ================ ====================== =====================================================
-    field            shape                  meaning
-    ================ ====================== =====================================================
-    k_edges          ``(bins + 1,)``        h/Mpc; bins are [low, high)
-    k                ``(bins,)``            mean |k| of the modes, h/Mpc
-    modes            ``(bins,)``            modes per bin, both of k and -k
-    power            ``(multipoles, bins)`` P_W,l without shot noise, (Mpc/h)³
-    zero_mode        float                  P_W,0 at k = 0, (Mpc/h)³
-    shot_noise       float                  taken from the monopole, (Mpc/h)³
-    normalisation    float                  A, (h/Mpc)³
-    alpha            float                  sum of weights of galaxies over that of randoms
-    corner, sides    ``(3,)``               of the box of the transforms, Mpc/h
-    mesh_size        int                    cells along each side of it
-    separation_edges ``(separations + 1,)`` Mpc/h; bins are [low, high)
+    ================ ============================= ===============================================
+    field            shape                         meaning
+    ================ ============================= ===============================================
+    k_edges          ``(bins + 1,)``               h/Mpc; bins are [low, high)
+    k                ``(bins,)``                   mean |k| of the modes, h/Mpc
+    modes            ``(bins,)``                   modes per bin, both of k and -k
+    power            ``(multipoles, bins)``        P_W,l without shot noise, (Mpc/h)³
+    zero_mode        float                         P_W,0 at k = 0, (Mpc/h)³
+    shot_noise       float                         taken from the monopole, (Mpc/h)³
+    normalisation    float                         A, (h/Mpc)³
+    alpha            float                         sum of weights of galaxies over that of randoms
+    corner, sides    ``(3,)``                      of the box of the transforms, Mpc/h
+    mesh_size        int                           cells along each side of it
+    separation_edges ``(separations + 1,)``        Mpc/h; bins are [low, high)
     correlation      ``(multipoles, separations)`` Q_l(s)
-    multipoles       ``(multipoles,)``      l
-    ================ ====================== =====================================================
+    multipoles       ``(multipoles,)``             l
+    ================ ============================= ===============================================
     """
 
     k_edges: Float[np.ndarray, "edges"]

@@ -40,12 +40,12 @@ TOGETHER = 64
 class Cells:
     """The leaves of a balanced tree over one catalogue, and the boxes around its nodes.
 
-    ============ ========================= ===================================================
-    field        shape                     meaning
-    ============ ========================= ===================================================
-    rows         ``(leaves, size)``        row of the catalogue in each slot, -1 for none
+    ============ =========================== ==================================================
+    field        shape                       meaning
+    ============ =========================== ==================================================
+    rows         ``(leaves, size)``          row of the catalogue in each slot, -1 for none
     centre, half per level, ``(2^level, 3)`` of the boxes, Mpc/h; half is -inf for an empty one
-    ============ ========================= ===================================================
+    ============ =========================== ==================================================
     """
 
     rows: Int[np.ndarray, "leaves size"]

@@ -63,16 +63,16 @@ class SkyField:
 class AngularPower:
     """Band powers.
 
-    ====== ============= ========================================================
-    field  shape         meaning
-    ====== ============= ========================================================
-    edges  ``(bins + 1)`` whole l; bands are [low, high)
-    ell    ``(bins,)``   mean l of the modes
-    power  ``(bins,)``   C_b, weighted by 2 l + 1, without shot noise
-    noise  ``(bins,)``   the shot noise that was subtracted
-    error  ``(bins,)``   standard error of a Gaussian sky, with shot noise
-    modes  ``(bins,)``   sum of 2 l + 1 on the whole sky
-    ====== ============= ========================================================
+    ===== ============== =================================================
+    field shape          meaning
+    ===== ============== =================================================
+    edges ``(bins + 1)`` whole l; bands are [low, high)
+    ell   ``(bins,)``    mean l of the modes
+    power ``(bins,)``    C_b, weighted by 2 l + 1, without shot noise
+    noise ``(bins,)``    the shot noise that was subtracted
+    error ``(bins,)``    standard error of a Gaussian sky, with shot noise
+    modes ``(bins,)``    sum of 2 l + 1 on the whole sky
+    ===== ============== =================================================
     """
 
     edges: Int[np.ndarray, "edges"]

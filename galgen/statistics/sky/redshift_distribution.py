@@ -31,17 +31,17 @@ from galgen.statistics.sky.coordinates import (
 class RedshiftDistribution:
     """n(z) of one survey.
 
-    ======== ============= ================================================
-    field    shape         meaning
-    ======== ============= ================================================
+    ======== ============== =========================================
+    field    shape          meaning
+    ======== ============== =========================================
     edges    ``(bins + 1)`` redshift; bins are [low, high)
-    redshift ``(bins,)``   middle of each bin
-    density  ``(bins,)``   n, (h/Mpc)³
-    error    ``(bins,)``   Poisson error of n; zero for an empty bin
-    weight   ``(bins,)``   sum of weights
-    counts   ``(bins,)``   objects, integers
-    volume   ``(bins,)``   (Mpc/h)³
-    ======== ============= ================================================
+    redshift ``(bins,)``    middle of each bin
+    density  ``(bins,)``    n, (h/Mpc)³
+    error    ``(bins,)``    Poisson error of n; zero for an empty bin
+    weight   ``(bins,)``    sum of weights
+    counts   ``(bins,)``    objects, integers
+    volume   ``(bins,)``    (Mpc/h)³
+    ======== ============== =========================================
     """
 
     edges: Float[np.ndarray, "edges"]

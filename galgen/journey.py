@@ -1,0 +1,60 @@
+"""The way from the base to the data: what the draws of a run are at every time between.
+
+A sampler solves for the state x(t) from t = 0, where it is a draw of the base (points uniform in
+the box, a normal image), to t = 1, where it is one of the data. Each state is decoded as a draw is:
+that of a run of catalogues is a :class:`~galgen.data.catalogue.Catalogue` that any statistic takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from galgen.data.encoding import Condition
+from galgen.experiment import Run
+from galgen.training.precision import multiplying_in
+
+
+def journey(
+    run: Run, conditions: Sequence[Condition], seed: int = 0, points: int | None = None
+) -> list[list[Any]]:
+    """One example per condition at every state of the sampler, by state and then by condition.
+
+    Args:
+        run: trained.
+        conditions: physical values by name; ``[{}] * n`` for an unconditional model.
+        seed: of the numbers of points and of what is random on the way.
+        points: a fixed number of points per catalogue, else drawn from p(N | condition).
+
+    Returns:
+        ``steps + 1`` states for a :class:`~galgen.generative.Sampler`, at its ``times``; one after
+        every layer for a normalizing flow.
+
+    Raises:
+        InputError: for a condition that is missing or outside the trained range.
+    """
+    experiment, encoding = run.experiment, run.encoding
+    bound = experiment.model.bind(experiment.network, run.params)
+    states: list[list[Any]] = []
+    for number, draw in enumerate(run.plan(conditions, seed, len(conditions), points)):
+        with multiplying_in(experiment.precision):
+            way = experiment.sampler(
+                experiment.model.drawn_from(run.params),
+                bound,
+                jax.random.fold_in(jax.random.key(seed), number),
+                draw.shape,
+                None if draw.mask is None else jnp.asarray(draw.mask),
+                None if draw.condition is None else jnp.asarray(draw.condition),
+                trajectory=True,
+            ).trajectory
+        assert way is not None
+        decoded = [encoding.decode(draw, x, {}) for x in np.asarray(way)]
+        states = states or [[None] * len(conditions) for _ in decoded]
+        for state, examples in zip(states, decoded, strict=True):
+            for row, example in zip(draw.wanted, examples, strict=True):
+                state[row] = example
+    return states
