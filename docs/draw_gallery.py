@@ -50,7 +50,7 @@ def draw(name: str) -> None:
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     for label, value in names.items():
-        if isinstance(value, Figure) and label.endswith("_figure"):
+        if isinstance(value, Figure) and label.endswith("figure"):
             save(value, place / f"{label.removesuffix('_figure')}.png")
     folder = names.get("folder")
     if isinstance(folder, Path) and (folder / FILM).exists():

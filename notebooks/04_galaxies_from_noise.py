@@ -71,8 +71,8 @@ truth_figure = new_figure(8, 4)
 pair = [held_out[name][0] for name in ("low", "high")]
 for axes, name, catalogue in zip(truth_figure.subplots(1, 2), ("low", "high"), pair, strict=True):
     draw_slab(axes, catalogue, HELD_OUT, mass_range(pair))
-    values = ", ".join(f"{key} {value:.2f}" for key, value in catalogue.cosmology.items())
-    axes.set(title=f"{name}: N = {len(catalogue)}\n{values}", xlabel="x [Mpc/h]")
+    values = ", ".join(f"{key} {catalogue.cosmology[key]:.2f}" for key in ("omega_m", "sigma_8"))
+    axes.set(title=f"{name}: {values}, N = {len(catalogue)}", xlabel="x [Mpc/h]")
     axes.set_ylabel("y [Mpc/h]")
 truth_figure
 

@@ -6,7 +6,7 @@
 # parameters, at a cost of minutes. For haloes and cosmology the same lines hold, with the run of
 # `make demo` in place of the one trained here, or `galgen infer runs/demo runs/demo_suite.h5`.
 #
-# About nine minutes on two cores. `GALGEN_STEPS` in the environment shortens every training.
+# About seven minutes on two cores. `GALGEN_STEPS` in the environment shortens every training.
 
 # %%
 import os

@@ -38,7 +38,7 @@ from galgen.networks import ParticleMesh
 from galgen.plot_style import BASE, GENERATED, HELD_OUT, new_figure
 from galgen.spreading import spread_over
 from galgen.training import Trainer
-from galgen.training.sharding import MeshShape, shared_over_model
+from galgen.training.sharding import MeshShape, replicated, shared_over_model
 
 POINTS = int(os.environ.get("GALGEN_POINTS", "100000"))
 folder = Path(tempfile.mkdtemp())
@@ -60,7 +60,7 @@ clouds = [
 write_suite(folder / "clouds.h5", clouds)
 experiment = Experiment(
     data=CatalogueDataset(
-        folder / "clouds.h5", columns=("x", "y", "z"), condition=(), buckets=1, symmetries=False
+        folder / "clouds.h5", columns=("x", "y", "z"), condition=(), buckets=1, augment=False
     ),
     network=ParticleMesh(width=16, layers=1),
     model=Bridge(TorusGeodesic()),
@@ -123,20 +123,23 @@ bridge, sampler = Bridge(TorusGeodesic()), Sampler(Euler(), steps=2)
 
 
 def compiled_over(mesh, points):
-    """The sampler of one cloud, compiled for a mesh."""
+    """The sampler of one cloud, compiled for a mesh, and what it is called with."""
 
     def sample(weights, key):
         with spread_over(mesh):
             denoiser = bridge.bind(network, weights)
             return sampler(bridge, denoiser, key, (1, points, 3), None, condition).x
 
-    return jax.jit(sample).lower(weights, jax.random.key(2)).compile()
+    placed = jax.device_put((weights, jax.random.key(2)), replicated(mesh))
+    return jax.jit(sample).lower(*placed).compile(), placed
 
 
 one = MeshShape().over(jax.devices()[:1])
 four = MeshShape(data=1, points=4).over(jax.devices())
-alone = compiled_over(one, 4096)(weights, jax.random.key(2))
-spread = compiled_over(four, 4096)(weights, jax.random.key(2))
+program, placed = compiled_over(one, 4096)
+alone = program(*placed)
+program, placed = compiled_over(four, 4096)
+spread = program(*placed)
 gap = np.asarray(alone) - np.asarray(spread)
 largest_gap = float(np.abs(gap - np.round(gap)).max())
 print(f"largest difference of a position: {largest_gap:.1e} sides of the box")
@@ -150,7 +153,7 @@ print(f"largest difference of a position: {largest_gap:.1e} sides of the box")
 # %%
 sizes = [POINTS // 16, POINTS // 4, POINTS]
 needed = {
-    name: [compiled_over(m, n).memory_analysis().temp_size_in_bytes / 2**20 for n in sizes]
+    name: [compiled_over(m, n)[0].memory_analysis().temp_size_in_bytes / 2**20 for n in sizes]
     for name, m in (("1 device", one), ("4 devices, each", four))
 }
 memory_figure = new_figure(4.5, 3.4)
@@ -165,7 +168,8 @@ axes.legend()
 memory_figure
 
 # %%
-large = compiled_over(four, POINTS)(weights, jax.random.key(3))
+program, placed = compiled_over(four, POINTS)
+large = program(*placed)
 print(f"drawn: {large.shape[1]} points, on {len(large.sharding.device_set)} devices")
 
 # %% [markdown]
