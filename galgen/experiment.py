@@ -167,21 +167,23 @@ class Experiment:
         """The sampler, compiled once for every shape of a draw, however often it is called.
 
         Called with weights, a key, a batch, of which only the shapes, the mask and the condition
-        matter, and the mesh that it lies on.
+        matter, and the mesh that it lies on; with ``trajectory=True`` it gives the whole way.
         """
 
-        def sample(params, key, batch, mesh):
+        def sample(params, key, batch, mesh, trajectory=False):
             with spread_over(mesh), multiplying_in(self.precision):
-                return self.sampler(
+                drawn = self.sampler(
                     self.model.drawn_from(params),
                     self.model.bind(self.network, params),
                     key,
                     batch.x.shape,
                     batch.mask,
                     batch.condition,
-                ).x
+                    trajectory,
+                )
+            return drawn.trajectory if trajectory else drawn.x
 
-        return jax.jit(sample, static_argnames="mesh")
+        return jax.jit(sample, static_argnames=("mesh", "trajectory"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,7 +218,7 @@ class Run:
         encoding: Encoding[Any] = read_json(folder / "encoding.json")
         condition = [{name: low for name, (low, _) in encoding.condition_ranges.items()}]
         draw = encoding.plan(condition, 1, 0)[0]
-        params = jax.eval_shape(lambda: experiment.initial_params(_as_batch(draw)))
+        params = jax.eval_shape(lambda: experiment.initial_params(draw.blank))
         trainer = experiment.trainer
         if ema_decay is not None and ema_decay not in trainer.decays:
             raise InputError(
@@ -306,7 +308,7 @@ class Run:
         for number in numbers:
             key = jax.random.fold_in(jax.random.key(seed), number)
             draw = draws[number]
-            batch = put_batch(_as_batch(draw), devices)
+            batch = put_batch(draw.blank, devices)
             x = np.asarray(self.experiment.sample_batch(params, key, batch, devices))
             yield number, self.encoding.decode(draw, x, self._provenance(seed, number))
 
@@ -333,8 +335,3 @@ class Run:
         for path, leaf in jax.tree_util.tree_leaves_with_path(self.params):
             digest.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())
         return digest.hexdigest()
-
-
-def _as_batch(draw: Draw) -> Batch:
-    """A batch of zeros with the shape, mask and condition of a draw."""
-    return Batch(np.zeros(draw.shape, np.float32), draw.mask, draw.condition)

@@ -11,18 +11,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from galgen.data.encoding import Condition
 from galgen.experiment import Run
-from galgen.training.precision import multiplying_in
+from galgen.training.sharding import data_mesh, put_batch
 
 
 def journey(
     run: Run, conditions: Sequence[Condition], seed: int = 0, points: int | None = None
 ) -> list[list[Any]]:
     """One example per condition at every state of the sampler, by state and then by condition.
+
+    The last state is what ``run.sample`` gives, with all conditions in one batch.
 
     Args:
         run: trained.
@@ -35,26 +36,17 @@ def journey(
         every layer for a normalizing flow.
 
     Raises:
-        InputError: for a condition that is missing or outside the trained range.
+        InputError: for a condition that is missing or outside the trained range, or a state that
+            is no catalogue, such as one with masses that no float can hold.
     """
-    experiment, encoding = run.experiment, run.encoding
-    bound = experiment.model.bind(experiment.network, run.params)
+    mesh = data_mesh()
     states: list[list[Any]] = []
     for number, draw in enumerate(run.plan(conditions, seed, len(conditions), points)):
-        with multiplying_in(experiment.precision):
-            way = experiment.sampler(
-                experiment.model.drawn_from(run.params),
-                bound,
-                jax.random.fold_in(jax.random.key(seed), number),
-                draw.shape,
-                None if draw.mask is None else jnp.asarray(draw.mask),
-                None if draw.condition is None else jnp.asarray(draw.condition),
-                trajectory=True,
-            ).trajectory
-        assert way is not None
-        decoded = [encoding.decode(draw, x, {}) for x in np.asarray(way)]
-        states = states or [[None] * len(conditions) for _ in decoded]
-        for state, examples in zip(states, decoded, strict=True):
-            for row, example in zip(draw.wanted, examples, strict=True):
+        key = jax.random.fold_in(jax.random.key(seed), number)
+        batch = put_batch(draw.blank, mesh)
+        way = run.experiment.sample_batch(run.params, key, batch, mesh, trajectory=True)
+        states = states or [[None] * len(conditions) for _ in way]
+        for state, x in zip(states, np.asarray(way), strict=True):
+            for row, example in zip(draw.wanted, run.encoding.decode(draw, x, {}), strict=True):
                 state[row] = example
     return states

@@ -49,6 +49,7 @@ from galgen.generative import (
     masked_autoregressive_flow,
 )
 from galgen.generative.normalizing_flow import BoxMuller
+from galgen.journey import journey
 from galgen.networks import MLP
 from galgen.plot_style import BASE, GENERATED, HELD_OUT, new_figure
 from galgen.training import Trainer
@@ -65,28 +66,20 @@ def train(name, network, model, sampler):
     return Experiment(data, network, model, sampler, trainer).train(folder / name)
 
 
-def journey(run, number=400, keep=(0.0, 0.33, 0.67, 1.0)):
-    """Where particles are at some times on their way, in the data's units."""
-    experiment, encoding = run.experiment, run.encoding
-    way = experiment.sampler(
-        experiment.model.drawn_from(run.params),
-        experiment.model.bind(experiment.network, run.params),
-        jax.random.key(0),
-        (number, 2),
-        trajectory=True,
-    ).trajectory
-    stages = [round(t * (len(way) - 1)) for t in keep]
-    return [np.asarray(way[i]) * encoding.scale + encoding.mean for i in stages]
+def stages(run, number=400, times=(0.0, 0.33, 0.67, 1.0)):
+    """Where particles are at some times on their way."""
+    states = journey(run, [{}] * number)
+    return [np.stack(states[round(t * (len(states) - 1))]) for t in times]
 
 
-def draw_bridge(title, stages, truth):
+def draw_bridge(title, clouds, truth):
     """Particles crossing the bridge, and the data they should end as."""
     figure = new_figure(11, 2.6)
-    panels = figure.subplots(1, len(stages) + 1, sharex=True, sharey=True)
-    for panel, cloud, place in zip(panels, stages, np.linspace(0, 1, len(stages)), strict=False):
+    panels = figure.subplots(1, len(clouds) + 1, sharex=True, sharey=True)
+    for panel, cloud, place in zip(panels, clouds, np.linspace(0, 1, len(clouds)), strict=False):
         panel.plot(*cloud.T, ".", markersize=2, color=BASE if place == 0 else GENERATED)
         panel.set_title("base" if place == 0 else "generated" if place == 1 else f"{place:.0%}")
-    for first, second in itertools.pairwise(stages):
+    for first, second in itertools.pairwise(clouds):
         for a, b in list(zip(first, second, strict=True))[:25]:
             panels[-2].plot(*zip(a, b, strict=True), "-", color=BASE, linewidth=0.3, zorder=0)
     panels[-1].plot(*truth.T, ".", markersize=2, color=HELD_OUT)
@@ -141,12 +134,12 @@ autoregressive = train(
     MaximumLikelihood(),
     FlowSampler(),
 )
-spline_figure = draw_bridge("spline coupling flow, layer by layer", journey(flow), truth)
+spline_figure = draw_bridge("spline coupling flow, layer by layer", stages(flow), truth)
 spline_figure
 
 # %%
 autoregressive_figure = draw_bridge(
-    "affine autoregressive flow, layer by layer", journey(autoregressive), truth
+    "affine autoregressive flow, layer by layer", stages(autoregressive), truth
 )
 autoregressive_figure
 
@@ -162,7 +155,7 @@ autoregressive_figure
 
 # %%
 matching = train("matching", MLP(width=64), Bridge(LinearPath()), Sampler(steps=32))
-matching_figure = draw_bridge("flow matching", journey(matching), truth)
+matching_figure = draw_bridge("flow matching", stages(matching), truth)
 matching_figure
 
 # %% [markdown]
@@ -179,7 +172,7 @@ diffusion = train(
     Bridge(VariancePreserving(), prediction=NoisePrediction()),
     Sampler(steps=32),
 )
-diffusion_figure = draw_bridge("diffusion, by its probability flow", journey(diffusion), truth)
+diffusion_figure = draw_bridge("diffusion, by its probability flow", stages(diffusion), truth)
 diffusion_figure
 
 # %% [markdown]
@@ -195,7 +188,7 @@ base = Empirical.of((moons / scale).astype(np.float32))
 interpolant = train(
     "interpolant", MLP(width=64), Bridge(StochasticInterpolant(base, scale=0.5)), Sampler(steps=32)
 )
-interpolant_figure = draw_bridge("stochastic interpolant: moons", journey(interpolant), truth)
+interpolant_figure = draw_bridge("stochastic interpolant: moons", stages(interpolant), truth)
 interpolant_figure
 
 # %% [markdown]
@@ -274,5 +267,5 @@ continuous = Experiment(
     Sampler(steps=32),
     Trainer(steps=max(STEPS // 50, 2), batch_size=256, learning_rate=2e-3, checkpoint_every=STEPS),
 ).train(folder / "continuous")
-continuous_figure = draw_bridge("continuous flow, few steps", journey(continuous), truth)
+continuous_figure = draw_bridge("continuous flow, few steps", stages(continuous), truth)
 continuous_figure

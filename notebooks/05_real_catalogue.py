@@ -31,6 +31,7 @@ from matplotlib.ticker import LogLocator
 from data_prep.source import prepare
 from data_prep.survey import SurveySource, read_survey
 from galgen import mocks
+from galgen.data.batching import pad
 from galgen.data.dataset import CatalogueDataset
 from galgen.data.suite import Suite
 from galgen.experiment import Experiment
@@ -155,11 +156,7 @@ slice_figure
 # %%
 def correlation_of(catalogues, bins):
     """xi of each cube, the rows padded to the largest."""
-    most = max(map(len, catalogues))
-    positions, mask = np.zeros((len(catalogues), most, 3)), np.zeros((len(catalogues), most), bool)
-    for row, catalogue in enumerate(catalogues):
-        positions[row, : len(catalogue)] = catalogue.positions
-        mask[row, : len(catalogue)] = True
+    positions, mask = pad([c.positions for c in catalogues], max(map(len, catalogues)))
     return two_point_correlation(positions, mask, bins, catalogues[0].box, periodic=False)
 
 

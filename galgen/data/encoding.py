@@ -21,6 +21,7 @@ from galgen.data.catalogue import Catalogue
 from galgen.data.normalization import Standardizer
 from galgen.data.suite import write_suite
 from galgen.errors import InputError
+from galgen.types import Batch
 
 Example = TypeVar("Example")
 Condition = Mapping[str, float]
@@ -52,6 +53,11 @@ class Draw:
     def wanted(self) -> list[int]:
         """The requested examples that it gives, in order."""
         return [row for row in self.rows if row >= 0]
+
+    @property
+    def blank(self) -> Batch:
+        """A batch of zeros with its shape, mask and condition."""
+        return Batch(np.zeros(self.shape, np.float32), self.mask, self.condition)
 
 
 class Encoding(abc.ABC, Generic[Example]):

@@ -33,8 +33,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-from blackjax.smc.resampling import systematic
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from galgen.generative.bridge import Bridge
 from galgen.generative.model import Denoiser, DenoisingModel, Model
@@ -76,9 +75,19 @@ def tilted(
         )
     weight = jax.nn.softmax(reward.reshape(groups, -1) / temperature, axis=-1)
     keys = jax.random.split(key, groups)
-    chosen = jax.vmap(lambda key, w: systematic(key, w, number // groups))(keys, weight)
+    chosen = jax.vmap(systematic)(keys, weight)
     rows = (chosen + jnp.arange(groups)[:, None] * (number // groups)).reshape(-1)
     return jax.tree.map(lambda array: array[rows], batch)
+
+
+def systematic(key: jax.Array, weight: Float[Array, " rows"]) -> Int[Array, " rows"]:
+    """Rows drawn by weights that sum to one, with a comb of one random offset; rising.
+
+    Written out: blackjax starts JAX when it is imported, before the processes of a run have met.
+    """
+    number = len(weight)
+    comb = (jnp.arange(number) + jax.random.uniform(key)) / number
+    return jnp.clip(jnp.searchsorted(jnp.cumsum(weight), comb), 0, number - 1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Round:
 
 @dataclasses.dataclass(frozen=True)
 class RewardTuning:
-    """How to tune by a reward.
+    """How to tune an unconditional bridge by a reward.
 
     Attributes:
         temperature: in the unit of the reward; the lower, the fewer draws of a round are kept.

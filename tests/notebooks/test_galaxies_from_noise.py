@@ -1,12 +1,16 @@
 """The tutorial on galaxies, with a few steps of training."""
 
+import dataclasses
+
 import numpy as np
-from notebook_runs import run
+from notebook_runs import NOTEBOOKS, run
 from PIL import Image
 
+from galgen.configuration import load_config
 from galgen.generative import VelocityPrediction
 from galgen.networks import ParticleMesh
 
+CONFIG = NOTEBOOKS.parent / "configs/demo.py"
 SMALL = ParticleMesh(width=8, layers=1)
 
 
@@ -17,6 +21,10 @@ def test_galaxies_from_noise(monkeypatch) -> None:
     monkeypatch.setattr("galgen.networks.ParticleMesh", lambda: SMALL)
     monkeypatch.setattr("galgen.generative.NoisePrediction", VelocityPrediction)
     names = run("04_galaxies_from_noise")
+    experiment, demo = names["experiment"], load_config(CONFIG)
+    assert experiment.sampler == demo.sampler
+    model = dataclasses.replace(experiment.model, prediction=demo.model.prediction)
+    assert model == demo.model, "what is spelled out is the configuration of the demo"
     held_out, generated = names["held_out"], names["generated"]
     assert {name: len(members) for name, members in generated.items()} == {
         name: len(members) for name, members in held_out.items()
