@@ -105,7 +105,7 @@ class CatalogueDataset(Dataset):
         suite = Suite(self.path)
         catalogues = SuiteView(suite, not_empty(suite, suite.indices(self.split)))
         check_order(self.columns)
-        summary = summarize(catalogues, self.columns, self.condition)
+        summary = summarize(iter(catalogues), self.columns, self.condition)
         standardizer = Standardizer.of(summary, self.columns, self.condition)
         if self.bounds:
             standardizer = standardizer.bounded(self.bounds)

@@ -165,7 +165,7 @@ class SummaryDataset(Dataset):
     def prepare(self, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)) -> Prepared:
         catalogues = self._catalogues(self.split)
         columns = ("x", "y", "z")
-        found = summarize(catalogues, columns, self.condition)
+        found = summarize(iter(catalogues), columns, self.condition)
         standardizer = Standardizer.of(found, columns, self.condition)
         if self.bounds:
             standardizer = standardizer.bounded(self.bounds)
