@@ -35,7 +35,7 @@ from galgen.monitor import Monitor
 from galgen.serialization import read_json, write_json
 from galgen.spreading import POINTS, spread_over
 from galgen.training import Checkpoints, Loss, Trainer
-from galgen.training.distributed import is_first
+from galgen.training.distributed import anyone, is_first
 from galgen.training.precision import Precision, multiplying_in
 from galgen.training.sharding import (
     ALL_ON_DATA,
@@ -117,7 +117,8 @@ class Experiment:
                 experiment, or the data cannot be used.
         """
         description = folder / "experiment.json"
-        if description.exists() and not resume:
+        # All look before the first one writes.
+        if anyone(description.exists()) and not resume:
             raise InputError(
                 f"expected a new run folder, got {folder}, which holds a run; "
                 "add --resume to go on with it, or choose another --run"

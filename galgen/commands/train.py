@@ -24,8 +24,8 @@ class Train(Command):
 
     Ctrl-C saves a checkpoint; --resume goes on from the newest with the same numbers.
 
-    On several processes each runs this command: under Slurm as it is, elsewhere with --coordinator,
-    --processes and --process. The batch is split over all devices of all processes.
+    On several processes each runs this command: under Slurm and MPI as it is, elsewhere with
+    --coordinator, --processes and --process. The batch is split over all devices of all processes.
 
     Example: galgen train configs/demo.py --run runs/mine --trainer.steps 2000 --network.width 96
     """
@@ -71,7 +71,7 @@ class Train(Command):
                 self.experiment.train(folder, self.resume, mesh, self.profile, trackers)
         except KeyboardInterrupt:
             if is_first():
-                print(f"stopped; galgen train {self.config} --run {folder} --resume goes on")
+                print(f"stopped; the same command with --resume goes on with the run in {folder}")
             raise
         if is_first():
             print(f"trained run in {folder}")

@@ -6,6 +6,7 @@ one alone logs and writes the description of a run, and all write checkpoints.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 
 import jax
@@ -13,6 +14,13 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from galgen.errors import InputError
+
+LAUNCHERS = {
+    "OMPI_COMM_WORLD_SIZE": "mpi4py",
+    "SLURM_STEP_NUM_TASKS": "slurm",
+    "PMI_SIZE": "mpi4py",
+}
+"""Variables that count the processes that were started together, and JAX's name for who did."""
 
 
 def join(
@@ -23,22 +31,26 @@ def join(
 ) -> None:
     """Find the other processes; before anything is computed. Alone, does nothing.
 
+    What ``srun`` or ``mpirun`` started finds itself, the latter by mpi4py, one process per
+    accelerator; processes started by hand are told of each other.
+
     Args:
-        coordinator: ``host:port`` of the first process; not needed under Slurm.
+        coordinator: ``host:port`` of the first process; not needed under Slurm and MPI.
         processes: how many there are.
         process: which this one is, from 0.
         heartbeat: seconds after which a process that is silent counts as lost. The runtime then
             ends the others, and says which one it was.
 
     Raises:
-        InputError: if only some of the three are given, or they contradict each other.
+        InputError: if only some of the three are given, or they contradict each other; under MPI
+            if mpi4py is not installed.
     """
     given = [value is not None for value in (coordinator, processes, process)]
     if any(given):
         if not all(given):
             raise InputError(
                 "expected --coordinator, --processes and --process together, got some of them; "
-                "give all, or none under Slurm"
+                "give all, or none under Slurm and MPI"
             )
         assert coordinator is not None and processes is not None and process is not None
         _, _, port = coordinator.rpartition(":")
@@ -50,8 +62,25 @@ def join(
         jax.distributed.initialize(
             coordinator, processes, process, heartbeat_timeout_seconds=heartbeat
         )
-    elif int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
-        jax.distributed.initialize(heartbeat_timeout_seconds=heartbeat)
+    elif (launcher := _launcher()) is not None:
+        jax.distributed.initialize(
+            cluster_detection_method=launcher, heartbeat_timeout_seconds=heartbeat
+        )
+
+
+def _launcher() -> str | None:
+    """What started several processes, by JAX's name for it."""
+    # What mpirun starts under Slurm carries Slurm's variables too, of another count.
+    for variable, name in LAUNCHERS.items():
+        started = int(os.environ.get(variable, "1"))
+        if started > 1:
+            if name == "mpi4py" and importlib.util.find_spec(name) is None:
+                raise InputError(
+                    f"expected mpi4py, by which the {started} processes of mpirun find each other, "
+                    "got none; pip install mpi4py, or give --coordinator, --processes and --process"
+                )
+            return name
+    return None
 
 
 def is_first() -> bool:

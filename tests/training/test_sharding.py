@@ -1,6 +1,8 @@
 """Many devices, or many processes, give what one gives: losses, gradients and weights."""
 
+import importlib.util
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -143,6 +145,47 @@ def test_a_batch_that_cannot_be_dealt_is_named() -> None:
     batch = Batch(np.zeros((6, 2), np.float32))
     with pytest.raises(InputError, match="divisible by the 1 devices of 4 parts each, got 6"):
         put_batch(batch, data_mesh(), 4)
+
+
+LATE = """
+import runpy, sys, time
+from pathlib import Path
+from galgen.training.distributed import is_first, join
+join()
+if not is_first():  # which starts the devices, for which all wait
+    time.sleep(6)
+config, run = Path(sys.argv[1]), Path(sys.argv[2])
+runpy.run_path(str(config))["experiment"].train(run)
+"""
+
+
+@pytest.mark.slow
+def test_processes_of_slurm_meet_however_late_one_is(tmp_path: Path) -> None:
+    """By the variables that ``srun`` sets; the run of the first is no run that was there before."""
+    config, run = tmp_path / "config.py", tmp_path / "run"
+    config.write_text(CONFIG)
+    step = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NODELIST": "127.0.0.1"}
+    step |= {"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2"}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", LATE, str(config), str(run)],
+            env=environment(2) | step | dict.fromkeys(("SLURM_PROCID", "SLURM_LOCALID"), process),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for process in ("0", "1")
+    ]
+    said = [process.communicate(timeout=600)[0].decode() for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    assert len(lines(run)) == 20
+
+
+def test_processes_of_mpi_without_mpi4py_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each of them would train alone, into the same folder."""
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="the 2 processes of mpirun find each other"):
+        join()
 
 
 def test_half_a_description_of_processes_is_refused() -> None:
