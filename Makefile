@@ -30,8 +30,10 @@ lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Compiling is most of the time of the tests, and XLA's older emitters of loops take less of it;
+# test-all has those that users have.
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	XLA_FLAGS=--xla_cpu_use_fusion_emitters=false $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"

@@ -12,14 +12,14 @@ Score:   94 to 95% of the draws are seen as the digit asked for by a classifier 
 
 from galgen.data.dataset import DigitDataset
 from galgen.experiment import Experiment
-from galgen.generative import Bridge, Guidance, LinearPath, Sampler
+from galgen.generative import Bridge, Guidance, LinearPath, LogitNormalTimes, Sampler
 from galgen.networks import ConvolutionalNetwork
 from galgen.training import Trainer
 
 experiment = Experiment(
     data=DigitDataset(),
     network=ConvolutionalNetwork(widths=(24, 48, 64)),
-    model=Bridge(LinearPath(), condition_dropout=0.1),
+    model=Bridge(LinearPath(), times=LogitNormalTimes(), condition_dropout=0.1),
     sampler=Sampler(steps=20, guidance=Guidance(3.0)),
-    trainer=Trainer(steps=1500, batch_size=64, learning_rate=2e-3, ema_decay=0.995),
+    trainer=Trainer(steps=2500, batch_size=64, learning_rate=2e-3, ema_decay=0.998),
 )

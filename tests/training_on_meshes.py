@@ -12,8 +12,9 @@ import numpy as np
 
 def environment(devices: int) -> dict[str, str]:
     # The compiler is the cost of these tests: it need not try hard.
-    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
-    return {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    flags = [os.environ.get("XLA_FLAGS", ""), "--xla_backend_optimization_level=0"]
+    flags += [f"--xla_force_host_platform_device_count={devices}"]
+    return {**os.environ, "XLA_FLAGS": " ".join(flags), "JAX_PLATFORMS": "cpu"}
 
 
 def run_with_devices(devices: int, script: str, *arguments: str) -> str:
