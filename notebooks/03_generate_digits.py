@@ -6,7 +6,7 @@
 # guidance towards it, and jumps in place of many small steps. A classifier of our own, trained
 # on the same digits, judges whether a draw is the digit that was asked for.
 #
-# About five minutes on two cores. `GALGEN_STEPS` in the environment shortens every training.
+# About six minutes on two cores. `GALGEN_STEPS` in the environment shortens every training.
 # The digits are MNIST if `GALGEN_MNIST` names a folder with its four files, or if
 # `galgen.data.digits.load_digits()` was called once, which downloads them; else printed ones.
 
