@@ -50,6 +50,9 @@ class MockSurvey:
     mask: SkyMask
     radial: RadialSelection
 
+    def __repr__(self) -> str:
+        return f"MockSurvey(data={self.data!r}, randoms={self.randoms!r})"
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Survey:

@@ -184,9 +184,11 @@ def test_diagnostics_of_chains_that_are_known() -> None:
     ].name == "points"
 
 
-def test_summary_is_of_all_draws() -> None:
+def test_summary_and_repr_are_of_all_draws() -> None:
     samples = np.arange(2000.0).reshape(2, 1000, 1) % 1000
-    row = PosteriorSamples(("a",), samples).summary()["a"]
+    posterior = PosteriorSamples(("a",), samples)
+    assert repr(posterior) == "PosteriorSamples(2 x 1000 draws: a 499.5 ± 2.9e+02)"
+    row = posterior.summary()["a"]
     assert row["mean"] == pytest.approx(499.5) and row["50%"] == pytest.approx(499.5)
     assert row["2.5%"] == pytest.approx(24.5, abs=1) and row["97.5%"] == pytest.approx(974.5, abs=1)
     assert list(row)[-3:] == ["r_hat", "ess_bulk", "ess_tail"]

@@ -49,6 +49,14 @@ class PosteriorSamples:
     cautions: tuple[Caution, ...] = ()
     noise: Float[np.ndarray, " parameters"] | None = None
 
+    def __repr__(self) -> str:
+        chains, draws, _ = self.samples.shape
+        mean, std = self.flat.mean(axis=0), self.flat.std(axis=0)
+        rows = zip(self.names, mean, std, strict=True)
+        found = ", ".join(f"{name} {m:.4g} ± {s:.2g}" for name, m, s in rows)
+        cautions = "".join(f"; {caution.name}: {caution.text}" for caution in self.cautions)
+        return f"PosteriorSamples({chains} x {draws} draws: {found}{cautions})"
+
     @property
     def flat(self) -> Float[np.ndarray, "draws parameters"]:
         """The draws of all chains."""
