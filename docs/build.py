@@ -23,7 +23,7 @@ COPIED = (
     "LICENSE",
     "benchmarks/*.md",
     "docs/*.md",
-    "docs/pictures/*",
+    "docs/pictures/**/*",
     "notebooks/*.py",
     "configs/*.py",
 )
@@ -60,9 +60,10 @@ def lay_out(source: Path) -> None:
     shutil.rmtree(source.parent, ignore_errors=True)
     for pattern in COPIED:
         for path in ROOT.glob(pattern):
-            place = source / path.relative_to(ROOT)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, place)
+            if path.is_file():
+                place = source / path.relative_to(ROOT)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, place)
     (source / "index.md").write_text((ROOT / "README.md").read_text() + CONTENTS)
     write_rooms(ROOT, source / "reference")
     write_help(source / "docs" / "command_line.md")
