@@ -6,7 +6,8 @@ Command: galgen train configs/digits.py --run runs/digits
          galgen sample runs/digits --number 100
 Cost:    20 to 30 CPU-minutes of training
 Score:   99% of the draws are seen as the digit asked for by a classifier that is right on 98.8%
-         of held-out digits, 88% without guidance (benchmarks/digits.py)
+         of held-out digits, 88% without guidance (benchmarks/digits.py); 3.0 bits per dimension,
+         where uniform times, which draw less well, have 1.6
 """
 
 from galgen.data.dataset import DigitDataset
