@@ -20,8 +20,9 @@ repeats what another does.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -123,7 +124,13 @@ def shared_over_model(tree: Any, mesh: Mesh | AbstractMesh) -> Any:
 
 def whole(tree: Any, mesh: Mesh) -> Any:
     """The whole of every array, of whatever sharding over a mesh, on all its devices."""
-    return jax.jit(lambda arrays: arrays, out_shardings=replicated(mesh))(tree)
+    return _gather(mesh)(tree)
+
+
+@functools.cache
+def _gather(mesh: Mesh) -> Callable[[Any], Any]:
+    """Compiled once for a mesh, however often it is called."""
+    return jax.jit(lambda arrays: arrays, out_shardings=replicated(mesh))
 
 
 def gathering(loss: Loss, mesh: Mesh) -> Loss:

@@ -18,7 +18,7 @@ from training_on_meshes import assert_same_training, environment, lines, train_o
 from galgen.errors import InputError
 from galgen.experiment import Run
 from galgen.training.distributed import join
-from galgen.training.sharding import MeshShape, data_mesh, put_batch, shared_over_model
+from galgen.training.sharding import MeshShape, data_mesh, put_batch, shared_over_model, whole
 from galgen.types import Batch
 
 NETWORKS = [
@@ -125,6 +125,20 @@ def test_arrays_are_split_along_their_largest_divisible_axis() -> None:
         "scalar": (),
         "middle": (None, "model"),
     }
+
+
+def test_gathering_again_does_not_compile_again() -> None:
+    """Else every measurement of a long run would."""
+    compiled, params = [], {"weights": jnp.ones(3)}
+
+    def listen(event: str, seconds: float, **_) -> None:
+        compiled.append(event)
+
+    whole(params, data_mesh())
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    whole(params, data_mesh())
+    jax.monitoring.unregister_event_duration_listener(listen)
+    assert "/jax/core/compile/backend_compile_duration" not in compiled
 
 
 def test_a_mesh_is_written_by_its_axes() -> None:
