@@ -19,5 +19,5 @@ experiment = Experiment(
     network=ConvolutionalNetwork(widths=(24, 48, 64)),
     model=MeanFlow(LinearPath(), times=LogitNormalTimes(), guidance=2.0, condition_dropout=0.1),
     sampler=MeanFlowSampler(steps=2),
-    trainer=Trainer(steps=1500, batch_size=64, learning_rate=2e-3, ema_decay=0.998),
+    trainer=Trainer(steps=1500, batch_size=64, learning_rate=2e-3, ema_decay=0.995),
 )

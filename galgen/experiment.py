@@ -7,6 +7,9 @@ A run is a folder::
     checkpoints/      weights, their average, optimiser (Orbax)
     best/             the same, where the monitor found it best
     metrics.jsonl     one line per logged step
+
+Experiment and run share a room, for each is made of the other: one trains into runs, and a run
+holds the experiment that it draws with.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@
 # | deep set | points | that their order does not matter |
 # | set transformer, relative | points | the same, and that only displacements matter |
 #
-# About three minutes on two cores. `GALGEN_STEPS` in the environment shortens every training.
+# About four minutes on two cores. `GALGEN_STEPS` in the environment shortens every training.
 # The digits are MNIST if `GALGEN_MNIST` names a folder with its four files, or if
 # `galgen.data.digits.load_digits()` was called once, which downloads them; else printed ones.
 

@@ -15,7 +15,7 @@
 # catalogues of DESI's data releases have these very columns, and one of its bright galaxy samples
 # is cut in absolute magnitude. Without the variable, a stand-in is made of simulated haloes.
 #
-# About four minutes on two cores. `GALGEN_STEPS` in the environment shortens the training.
+# About five minutes on two cores. `GALGEN_STEPS` in the environment shortens the training.
 
 # %%
 import os

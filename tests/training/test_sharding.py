@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compilations import counted_compilations
 from training_on_meshes import assert_same_training, environment, lines, train_on_meshes
 
 from galgen.errors import InputError
@@ -129,16 +130,17 @@ def test_arrays_are_split_along_their_largest_divisible_axis() -> None:
 
 def test_gathering_again_does_not_compile_again() -> None:
     """Else every measurement of a long run would."""
-    compiled, params = [], {"weights": jnp.ones(3)}
-
-    def listen(event: str, seconds: float, **_) -> None:
-        compiled.append(event)
-
-    whole(params, data_mesh())
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    whole(params, data_mesh())
-    jax.monitoring.unregister_event_duration_listener(listen)
-    assert "/jax/core/compile/backend_compile_duration" not in compiled
+    mesh, params, others = data_mesh(), {"weights": jnp.arange(3.0)}, {"weights": jnp.ones(7)}
+    with counted_compilations() as compiled:
+        first = whole(params, mesh)
+        once = len(compiled)
+        again = whole(params, mesh)
+        assert len(compiled) == once
+        whole(others, mesh)
+        assert len(compiled) == once + 1, "another shape"
+    for gathered in (first, again):
+        assert gathered["weights"].sharding.is_fully_replicated
+        assert np.array_equal(gathered["weights"], params["weights"])
 
 
 def test_a_mesh_is_written_by_its_axes() -> None:
