@@ -17,8 +17,11 @@ from data_prep.source import Source, prepare
 from data_prep.subfind import SubfindSource
 from data_prep.survey import SurveySource
 from data_prep.table import TableSource
+from galgen import command_line
 from galgen.errors import InputError
+from galgen.option_errors import meant, read_options
 
+PROGRAM = "python -m data_prep"
 SOURCES: dict[str, Callable[..., Source]] = {
     "quijote": QuijoteSource,
     "rockstar": RockstarSource,
@@ -32,23 +35,27 @@ SOURCES: dict[str, Callable[..., Source]] = {
 }
 
 
-def parse(arguments: Sequence[str] | None = None) -> Source:
-    """The source that ``arguments`` ask for, those of the process if None.
+def parse(arguments: Sequence[str]) -> Source:
+    """The source that ``arguments`` ask for.
 
     Raises:
-        SystemExit: after printing help, with status 0, or what cannot be read, with another.
+        InputError: for an unknown source or option, or a value of the wrong type.
+        SystemExit: with status 0, after printing help.
     """
+    first = arguments[0] if arguments else "nothing"
+    if first not in ("-h", "--help", *SOURCES):
+        hint = meant(first, SOURCES) or f"; {PROGRAM} --help tells of them"
+        raise InputError(f"expected a source among {', '.join(SOURCES)}, got {first!r}{hint}")
+    return read_options(f"{PROGRAM} {first}", arguments[1:], lambda words: _read([first, *words]))
+
+
+def _read(words: Sequence[str]) -> Source:
     return tyro.extras.subcommand_cli_from_dict(
-        SOURCES, prog="python -m data_prep", args=arguments, description=__doc__
+        SOURCES, prog=PROGRAM, args=words, description=__doc__
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; a mistake in the input is one line and status 2."""
-    source = parse(arguments)
-    try:
-        prepare(source)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    """Run the command line; the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    return command_line.run("data_prep", arguments, lambda words: prepare(parse(words)))

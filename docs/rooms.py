@@ -32,6 +32,8 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "serialization",
         "plot_style",
         "errors",
+        "command_line",
+        "option_errors",
         "lazy",
     ),
 }

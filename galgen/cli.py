@@ -6,31 +6,18 @@ a user can mend are one line on standard error, with exit status 2.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import tyro
-
-from galgen import __version__
-from galgen.commands import (
-    Command,
-    Demo,
-    Infer,
-    Inspect,
-    Mock,
-    Simulate,
-    Train,
-    Validate,
-    sample_command,
-)
-from galgen.configuration import load_config
+from galgen import __version__, command_line
 from galgen.errors import InputError
+from galgen.option_errors import meant, read_options
+
+if TYPE_CHECKING:
+    from galgen.commands import Command
 
 USAGE = """\
 galgen: galaxy catalogues drawn from noise, conditioned on cosmology
@@ -65,7 +52,8 @@ help:
   galgen --version
 
 Exit status: 0; 1 where a requirement of validate is not met; 2 for input that cannot be used,
-after one line that says what to mend.
+after one line that says what to mend; 70 for an error of galgen itself (GALGEN_TRACEBACK=1 adds
+the traceback); 130 after Ctrl-C.
 """
 
 TRAIN = """\
@@ -83,6 +71,9 @@ e.g. --omega-m 0.31; galgen sample RUN --help lists them with their ranges.
 """
 
 
+COMMANDS = ("simulate", "train", "sample", "validate", "infer", "mock", "inspect", "demo")
+
+
 def parse(arguments: Sequence[str]) -> Command:
     """The command that ``arguments`` ask for.
 
@@ -91,28 +82,30 @@ def parse(arguments: Sequence[str]) -> Command:
         SystemExit: with status 0, after printing help.
     """
     name, rest = arguments[0], list(arguments[1:])
-    simple: dict[str, type[Command]] = {
-        "simulate": Simulate,
-        "validate": Validate,
-        "mock": Mock,
-        "infer": Infer,
-        "inspect": Inspect,
-        "demo": Demo,
+    if name not in COMMANDS:
+        hint = meant(name, COMMANDS) or "; galgen --help tells of them"
+        raise InputError(f"expected a command among {', '.join(COMMANDS)}, got {name!r}{hint}")
+    from galgen import commands  # with JAX, for which galgen --help need not wait
+
+    kinds: dict[str, type[Command]] = {
+        "simulate": commands.Simulate,
+        "validate": commands.Validate,
+        "mock": commands.Mock,
+        "infer": commands.Infer,
+        "inspect": commands.Inspect,
+        "demo": commands.Demo,
     }
-    kind: Any
-    default: Any = None
-    if name in simple:
-        kind = simple[name]
-    elif name == "train":
-        kind, config = Train, _positional(rest, TRAIN, Path("configs").glob("*.py"))
-        default = Train(config=config, experiment=load_config(config))
-    elif name == "sample":
-        runs = (path.parent for path in Path("runs").glob("*/encoding.json"))
-        kind = sample_command(_positional(rest, SAMPLE, runs))
-    else:
-        known = ", ".join((*simple, "train", "sample"))
-        raise InputError(f"expected a command among {known}, got {name!r}; try galgen --help")
-    return _parse_options(kind, default, name, rest)
+    if name in kinds:
+        return _parse_options(kinds[name], None, name, rest)
+    if name == "train":
+        from galgen.configuration import load_config
+
+        config = _positional(rest, TRAIN, Path("configs").glob("*.py"))
+        default = commands.Train(config=config, experiment=load_config(config))
+        return _parse_options(commands.Train, default, name, rest)
+    runs = (path.parent for path in Path("runs").glob("*/encoding.json"))
+    kind = commands.sample_command(_positional(rest, SAMPLE, runs))
+    return _parse_options(kind, None, name, rest)
 
 
 def _positional(rest: Sequence[str], usage: str, here: Iterable[Path]) -> Path:
@@ -128,52 +121,29 @@ def _positional(rest: Sequence[str], usage: str, here: Iterable[Path]) -> Path:
 
 
 def _parse_options(kind: Any, default: Any, name: str, rest: list[str]) -> Command:
-    """tyro's parser, its boxed error reduced to one line."""
-    stderr = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(stderr):
-            if default is None:
-                return tyro.cli(kind, prog=f"galgen {name}", args=rest)
-            return tyro.cli(kind, prog=f"galgen {name}", args=rest, default=default)
-    except SystemExit as stop:
-        if stop.code in (0, None):
-            raise
-        raise InputError(_one_line(stderr.getvalue())) from None
+    """The command of this kind, by tyro."""
+    import tyro
 
-
-def _one_line(box: str) -> str:
-    """The first paragraph of tyro's error box, and what it says may have been meant."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
-    lines = [line.strip("│ ").strip() for line in plain.splitlines() if not line.startswith("╭")]
-    text = " ".join(line for line in lines if not line.startswith("╰"))
-    paragraphs = [part.strip() for part in re.split("─{3,}", text) if part.strip()]
-    hints = re.findall(r"(?<!help )(--[\w.-]+)", " ".join(p for p in paragraphs if "meant" in p))
-    meant = f"; perhaps you meant {hints[0]}" if hints else ""
-    return (paragraphs[0] if paragraphs else "the options cannot be read") + meant
+    program = f"galgen {name}"
+    more = {} if default is None else {"default": default}
+    return read_options(
+        program, rest, lambda words: tyro.cli(kind, prog=program, args=words, **more)
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    return command_line.run("galgen", sys.argv[1:] if arguments is None else arguments, _run)
+
+
+def _run(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
-        return 0
-    if arguments[0] == "--version":
+    elif arguments[0] == "--version":
         print(f"galgen {__version__}")
-        return 0
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
+    else:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         parse(arguments).run()
-    except (InputError, FloatingPointError) as error:
-        print(f"galgen: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"galgen: error: {error.strerror}: {error.filename}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("galgen: stopped", file=sys.stderr)
-        return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import types
 from pathlib import Path
 
 from galgen.errors import InputError
@@ -18,15 +18,17 @@ def load_config(path: Path) -> Experiment:
     if not path.is_file():
         near = sorted(str(p) for p in Path("configs").glob("*.py"))
         raise InputError(f"expected a configuration file, found no {path}; there are {near}")
-    spec = importlib.util.spec_from_file_location("galgen_config", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = types.ModuleType("galgen_config")
+    module.__file__ = str(path)
     try:
-        spec.loader.exec_module(module)
-    except InputError:
+        # Compiled here: an import would leave a __pycache__ beside it, and might read an old one.
+        exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
+    except (InputError, OSError):
         raise
-    except Exception as error:
-        raise InputError(f"expected {path} to run, got {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise InputError(
+            f"expected {path} to run as Python, got {type(error).__name__}: {error}; mend it"
+        ) from error
     experiment = getattr(module, "experiment", None)
     if not isinstance(experiment, Experiment):
         raise InputError(

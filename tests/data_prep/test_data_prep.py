@@ -353,7 +353,7 @@ def test_command_line_mistakes_are_one_line(tmp_path, capsys, survey_file):
     output = tmp_path / "suite.h5"
     assert main(["survey", str(survey_file), "-o", str(output), "--z-min", ".02", "--z-max", ".1"])
     error = capsys.readouterr().err
-    assert error.startswith("error: expected a cube side") and error.count("\n") == 1
+    assert error.startswith("data_prep: error: expected a cube side") and error.count("\n") == 1
     assert not output.exists()
 
 
