@@ -34,6 +34,10 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "errors",
         "command_line",
         "option_errors",
+        "arrays",
+        "units",
+        "cosmology",
+        "reading",
         "lazy",
     ),
 }

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Integer, Shaped
 
+from galgen.arrays import as_array, as_finite, unit_of
 from galgen.errors import InputError
+from galgen.units import converted
 
 POSITIONS = ("x", "y", "z")
 VELOCITIES = ("vx", "vy", "vz")
@@ -44,20 +46,20 @@ class Catalogue:
     field      type                         meaning
     ========== ============================ ==============================================
     columns    name -> ``(points,)``        ``x y z`` [Mpc/h], ``vx vy vz`` [km/s],
-                                            ``mass`` [Msun/h], or any other name; in the byte
-                                            order of the machine
+                                            ``mass`` [Msun/h], or any other name
     box        three floats                 side lengths [Mpc/h]
     redshift   float                        of the snapshot, or the mean of a survey cut
     cosmology  name -> float                ``omega_m``, ``sigma_8``, ... (anything conditioned on)
     periodic   bool                         False for an open sub-box of something larger
-    units      name -> str                  of every column; standard ones are filled in
+    units      name -> str                  of every column; standard columns given in another
+                                            unit are converted, the others keep theirs
     provenance name -> str                  where it came from
     ========== ============================ ==============================================
 
     Raises:
         InputError: if columns differ in length, have no name or are not one-dimensional numbers,
-            if a value is not finite, if a position is outside the box, or if the box is not three
-            positive sides.
+            if a value is missing or not finite, if a unit cannot be converted, if a position is
+            outside the box, or if the box is not three positive sides.
     """
 
     columns: Mapping[str, np.ndarray]
@@ -71,7 +73,6 @@ class Catalogue:
     def __post_init__(self) -> None:
         set_field = object.__setattr__
         set_field(self, "box", _checked_box(self.box))
-        set_field(self, "columns", _checked_columns(self.columns))
         set_field(self, "redshift", _finite(self.redshift, "redshift"))
         cosmology = {name: _finite(value, name) for name, value in self.cosmology.items()}
         set_field(self, "cosmology", cosmology)
@@ -82,7 +83,10 @@ class Catalogue:
                 f"expected units of columns {list(self.columns)}, got units of {unknown}; "
                 "drop them or add the columns"
             )
-        units = {n: self.units.get(n, STANDARD_UNITS.get(n, "")) for n in self.columns}
+        columns = _checked_columns(self.columns, self.units, cosmology.get("h"))
+        stated = {name: self.units.get(name, unit_of(v)) for name, v in self.columns.items()}
+        units = {n: STANDARD_UNITS.get(n, str(stated[n] or "")) for n in columns}
+        set_field(self, "columns", columns)
         set_field(self, "units", units)
         set_field(self, "provenance", {str(k): str(v) for k, v in self.provenance.items()})
         self._check_positions()
@@ -96,7 +100,7 @@ class Catalogue:
             if low < 0 or high >= side:
                 raise InputError(
                     f"expected column {name!r} in [0, {side:g}) Mpc/h, got [{low:.6g}, {high:.6g}];"
-                    " wrap or shift the positions, check the units (kpc/h?), or pass a larger box"
+                    " wrap or shift them into the box, or check the units (kpc/h?)"
                 )
 
     def __len__(self) -> int:
@@ -193,7 +197,7 @@ def _finite(value: float, name: str) -> float:
 
 
 def _checked_box(box: Any) -> tuple[float, float, float]:
-    sides = np.atleast_1d(np.asarray(box, dtype=np.float64))
+    sides = np.atleast_1d(as_array(box, "box", "Mpc/h").astype(np.float64))
     if sides.shape != (3,) or not np.all(np.isfinite(sides)) or not np.all(sides > 0):
         raise InputError(
             f"expected a box of three positive sides in Mpc/h, got {box}; pass (side, side, side)"
@@ -201,32 +205,29 @@ def _checked_box(box: Any) -> tuple[float, float, float]:
     return (float(sides[0]), float(sides[1]), float(sides[2]))
 
 
-def _checked_columns(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def _checked_columns(
+    columns: Mapping[str, Any], units: Mapping[str, str], h: float | None
+) -> dict[str, np.ndarray]:
+    """The columns as numbers; those that are standard in their standard units."""
     if not columns:
         raise InputError("expected at least one column, got none; pass columns={'x': ..., ...}")
-    checked = {name: native_order(np.asarray(values)) for name, values in columns.items()}
-    for name, values in checked.items():
+    checked = {}
+    for name, values in columns.items():
         if not isinstance(name, str) or not name or "\0" in name:
             raise InputError(f"expected names of columns as text, got {name!r}; name it")
-        if values.ndim != 1 or values.dtype.kind not in "fiub":
+        numbers = as_array(values, f"column {name!r}")
+        stated = units.get(name) or unit_of(values)
+        if stated is not None and name in STANDARD_UNITS:
+            numbers = converted(numbers, stated, STANDARD_UNITS[name], f"column {name!r}", h)
+        if numbers.ndim != 1:
             raise InputError(
-                f"expected column {name!r} as one number per point, got shape {values.shape} "
-                f"of {values.dtype}; split it into one-dimensional columns"
+                f"expected column {name!r} as one number per point, got shape {numbers.shape}; "
+                "split it into one-dimensional columns"
             )
-        wrong = int(np.sum(~np.isfinite(values)))
-        if wrong:
-            raise InputError(
-                f"expected finite values in column {name!r}, got {wrong} NaN or infinite of "
-                f"{len(values)}; drop those rows first"
-            )
+        checked[name] = as_finite(numbers, f"column {name!r}")
     lengths = {name: len(values) for name, values in checked.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(
             f"expected columns of equal length, got {lengths}; select the same rows from each"
         )
     return checked
-
-
-def native_order(values: np.ndarray) -> np.ndarray:
-    """The same numbers in this machine's order of bytes."""
-    return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))

@@ -13,12 +13,12 @@ those of the others. One snapshot serves all, so its own redshift should be that
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from astropy.cosmology import FLRW, FlatLambdaCDM
 from jaxtyping import Bool, Float, Int
 
+from galgen.cosmology import astropy_cosmology
 from galgen.data.catalogue import VELOCITIES, Catalogue
 from galgen.errors import InputError
 from galgen.mocks.sky_mask import SkyMask
@@ -61,26 +61,6 @@ class LightCone:
         """The chosen points only."""
         names = [field.name for field in dataclasses.fields(self)]
         return LightCone(**{name: getattr(self, name)[rows] for name in names})
-
-
-def astropy_cosmology(parameters: Mapping[str, float]) -> FLRW:
-    """Flat Lambda CDM of a catalogue's parameters, without radiation.
-
-    Raises:
-        InputError: no omega_m, or dark energy or curvature of another kind.
-    """
-    if "omega_m" not in parameters:
-        raise InputError(
-            f"expected omega_m in the catalogue's cosmology, got {list(parameters) or 'none'}; "
-            "add it with catalogue.replace(cosmology=...)"
-        )
-    for name, plain in (("w0", -1.0), ("wa", 0.0), ("omega_k", 0.0)):
-        if parameters.get(name, plain) != plain:
-            raise InputError(
-                f"expected flat Lambda CDM, got {name} = {parameters[name]:g}; distances of other "
-                "cosmologies are not known here"
-            )
-    return FlatLambdaCDM(100.0 * parameters.get("h", 1.0), parameters["omega_m"], Tcmb0=0)
 
 
 def snapshot_edges(redshifts: Sequence[float]) -> Float[np.ndarray, "edges"]:

@@ -26,9 +26,9 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from galgen.data.catalogue import native_order
+from galgen.arrays import as_array
+from galgen.cosmology import astropy_cosmology
 from galgen.errors import InputError
-from galgen.mocks.light_cone import astropy_cosmology
 from galgen.statistics.pairs.landy_szalay import SurveyCatalogue
 from galgen.statistics.sky.coordinates import cartesian_positions, check_range
 
@@ -64,7 +64,8 @@ class SkyCatalogue:
 
     def __post_init__(self) -> None:
         columns = {
-            str(name): native_order(np.asarray(values)) for name, values in self.columns.items()
+            str(name): as_array(values, f"column {name!r}", SURVEY_UNITS.get(name))
+            for name, values in self.columns.items()
         }
         _check_columns(columns)
         unknown = [name for name in self.units if name not in columns]

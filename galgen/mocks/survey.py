@@ -18,10 +18,11 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from galgen.cosmology import astropy_cosmology
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.errors import InputError
 from galgen.mocks.fibre_collisions import FibreCollisions
-from galgen.mocks.light_cone import LightCone, astropy_cosmology, light_cone, snapshot_edges
+from galgen.mocks.light_cone import LightCone, light_cone, snapshot_edges
 from galgen.mocks.radial_selection import RadialSelection
 from galgen.mocks.randoms import Footprint, RandomRecipe
 from galgen.mocks.sky_catalogue import REQUIRED, SkyCatalogue

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from astropy.table import Column
 
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
@@ -46,12 +47,12 @@ def test_repr_says_what_is_inside():
         (
             {"x": np.array([0.0, 10.0])},
             (10.0, 10.0, 10.0),
-            r"column 'x' in \[0, 10\) .* wrap or shift",
+            r"column 'x' in \[0, 10\) .* wrap or shift them",
         ),
         (
             {"y": np.array([-1e-9])},
             (10.0, 10.0, 10.0),
-            r"column 'y' .* check the units \(kpc/h\?\)",
+            r"column 'y' .* check the units",
         ),
         (
             {"x": np.ones(2), "mass": np.ones(3)},
@@ -64,7 +65,7 @@ def test_repr_says_what_is_inside():
             r"'vx', got 1 NaN or infinite of 2; drop",
         ),
         ({"x": np.ones((2, 2))}, (10.0, 10.0, 10.0), r"one number per point, got shape \(2, 2\)"),
-        ({"x": np.array(["a"])}, (10.0, 10.0, 10.0), r"one number per point.*; split it"),
+        ({"x": np.array(["a"])}, (10.0, 10.0, 10.0), r"numbers in column 'x', got text"),
         ({}, (10.0, 10.0, 10.0), r"at least one column, got none; pass columns"),
         (
             {"x": np.ones(1)},
@@ -102,3 +103,25 @@ def test_columns_are_in_the_byte_order_of_the_machine():
     assert catalogue.columns["x"].tolist() == catalogue.columns["n"].tolist() == [0, 1, 2]
     with pytest.raises(InputError, match="names of columns as text, got ''"):
         Catalogue({"": np.ones(1)}, (1.0, 1.0, 1.0))
+
+
+def test_stated_units_are_converted_and_others_kept():
+    kpc = Column(np.array([1000.0, 2000.0]), unit="kpc")
+    columns = {
+        "x": kpc,
+        "mass": np.array([12.0, 13.0]),
+        "size": Column([1.0, 2.0], unit="kpc"),
+    }
+    found = Catalogue(columns, (10.0,) * 3, cosmology={"h": 0.7}, units={"mass": "dex(Msun/h)"})
+    np.testing.assert_allclose(found.columns["x"], [0.7, 1.4])
+    np.testing.assert_allclose(found.columns["mass"], [1e12, 1e13])
+    assert found.units == {"x": "Mpc/h", "mass": "Msun/h", "size": "kpc"}
+    with pytest.raises(InputError, match=r"column .x. in Mpc/h, got kpc, .* h is not known"):
+        Catalogue({"x": kpc}, (10.0,) * 3)
+    with pytest.raises(InputError, match="column 'vx' in a unit that converts to km/s, got Mpc"):
+        Catalogue({"vx": np.ones(2)}, (10.0,) * 3, units={"vx": "Mpc/h"})
+
+
+def test_masked_rows_are_refused():
+    with pytest.raises(InputError, match="every row of column 'weight', got 1 masked"):
+        Catalogue({"weight": np.ma.MaskedArray([1, 999999], [False, True])}, (10.0,) * 3)

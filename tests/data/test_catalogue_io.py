@@ -10,7 +10,7 @@ from astropy.table import Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from galgen.data.catalogue import Catalogue
+from galgen.data.catalogue import STANDARD_UNITS, Catalogue
 from galgen.data.catalogue_io import FORMATS, read_catalogue, write_catalogue
 from galgen.data.suite import write_suite
 from galgen.errors import InputError
@@ -51,7 +51,7 @@ def catalogues(draw):
         redshift=draw(finite),
         cosmology=draw(st.dictionaries(words.filter(bool), finite, max_size=3)),
         periodic=draw(st.booleans()),
-        units={name: draw(words) for name in columns if draw(st.booleans())},
+        units={n: draw(words) for n in columns if n not in STANDARD_UNITS and draw(st.booleans())},
         provenance=draw(st.dictionaries(words, words, max_size=3)),
     )
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from galgen.data.catalogue import Catalogue
+from galgen.data.catalogue import STANDARD_UNITS, Catalogue
 from galgen.data.suite import Suite, write_suite
 from galgen.data.suite_summary import suite_summary
 from galgen.errors import InputError
@@ -40,7 +40,7 @@ catalogues_strategy = st.lists(st.integers(0, 40), min_size=1, max_size=6).flatm
                 redshift=0.1 * i,
                 cosmology={"omega_m": 0.1 + i, "h/%.": 0.7},
                 periodic=periodic,
-                units={columns[-1]: "furlong"},
+                units={name: "furlong" for name in columns if name not in STANDARD_UNITS},
                 provenance={"seed": str(seed), "split": split, "name": "Ω \N{SNOWMAN}"},
             )
             for i, size in enumerate(sizes)
