@@ -29,6 +29,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "geometry",
         "neighbors",
         "spreading",
+        "publishing",
         "serialization",
         "plot_style",
         "errors",

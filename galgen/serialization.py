@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from galgen.errors import InputError
+from galgen.publishing import publish_text
 
 HIDDEN = ("parent", "name")
 """Fields that Flax Linen adds to every module; a dataclass of galgen's own keeps a ``name``."""
@@ -85,9 +86,7 @@ def _find(name: str) -> Any:
 
 def write_json(path: Path, tree: Any) -> None:
     """Write ``tree`` to ``path``, whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(to_json(tree), indent=2) + "\n")
-    temporary.replace(path)
+    publish_text(path, json.dumps(to_json(tree), indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -45,6 +45,7 @@ from galgen.inference.sampling import (
     VariationalGaussian,
     field_target,
 )
+from galgen.publishing import own_folder
 from galgen.serialization import read_json
 
 Method = Literal["auto", "grid", "nuts", "hmc", "random-walk", "tempered", "variational"]
@@ -120,7 +121,7 @@ class Infer(Command):
         amortized = isinstance(experiment.model, PosteriorModel)
         prior = self._prior(encoding, amortized)
         run = Run.load(self.folder)
-        output = self.output or self.folder / "posterior"
+        output = self.output or own_folder(self.folder / "posterior")
         output.mkdir(parents=True, exist_ok=True)
         path, job = output / "posterior.h5", self._job(run)
         done = left_over(path, job)

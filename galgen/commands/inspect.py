@@ -12,12 +12,12 @@ import tyro
 from galgen.commands.command import Command
 from galgen.commands.validate import run_details
 from galgen.data.encoding import Encoding
-from galgen.data.publishing import Publication
 from galgen.data.suite import Suite
 from galgen.data.suite_summary import suite_summary
 from galgen.errors import InputError
 from galgen.experiment import Experiment
 from galgen.plot_style import DOTS_PER_INCH, STYLE
+from galgen.publishing import Publication
 from galgen.serialization import read_json
 from galgen.validation.plot_suite import suite_figure
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,9 @@ from galgen.data.features import condition_value
 from galgen.data.suite import Suite
 from galgen.errors import InputError
 from galgen.experiment import Experiment, Run
+from galgen.publishing import own_folder
 from galgen.serialization import read_json
+from galgen.training.tracking import read_metrics
 from galgen.validation import ValidationSettings, compare, table, write_report
 from galgen.validation.numbers import numbers
 from galgen.validation.requirement import Requirement
@@ -112,7 +113,7 @@ class Validate(Command):
             comparison,
             generated,
             held_out,
-            self.output or place / beside,
+            self.output or own_folder(place / beside),
             f"galgen: {self.folder.name}" + (f" against {self.suite.name}" if self.suite else ""),
             {"command": self._command(), **details},
         )
@@ -244,8 +245,6 @@ def run_details(folder: Path) -> Mapping[str, str]:
         field.name: " ".join(repr(getattr(experiment, field.name)).split())
         for field in dataclasses.fields(experiment)
     }
-    metrics = folder / "metrics.jsonl"
-    if metrics.exists() and (lines := metrics.read_text().splitlines()):
-        last = json.loads(lines[-1])
-        details["last step"] = ", ".join(f"{k} {v:.5g}" for k, v in last.items())
+    if lines := read_metrics(folder / "metrics.jsonl"):
+        details["last step"] = ", ".join(f"{k} {v:.5g}" for k, v in lines[-1].items())
     return details

@@ -20,10 +20,10 @@ from pathlib import Path
 from galgen.data.catalogue import Catalogue
 from galgen.data.catalogue_fits import read_fits, write_fits
 from galgen.data.catalogue_parquet import read_parquet, write_parquet
-from galgen.data.publishing import Publication
 from galgen.data.suite import Suite
 from galgen.data.suite_writing import write_suite
 from galgen.errors import InputError
+from galgen.publishing import Publication
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,6 +21,7 @@ from galgen.data.catalogue import Catalogue
 from galgen.data.normalization import Standardizer
 from galgen.data.suite import write_suite
 from galgen.errors import InputError
+from galgen.publishing import Publication
 from galgen.types import Batch
 
 Example = TypeVar("Example")
@@ -257,9 +258,10 @@ class ArrayEncoding(Encoding[np.ndarray]):
 
 def save_arrays(path: Path, examples: Sequence[np.ndarray], splits: Sequence[str]) -> None:
     """Arrays of one shape and the split of each as ``.npz``, whole or not at all."""
-    temporary = path.with_name(path.stem + ".part.npz")
-    np.savez_compressed(temporary, x=np.stack(examples), split=np.array(splits))
-    temporary.replace(path)
+    with Publication(path) as publication:
+        draft = publication.folder / "draft.npz"
+        np.savez_compressed(draft, x=np.stack(examples), split=np.array(splits))
+        publication.publish(draft)
 
 
 def chunks(order: np.ndarray, batch: int) -> list[np.ndarray]:

@@ -20,10 +20,10 @@ from types import TracebackType
 from typing import Any
 
 from galgen.data.catalogue import Catalogue
-from galgen.data.publishing import Publication, acquire, discard, release
 from galgen.data.suite import Suite
 from galgen.data.suite_writing import SuiteWriter, write_suite
 from galgen.errors import InputError
+from galgen.publishing import acquire, discard, own_folder, publish_text, release
 
 FOLDER = ".parts"
 OPEN_PARTS = 64
@@ -94,7 +94,7 @@ class SuiteParts:
             raise InputError(f"expected one part or more, got {number}; raise it")
         if not self.path.parent.is_dir():
             raise InputError(f"expected a folder {self.path.parent}, got none; create it first")
-        self.folder.mkdir(exist_ok=True)
+        own_folder(self.folder)
         lock = acquire(self.folder / "lock", wait=False)
         if lock is None:
             raise InputError(
@@ -111,12 +111,12 @@ class SuiteParts:
     def _describe(self, description: dict[str, Any]) -> None:
         place = self.folder / "job.json"
         if not place.exists():
-            with Publication(place) as publication:
-                draft = publication.folder / place.name
-                draft.write_text(json.dumps(description, indent=1))
-                publication.publish(draft)
+            publish_text(place, json.dumps(description, indent=1))
             return
-        found = json.loads(place.read_text())
+        try:
+            found = json.loads(place.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError):
+            found = "something that is no JSON"
         if found != description:
             differences = "; ".join(_differences(found, description))
             raise InputError(

@@ -3,7 +3,7 @@
 Each dataset is streamed to a plain file in a private folder beside the suite. When all catalogues
 are there, their number of points is known, and the plain files are copied, a few megabytes at a
 time, into contiguous datasets of an HDF5 file, which is published by one rename
-(:mod:`galgen.data.publishing`). While it writes it takes twice the space of the suite on disk.
+(:mod:`galgen.publishing`). While it writes it takes twice the space of the suite on disk.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import h5py
 import numpy as np
 
 from galgen.data.catalogue import Catalogue
-from galgen.data.publishing import Publication
 from galgen.data.suite_layout import FORMAT, TABLES, VERSION, Block, codes, dataset_name
 from galgen.errors import InputError
+from galgen.publishing import Publication
 
 PIECE = 1 << 23
 """Bytes that are copied at a time."""

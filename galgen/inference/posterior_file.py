@@ -27,10 +27,10 @@ from typing import Any
 
 import h5py
 
-from galgen.data.publishing import Publication
 from galgen.errors import InputError
 from galgen.inference.caution import Caution
 from galgen.inference.sampling.result import PosteriorSamples
+from galgen.publishing import Publication
 
 FORMAT, VERSION = "galgen-posterior", 1
 ARRAYS = ("samples", "log_density", "acceptance", "divergences", "noise")

@@ -10,7 +10,6 @@ import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
 
-from galgen.data.publishing import Publication
 from galgen.inference.calibration import (
     Ranks,
     Tarp,
@@ -24,6 +23,7 @@ from galgen.inference.corner_plot import corner_plot
 from galgen.inference.posterior_file import CataloguePosterior
 from galgen.inference.prior import Prior
 from galgen.plot_style import DOTS_PER_INCH, STYLE
+from galgen.publishing import Publication
 
 FEWEST = 10
 """Catalogues of known parameters, of which coverage is told."""

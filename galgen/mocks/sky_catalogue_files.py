@@ -11,7 +11,7 @@ suffix     columns                  units                               JSON
 ========== ======================== =================================== ======================
 
 In units, h is H_0 / (100 km/s/Mpc). A file appears whole or not at all
-(:mod:`galgen.data.publishing`). Parquet needs pyarrow (``pip install 'galgen[formats]'``).
+(:mod:`galgen.publishing`). Parquet needs pyarrow (``pip install 'galgen[formats]'``).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
 from galgen.data.catalogue_parquet import import_pyarrow
-from galgen.data.publishing import Publication
 from galgen.errors import InputError
 from galgen.mocks.sky_catalogue import SkyCatalogue
+from galgen.publishing import Publication
 
 FORMAT = "galgen-sky"
 VERSION = 1

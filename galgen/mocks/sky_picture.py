@@ -24,8 +24,8 @@ from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from galgen.data.publishing import Publication
 from galgen.mocks.survey import MockSurvey
+from galgen.publishing import Publication
 from galgen.statistics.sky.angular_power import count_map
 
 DATA, TARGET, UNSEEN = "#c8452d", "#1b1b1b", "#eeeeee"

@@ -20,6 +20,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import Sharding
 
 from galgen.errors import InputError
+from galgen.publishing import own_folder
 from galgen.training.distributed import is_first
 from galgen.training.state import TrainState
 
@@ -44,7 +45,8 @@ class Checkpoints:
         self._writes = writes
         self._manager: Any = None
         if writes or folder.exists():
-            self._manager = ocp.CheckpointManager(folder.resolve(), options=options)
+            place = own_folder(folder) if writes else folder
+            self._manager = ocp.CheckpointManager(place.resolve(), options=options)
 
     def __enter__(self) -> Checkpoints:
         return self
@@ -129,8 +131,7 @@ class Checkpoints:
                 stacklevel=3,
             )
             if self._writes and is_first():
-                aside = self.folder.parent / "damaged"
-                aside.mkdir(exist_ok=True)
+                aside = own_folder(self.folder.parent / "damaged")
                 unused = next(n for n in range(10**6) if not (aside / f"{number}.{n}").exists())
                 (self.folder / str(number)).rename(aside / f"{number}.{unused}")
         if wrong and self._writes:

@@ -7,6 +7,8 @@ from typing import Any
 
 import jax
 
+from galgen.publishing import own_folder
+
 FIRST, LAST = 3, 8
 """Steps of this start of a run that are recorded, after those that compile."""
 
@@ -25,7 +27,7 @@ class Profile:
         self._step += 1
         if self._step == FIRST:
             jax.block_until_ready(result)
-            jax.profiler.start_trace(str(self._folder))
+            jax.profiler.start_trace(str(own_folder(self._folder)))
             self._running = True
         elif self._step == LAST:
             jax.block_until_ready(result)

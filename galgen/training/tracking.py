@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from galgen.errors import InputError
+from galgen.publishing import append_text, own_folder, publish_text
 
 
 @runtime_checkable
@@ -42,32 +43,34 @@ class Journal:
         self._clock = time.perf_counter()
         self.before = [line for line in read_metrics(path) if line["step"] <= start]
         if writes:
-            temporary = path.with_suffix(".part")
-            temporary.write_text("".join(json.dumps(line) + "\n" for line in self.before))
-            temporary.replace(path)
+            publish_text(path, "".join(json.dumps(line) + "\n" for line in self.before))
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """One line, with the seconds since the start."""
         if not self._writes:
             return
         seconds = round(time.perf_counter() - self._clock, 3)
-        with self.path.open("a") as file:
-            file.write(json.dumps({"step": step, "seconds": seconds, **values}) + "\n")
+        append_text(self.path, json.dumps({"step": step, "seconds": seconds, **values}) + "\n")
         for tracker in self._trackers:
             tracker.write(step, values)
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Everything logged; a last line cut short by a kill is left out."""
-    if not path.exists():
+    """Everything logged; what is no line of a log, such as one cut short by a kill, is left out."""
+    if not path.is_file():
         return []
-    lines = []
-    for text in path.read_text().splitlines():
-        try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            continue
-    return lines
+    found = (_numbers(text) for text in path.read_text("utf-8", errors="replace").splitlines())
+    return [line for line in found if "step" in line]
+
+
+def _numbers(text: str) -> dict[str, float]:
+    """The numbers of a line by name; nothing if it is no object of JSON."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    numbers = line.items() if isinstance(line, dict) else ()
+    return {name: value for name, value in numbers if type(value) in (int, float)}
 
 
 class TensorBoard:
@@ -81,7 +84,8 @@ class TensorBoard:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._writer = _imported("tensorboardX").SummaryWriter(str(folder))
+        writer = _imported("tensorboardX").SummaryWriter
+        self._writer = writer(str(own_folder(folder)))
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """A point of every curve."""

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import platform
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +17,7 @@ import numpy as np
 
 import galgen
 from galgen.plot_style import encode
+from galgen.publishing import publish_text
 from galgen.validation.comparison import Comparison
 from galgen.validation.curves import CurveComparison
 from galgen.validation.figures import report_figures
@@ -75,8 +74,8 @@ def write_report(
         "details": definitions({**(details or {}), **_settings(comparison), **versions()}),
     }
     tree = {**as_json(comparison), "title": title, "versions": versions(), "details": details or {}}
-    _replace(place / "comparison.json", json.dumps(tree, indent=1, allow_nan=False))
-    _replace(place / "report.html", fill(title, comparison.summary, sections))
+    publish_text(place / "comparison.json", json.dumps(tree, indent=1, allow_nan=False))
+    publish_text(place / "report.html", fill(title, comparison.summary, sections))
     return place / "report.html"
 
 
@@ -199,13 +198,3 @@ def _bins(curve: CurveComparison, split: str) -> str:
 
 def _numbers(values: np.ndarray) -> str:
     return ", ".join(f"{value:.4g}" for value in values)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write beside and move into place."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

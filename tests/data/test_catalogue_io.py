@@ -148,7 +148,7 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
     path = tmp_path / "a.fits"
     write_catalogue(path, make())
-    monkeypatch.setattr("galgen.data.publishing.sync", lambda path: 1 / 0)
+    monkeypatch.setattr("galgen.publishing.sync", lambda path: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_catalogue(path, make(7))
     assert read_catalogue(path) == make() and len(list(tmp_path.iterdir())) == 1

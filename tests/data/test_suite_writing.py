@@ -74,7 +74,7 @@ def test_a_failure_leaves_what_was_there(path, monkeypatch):
     def fail(*arguments):
         raise RuntimeError("no rename")
 
-    monkeypatch.setattr("galgen.data.publishing.os.replace", fail)
+    monkeypatch.setattr("galgen.publishing.os.replace", fail)
     with pytest.raises(RuntimeError, match="no rename"):
         write_suite(path, [make(9)])
     assert names(path.parent) == ["suite.h5"] and path.read_bytes() == before
@@ -180,7 +180,7 @@ def test_without_locks_jobs_run_and_nothing_is_taken_for_stale(path, monkeypatch
     stale = path.with_name(f".{path.name}.left.writing")
     stale.mkdir()
     with monkeypatch.context() as patch:
-        patch.setattr("galgen.data.publishing.fcntl.flock", unknown)
+        patch.setattr("galgen.publishing.fcntl.flock", unknown)
         with SuiteParts(path, 2, {"seed": 1}) as parts:
             for part in parts.missing:
                 parts.write(part, [make(3, part)])

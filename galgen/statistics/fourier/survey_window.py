@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from galgen.errors import InputError
+from galgen.publishing import Publication
 from galgen.statistics.binning import ArrayLike, check_multipoles
 from galgen.statistics.fourier.amplitudes import Painting
 from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler
@@ -85,8 +86,10 @@ class SurveyWindow:
     def save(self, path: Path | str) -> None:
         """Write all fields to an ``.npz`` file, by name."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        with Path(path).open("wb") as file:
-            np.savez(file, **fields)
+        with Publication(path) as publication:
+            draft = publication.folder / "draft.npz"
+            np.savez(draft, **fields)
+            publication.publish(draft)
 
     @classmethod
     def load(cls, path: Path | str) -> SurveyWindow:

@@ -6,6 +6,9 @@ of the file and before one of the folder around it (rename is atomic, POSIX.1-20
 reader sees the old file or the new one. The folder's ``lock`` is held (flock) while its process
 lives. One whose lock is free was left by a killed process, and the next writer of that file
 removes it. On a file system that knows no locks such folders stay.
+
+Nothing here writes through a symbolic link: a link that somebody planted in a folder is replaced
+or refused, and the file it points to stays as it is.
 """
 
 from __future__ import annotations
@@ -74,9 +77,53 @@ class Publication:
         self.close()
 
 
+def publish_text(path: Path, text: str) -> None:
+    """Write a text file, UTF-8, whole or not at all."""
+    with Publication(path) as publication:
+        draft = publication.folder / "draft"
+        draft.write_text(text, encoding="utf-8")
+        publication.publish(draft)
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add text at the end of a file, made if it is not there.
+
+    Raises:
+        OSError: if the file is a symbolic link.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o644), "a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def own_folder(path: Path) -> Path:
+    """A folder inside another that is written to, made if it is not there.
+
+    Raises:
+        InputError: if a file is in its place, or it or something in it is a symbolic link, by which
+            other files would be written.
+    """
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(parents=True)
+    if path.is_symlink() or not path.is_dir():
+        raise InputError(
+            f"expected a folder at {path}, got a link or a file, by which other files would be "
+            "written; remove it"
+        )
+    links = sorted(entry.name for entry in path.iterdir() if entry.is_symlink())
+    if links:
+        raise InputError(
+            f"expected no symbolic link in {path}, got {links[0]!r}, by which other files would "
+            "be written; remove it"
+        )
+    return path
+
+
 def remove_stale(path: Path) -> None:
     """Remove what killed writers of ``path`` left beside it; that of living ones stays."""
     for folder in path.parent.glob(f".{_escaped(path.name)}.*{WRITING}"):
+        if folder.is_symlink():
+            continue
         with contextlib.suppress(OSError):
             lock = acquire(folder / LOCK, wait=False)
             if lock is not None:
@@ -111,10 +158,10 @@ def acquire(lock: Path, wait: bool) -> Lock | None:
     Where the file system knows no locks, it is opened all the same.
 
     Raises:
-        OSError: if it cannot be opened.
+        OSError: if it cannot be opened, or is a symbolic link.
     """
     try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     except FileNotFoundError:
         return None
     try:

@@ -1,0 +1,139 @@
+"""Whatever galgen writes, a symbolic link in its way changes no other file."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from galgen.data.catalogue import Catalogue
+from galgen.data.catalogue_io import write_catalogue
+from galgen.data.encoding import save_arrays
+from galgen.data.suite import write_suite
+from galgen.data.suite_parts import SuiteParts
+from galgen.errors import InputError
+from galgen.inference.posterior_file import CataloguePosterior, write_posteriors
+from galgen.inference.posterior_report import write_table
+from galgen.inference.sampling import PosteriorSamples
+from galgen.mocks.sky_catalogue import SkyCatalogue
+from galgen.mocks.sky_catalogue_files import write_sky_catalogue
+from galgen.publishing import Publication, append_text, own_folder, publish_text
+from galgen.serialization import write_json
+from galgen.statistics.fourier import SurveyWindow
+from galgen.training import Checkpoints
+from galgen.training.tracking import Journal
+
+CATALOGUE = Catalogue({name: np.arange(4.0) for name in "xyz"}, box=(9.0, 9.0, 9.0))
+SKY = SkyCatalogue({name: np.ones(2) for name in ("RA", "DEC", "Z", "WEIGHT", "WEIGHT_FKP", "NZ")})
+POSTERIOR = CataloguePosterior(PosteriorSamples(("a",), np.zeros((1, 4, 1))), {}, {})
+ONE = np.ones(1)
+WINDOW = SurveyWindow(
+    *(np.arange(2.0), ONE, np.ones(1, int), np.ones((1, 1))),
+    *(1.0, 1.0, 1.0, 1.0, np.ones(3), np.ones(3), 8),
+    *(np.arange(2.0), np.ones((1, 1)), np.zeros(1, int)),
+)
+
+
+def journal(path: Path) -> None:
+    Journal(path, 0, True).write(1, {"loss": 2.0})
+
+
+def parts(path: Path) -> None:
+    with SuiteParts(path, 1, {}) as pieces:
+        pieces.write(0, [CATALOGUE])
+        pieces.finish()
+
+
+WRITERS: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "text": ("report.html", lambda path: publish_text(path, "all")),
+    "configuration": ("experiment.json", lambda path: write_json(path, (1, 2))),
+    "log": ("metrics.jsonl", journal),
+    "arrays": ("samples.npz", lambda path: save_arrays(path, [np.ones(2)], ["train"])),
+    "suite": ("samples.h5", lambda path: write_suite(path, [CATALOGUE])),
+    "parts": ("samples.h5", parts),
+    "catalogue": ("one.fits", lambda path: write_catalogue(path, CATALOGUE)),
+    "survey": ("mock.fits", lambda path: write_sky_catalogue(path, SKY)),
+    "survey in HDF5": ("mock.h5", lambda path: write_sky_catalogue(path, SKY)),
+    "posteriors": ("posterior.h5", lambda path: write_posteriors(path, {0: POSTERIOR}, {})),
+    "table": ("summary.ecsv", lambda path: write_table(path, Table({"a": [1]}))),
+    "window": ("window.npz", WINDOW.save),
+}
+
+
+def planted(path: Path, victim: Path) -> Iterable[Path]:
+    """Links in the place of a file, and of what is or was once written beside it."""
+    names = [path.name, f"{path.name}.part", f"{path.stem}.part", f"{path.stem}.part{path.suffix}"]
+    names += [f".{path.name}.{'0' * 32}.writing", f".{path.name}.part", f"{path.name}.tmp"]
+    for name in dict.fromkeys(names):
+        link = path.with_name(name)
+        link.symlink_to(victim)
+        yield link
+
+
+@pytest.mark.parametrize(("name", "write"), WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize("folder", [False, True], ids=["file", "folder"])
+def test_a_planted_link_is_not_written_through(name, write, folder, tmp_path: Path) -> None:
+    run, victim = tmp_path / "run", tmp_path / "victim"
+    run.mkdir()
+    inside = victim / "kept" if folder else victim
+    victim.mkdir() if folder else None
+    inside.write_text("precious")
+    links = list(planted(run / name, victim))
+    write(run / name)
+    assert inside.read_text() == "precious"
+    assert not folder or [p.name for p in victim.iterdir()] == ["kept"]
+    assert (run / name).is_file() and not (run / name).is_symlink()
+    assert all(link.is_symlink() for link in links[1:])
+
+
+def test_a_link_that_comes_later_is_not_appended_to(tmp_path: Path) -> None:
+    victim, log = tmp_path / "victim", tmp_path / "metrics.jsonl"
+    victim.write_text("precious")
+    append_text(log, "one\n")
+    append_text(log, "two\n")
+    assert log.read_text() == "one\ntwo\n"
+    log.unlink()
+    log.symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic link"):
+        append_text(log, "three\n")
+    assert victim.read_text() == "precious"
+
+
+OWNERS: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "folder": ("report", lambda run: own_folder(run / "report")),
+    "parts": ("samples.h5.parts", lambda run: SuiteParts(run / "samples.h5", 1, {})),
+    "checkpoints": ("checkpoints", lambda run: Checkpoints(run / "checkpoints", writes=True)),
+}
+
+
+@pytest.mark.parametrize(("name", "make"), OWNERS.values(), ids=OWNERS)
+def test_a_folder_that_is_a_link_or_holds_one_is_refused(name, make, tmp_path: Path) -> None:
+    run, victim = tmp_path / "run", tmp_path / "victim"
+    run.mkdir()
+    victim.mkdir()
+    (run / name).symlink_to(victim)
+    with pytest.raises(InputError, match=r"expected a folder at .* got a link .*; remove it"):
+        make(run)
+    (run / name).unlink()
+    (run / name).write_text("a file")
+    with pytest.raises(InputError, match="expected a folder at"):
+        make(run)
+    (run / name).unlink()
+    (run / name).mkdir()
+    for planted in ("lock", "job.json", "5.orbax-checkpoint-tmp"):
+        link = run / name / planted
+        link.symlink_to(victim / "new")
+        with pytest.raises(InputError, match=rf"no symbolic link in .* got '{planted}'"):
+            make(run)
+        link.unlink()
+    assert not list(victim.iterdir())
+
+
+def test_a_lock_that_is_a_link_makes_no_file(tmp_path: Path) -> None:
+    left = tmp_path / f".suite.h5.{'0' * 32}.writing"
+    left.mkdir()
+    (left / "lock").symlink_to(tmp_path / "victim")
+    with Publication(tmp_path / "suite.h5"):
+        pass
+    assert not (tmp_path / "victim").exists()
