@@ -203,7 +203,23 @@ def test_automatic_chooses_by_the_number_of_rows(points: int, chosen: Method) ->
     assert "callback" not in program(Automatic())
 
 
-@pytest.mark.parametrize("k", [0, 20, 25])
-def test_k_out_of_range_is_named(k: int) -> None:
-    with pytest.raises(ValueError, match=rf"expected 1 <= k < number of rows \(20\), got k={k}"):
-        nearest_neighbors(jnp.zeros((1, 20, 3)), k, PeriodicBox())
+@pytest.mark.parametrize("method", FEW_METHODS, ids=str)
+def test_fewer_points_than_neighbours(method: Method) -> None:
+    """All the others are found, whatever the number of rows, down to one row."""
+    x = np.random.default_rng(0).random((1, 12, 3)).astype(np.float32)
+    for rows in (1, 2, 6, K, 12):
+        for points in {0, 1, 2, 5, K, rows}:
+            cloud, mask = x[0, :rows], np.arange(rows) < points
+            poisoned = np.where(mask[:, None], cloud, np.nan)[None]
+            found = nearest_neighbors(
+                jnp.array(poisoned), K, PeriodicBox(), jnp.array(mask[None]), method
+            )
+            assert found.valid.shape == (1, rows, K)
+            there = min(points, rows)
+            assert int(found.valid.sum()) == there * min(max(there - 1, 0), K)
+            assert_nearest(cloud, mask, PeriodicBox(), jax.tree.map(lambda leaf: leaf[0], found))
+
+
+def test_no_neighbours_at_all_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected k of at least 1 neighbour, got k=0; 16"):
+        nearest_neighbors(jnp.zeros((1, 20, 3)), 0, PeriodicBox())

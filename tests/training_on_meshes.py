@@ -61,7 +61,9 @@ PROBLEM = """
     class Source:
         def batch(self, step):
             rng = np.random.default_rng(step)
-            mask = np.arange(24) < rng.integers(10, 25, (16, 1))
+            # Clouds of unlike size, of few points, and one without any.
+            counts = np.concatenate([[0, 1, 2, 5], rng.integers(10, 25, 12)])
+            mask = np.arange(24) < counts[:, None]
             return Batch(rng.random((16, 24, 4), np.float32), mask, rng.random((16, 2), np.float32))
 
     every = jax.devices()

@@ -70,22 +70,21 @@ def nearest_neighbors(
     Displacements are differentiable in the positions; which rows are neighbours is not. A real row
     that is not finite is nobody's neighbour, and its own displacements are NaN.
 
+    A cloud of ``k`` points or fewer has fewer neighbours than ``k``: the others are not valid, and
+    what is found does not depend on the number of padded rows.
+
     Args:
         positions: in the unit box; on the torus any real number is taken modulo one.
-        k: neighbours per point, less than the number of rows.
+        k: neighbours per point.
         geometry: supplies the displacement, minimum-image in a periodic box.
         mask: True where a row is real.
         method: how to search.
 
     Raises:
-        ValueError: if ``k`` is not between 1 and ``points - 1``.
+        ValueError: if ``k`` is below 1.
     """
-    points = positions.shape[-2]
-    if not 1 <= k < points:
-        raise ValueError(
-            f"expected 1 <= k < number of rows ({points}), got k={k}; "
-            f"lower k or pad the clouds to at least {k + 1} rows"
-        )
+    if k < 1:
+        raise ValueError(f"expected k of at least 1 neighbour, got k={k}; 16 is usual")
     real = jnp.ones(positions.shape[:-1], bool) if mask is None else mask
     # A padded row may hold anything, NaN included: it must not reach the arithmetic.
     positions = jnp.where(real[..., None], positions, 0.0)
@@ -110,19 +109,23 @@ def _search(
 ) -> Int[Array, "batch points k"]:
     """Compiled once for each shape, where a caller is not compiled itself."""
     positions = jnp.where(real[..., None], positions, 0.0)
+    there = min(k, positions.shape[1] - 1)
+    if there < 1:
+        return jnp.full((*real.shape, k), NOBODY)
     if parts_of_a_cloud() == 1:
 
         def search_clouds(positions, real):
-            return method.search(positions, real, k, geometry)
+            return method.search(positions, real, there, geometry)
 
         clouds = (BY_CLOUD, BY_CLOUD)
         found = by_device(search_clouds, positions, real, split=clouds, result=BY_CLOUD)
     else:
 
         def search_part(own, positions, real):
-            return method.search(gathered(positions), gathered(real), k, geometry, own[0])
+            return method.search(gathered(positions), gathered(real), there, geometry, own[0])
 
         own = jnp.broadcast_to(jnp.arange(positions.shape[1]), real.shape)
         parts = (BY_POINT, BY_POINT, BY_POINT)
         found = by_device(search_part, own, positions, real, split=parts, result=BY_POINT)
-    return jnp.where(real[..., None], found, NOBODY)
+    found = jnp.where(real[..., None], found, NOBODY)
+    return jnp.pad(found, ((0, 0), (0, 0), (0, k - there)), constant_values=NOBODY)

@@ -62,7 +62,7 @@ class GraphNetwork(nn.Module):
 
     Raises:
         ValueError: at a call, for a width that the heads do not divide, or a cloud of fewer than
-            three columns or of k rows or fewer.
+            three columns.
     """
 
     width: int = 64

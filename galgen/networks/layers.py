@@ -225,7 +225,8 @@ class Edges(NamedTuple):
     direction ``(batch, points, k, 3)``    unit vector to it
     radial    ``(batch, points, k, r)``    Gaussians in the logarithm of its distance
     features  ``(batch, points, k, f)``    radial functions, directional ones, displacement
-    weight    ``(batch, points, k)``       from 1 down to 0 at the farthest of the k; 0 if not valid
+    weight    ``(batch, points, k)``       from 1 down to 0 at the farthest of the k; 1 where there
+                                         are fewer than k; 0 if not valid
     halo      :class:`Halo` or None        what devices that share clouds exchange
     ========= ============================ =====================================================
     """
@@ -260,7 +261,8 @@ def describe_edges(neighbors: Neighbors, separation: Float[Array, " batch"], rad
     """Features of every edge, lengths in units of the mean separation.
 
     ``radial`` Gaussians in log distance cover 0.08 to 3 mean separations; half as many wider ones
-    multiply the unit vector. The weight makes the output continuous where neighbours change.
+    multiply the unit vector. The weight makes the output continuous where neighbours change. In a
+    cloud of k points or fewer they never change, and all weigh 1.
     """
     u = neighbors.displacement / separation[:, None, None, None]
     squared = jnp.sum(u**2, axis=-1)
@@ -276,6 +278,7 @@ def describe_edges(neighbors: Neighbors, separation: Float[Array, " batch"], rad
     narrow, wide = gaussians(radial), gaussians(radial // 2)
     vectors = (direction[..., None, :] * wide[..., None]).reshape(*r.shape, -1)
     farthest = jnp.max(jnp.where(neighbors.valid, squared, 0.0), axis=-1, keepdims=True)
+    farthest = jnp.where(neighbors.valid[..., -1:], farthest, jnp.inf)
     weight = jnp.where(neighbors.valid, 1.0 - squared / jnp.maximum(farthest, 1e-12), 0.0)
     features = jnp.concatenate([narrow, vectors, u], axis=-1)
     return Edges(neighbors.indices, direction, narrow, features, weight, neighbors.halo)

@@ -190,7 +190,7 @@ class ParticleMesh(nn.Module):
 
     Raises:
         ValueError: at a call, for a mesh that is too coarse or in an open box, or a cloud of fewer
-            than three columns or of k rows or fewer.
+            than three columns.
     """
 
     width: int = 64

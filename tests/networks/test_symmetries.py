@@ -107,8 +107,10 @@ def test_padding_never_speaks(row) -> None:
     poisoned = jnp.where(MASK[..., None], x, jnp.nan)
     assert np.array_equal(call(poisoned), call(x))
     assert np.all(np.asarray(call(x))[0, REAL:] == 0)
-    cut = call(x[:1, :REAL], None)
-    assert np.allclose(cut, call(x)[:1, :REAL], atol=2e-5)
+    # Of five points, fewer than the neighbours that a network asks for.
+    few = jnp.arange(POINTS)[None] < jnp.array([[5], [POINTS]])
+    cut = call(x[:1, :5], None)
+    assert np.allclose(cut, call(x, few)[:1, :5], atol=2e-5)
 
     @jit
     def gradient(params, x):
@@ -121,6 +123,28 @@ def test_padding_never_speaks(row) -> None:
     for a, b in zip(*leaves, strict=True):
         assert np.all(np.isfinite(a))
         assert np.array_equal(a, b)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [5, 6, REAL, 20])
+def test_clouds_of_few_points_do_not_feel_their_padding(row, rows: int) -> None:
+    """Fewer points than neighbours: every point sees all the others, in whatever padding."""
+    _, _, call = row
+    x = cloud()
+    for counts in ([0, 1], [2, 5], [4, 3]):
+        mask = jnp.arange(POINTS) < jnp.array(counts)[:, None]
+        out = np.asarray(call(x, mask))
+        assert np.all(np.isfinite(out)) and np.all(out[~np.asarray(mask)] == 0)
+        assert np.allclose(call(x[:, :rows], mask[:, :rows]), out[:, :rows], atol=2e-5)
+
+
+def test_a_point_sees_the_only_other_one(row) -> None:
+    entry, _, call = row
+    if getattr(entry.network, "k", None) is None:
+        pytest.skip("no network of neighbours")
+    x, mask = cloud(), jnp.arange(POINTS)[None] < jnp.array([[2], [2]])
+    near, far = (call(x.at[:, 1, :3].set(x[:, 0, :3] + apart), mask) for apart in (0.05, 0.2))
+    assert np.max(np.abs(near - far)[:, :2]) > 1e-3
 
 
 def test_translation_on_the_torus(row) -> None:
@@ -162,9 +186,9 @@ def test_symmetries_of_the_cube(row) -> None:
         assert max(differences) > 1e-3, "claims less than it does: list it as equivariant"
 
 
-def test_one_real_point_no_condition_no_marks(row) -> None:
+def test_one_real_point_or_none_no_condition_no_marks(row) -> None:
     entry, *_ = row
-    mask = jnp.arange(POINTS)[None] < jnp.array([[1], [1]])
+    mask = jnp.arange(POINTS)[None] < jnp.array([[1], [0]])
     x = cloud(3)
     params = perturbed(jit(entry.network.init)(jax.random.key(0), x, T, mask, None))
 
