@@ -44,7 +44,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from galgen.data.catalogue import Catalogue
-from galgen.data.suite_header import Header, Stored, open_file
+from galgen.data.suite_header import Header, Stored
 from galgen.data.suite_layout import Block
 from galgen.data.suite_writing import SuiteWriter, write_suite
 from galgen.errors import InputError
@@ -150,7 +150,7 @@ class Suite:
         if self._map is None:
             raise ValueError(f"expected an open suite, got {self.path} closed; open it again")
         if stored.place is None:
-            return self._opened()[stored.name][start:stop]
+            return self._opened(self._map)[stored.name][start:stop]
         first = stored.place + start * stored.dtype.itemsize
         length = (stop - start) * stored.dtype.itemsize
         if length:
@@ -158,10 +158,13 @@ class Suite:
             self._map.madvise(mmap.MADV_WILLNEED, page, first + length - page)
         return np.array(np.frombuffer(self._map, stored.dtype, stop - start, first))
 
-    def _opened(self) -> h5py.File:
-        """The file in this process: an HDF5 handle does not survive a fork."""
+    def _opened(self, mapped: mmap.mmap) -> h5py.File:
+        """The file in this process: an HDF5 handle does not survive a fork.
+
+        It is read from the map, for another file may have taken the path since.
+        """
         if self._file is None or self._file[0] != os.getpid():
-            self._file = (os.getpid(), open_file(self.path))
+            self._file = (os.getpid(), h5py.File(mapped, "r"))
         return self._file[1]
 
     @property
@@ -246,10 +249,9 @@ class Suite:
 
     def close(self) -> None:
         """Let go of the file; catalogues that were read stay."""
-        self._map = None
         if self._file is not None and self._file[0] == os.getpid():
             self._file[1].close()
-        self._file = None
+        self._file = self._map = None
 
     def __enter__(self) -> Suite:
         return self

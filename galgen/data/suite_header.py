@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from jaxtyping import Bool, Float, Int32, Int64
 
+from galgen.data.self_contained import check_self_contained
 from galgen.data.suite_layout import FORMAT, REMEDY, TABLES, VERSION, original_name
 from galgen.errors import InputError
 
@@ -42,9 +43,8 @@ class Stored:
     @classmethod
     def of(cls, dataset: h5py.Dataset) -> Stored:
         """Where ``dataset`` lies."""
-        contiguous = dataset.chunks is None and dataset.external is None and not dataset.is_virtual
-        native = dataset.dtype.isnative
-        place = dataset.id.get_offset() if contiguous and native and dataset.size else None
+        plain = dataset.chunks is None and dataset.dtype.isnative and dataset.size
+        place = dataset.id.get_offset() if plain else None
         return cls(dataset.name.lstrip("/"), dataset.dtype, len(dataset), place)
 
 
@@ -89,9 +89,10 @@ class Header:
 
         Raises:
             InputError: if the file is missing, is not a galgen suite of this version, is
-                truncated, or its datasets do not fit together.
+                truncated, takes values from other files, or its datasets do not fit together.
         """
         with open_file(path) as file:
+            check_self_contained(file, path)
             _check_format(file, path)
             units = {}
             for dataset, column in file["columns"].items():
