@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from galgen.data.catalogue import POSITIONS, Catalogue
 from galgen.errors import InputError
+from galgen.randomness import Role, random_generator
 
 _EDGE = 1e-6
 
@@ -106,7 +107,7 @@ def thin(
     if "mass" in catalogue.columns:
         kept = np.argsort(-catalogue.columns["mass"], kind="stable")[:n_max]
     else:
-        kept = np.random.default_rng(seed).choice(len(catalogue), n_max, replace=False)
+        kept = random_generator(Role.KEPT_POINTS, seed).choice(len(catalogue), n_max, replace=False)
     return catalogue.select(np.sort(kept))
 
 
@@ -143,7 +144,7 @@ def random_splits(number: int, fractions: Mapping[str, float], seed: int) -> lis
     labels = itertools.chain.from_iterable(
         itertools.repeat(name, int(size)) for name, size in zip(fractions, sizes, strict=True)
     )
-    return np.random.default_rng(seed).permutation(list(labels)).tolist()
+    return random_generator(Role.SPLITS, seed).permutation(list(labels)).tolist()
 
 
 def parse_pairs(text: str) -> dict[str, str]:

@@ -28,6 +28,7 @@ from galgen.data.catalogue import Catalogue
 from galgen.data.suite import Suite, SuiteWriter
 from galgen.data.suite_summary import suite_summary
 from galgen.errors import InputError
+from galgen.randomness import Role, child_seed
 
 PUBLISHED = "published"
 """Provenance of a catalogue's split in the files it comes from."""
@@ -128,7 +129,9 @@ def prepare(source: Source) -> None:
     with SuiteWriter(source.output) as writer:
         for place, box in enumerate(source.boxes()):
             for cube in source.cubes(box):
-                catalogue = thin(cube, None, source.n_max, source.seed + number)
+                catalogue = thin(
+                    cube, None, source.n_max, child_seed(Role.CUBE, source.seed, number)
+                )
                 number += 1
                 if len(catalogue) >= source.n_min:
                     writer.add(catalogue)

@@ -24,6 +24,7 @@ from data_prep.source import Source
 from data_prep.survey_columns import UNITS, Weighting, read_sky
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
+from galgen.randomness import Role, random_generator
 
 PROBES = 2000
 INSIDE = 0.99
@@ -190,8 +191,8 @@ def cut_survey(
     Raises:
         InputError: if no cube is inside.
     """
-    probes = np.random.default_rng(0).random((PROBES, 3)) * side
-    rng = np.random.default_rng(seed)
+    probes = random_generator(Role.PROBES, 0).random((PROBES, 3)) * side
+    rng = random_generator(Role.SHIFTS, seed)
     best = np.zeros((0, 3))
     for shift in [np.zeros(3), *rng.random((max(offsets, 1) - 1, 3))]:
         corners = _corners_inside(survey.footprint, side, shift * side, probes)

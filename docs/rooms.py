@@ -39,6 +39,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "units",
         "cosmology",
         "reading",
+        "randomness",
         "lazy",
     ),
 }

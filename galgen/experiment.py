@@ -35,6 +35,7 @@ from galgen.data.encoding import Condition, Draw, Encoding
 from galgen.errors import InputError
 from galgen.generative import Model, Sampler, SamplingMethod
 from galgen.monitor import Monitor
+from galgen.randomness import Role, child_seed, random_key
 from galgen.serialization import read_json, write_json
 from galgen.spreading import POINTS, spread_over
 from galgen.training import Checkpoints, Loss, Trainer
@@ -81,7 +82,7 @@ class Experiment:
 
     def initial_params(self, batch: Batch) -> Params:
         """Fresh weights, of the trainer's seed."""
-        key = jax.random.key(self.trainer.seed)
+        key = random_key(Role.WEIGHTS, self.trainer.seed)
         batch = jax.tree.map(lambda a: jnp.asarray(a[:1]), batch)
         return jax.jit(lambda key: self.model.initial_params(self.network, key, batch))(key)
 
@@ -158,9 +159,11 @@ class Experiment:
         source = self.data.held_out_source(encoding, size, split, shard)
         loss = self.loss(Prepared(source, encoding))
 
+        seed = child_seed(Role.MONITOR_DRAWS, self.trainer.seed)
+
         def draw(params: Params, conditions: Sequence[Condition]) -> list[Any]:
             run = Run(self, encoding, params, folder)
-            return run.sample(conditions, self.trainer.seed, extrapolate=True)
+            return run.sample(conditions, seed, extrapolate=True)
 
         return self.monitor.watch(
             self.data, source, loss, draw, list(encoding.condition_ranges), devices
@@ -310,7 +313,7 @@ class Run:
         devices = mesh.over(jax.local_devices())
         params = jax.device_put(self.params, replicated(devices))
         for number in numbers:
-            key = jax.random.fold_in(jax.random.key(seed), number)
+            key = random_key(Role.DRAWS, seed, number)
             draw = draws[number]
             batch = put_batch(draw.blank, devices)
             x = np.asarray(self.experiment.sample_batch(params, key, batch, devices))

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from galgen.data.encoding import Condition
 from galgen.experiment import Run
+from galgen.randomness import Role, random_key
 from galgen.training.sharding import data_mesh, put_batch
 
 
@@ -42,7 +42,7 @@ def journey(
     mesh = data_mesh()
     states: list[list[Any]] = []
     for number, draw in enumerate(run.plan(conditions, seed, len(conditions), points)):
-        key = jax.random.fold_in(jax.random.key(seed), number)
+        key = random_key(Role.DRAWS, seed, number)
         batch = put_batch(draw.blank, mesh)
         way = run.experiment.sample_batch(run.params, key, batch, mesh, trajectory=True)
         states = states or [[None] * len(conditions) for _ in way]

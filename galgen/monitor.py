@@ -24,6 +24,7 @@ from galgen.data.encoding import Condition
 from galgen.data.features import condition_value
 from galgen.data.suite import Suite
 from galgen.errors import InputError
+from galgen.randomness import Role, random_key
 from galgen.training import Loss, TrainState
 from galgen.training.feeding import Source
 from galgen.training.sharding import gathering, put_batch, replicated, whole
@@ -93,7 +94,7 @@ class Monitor:
 
         @functools.partial(jax.jit, out_shardings=replicated(mesh))
         def evaluate(params: Params, number: Int[Array, ""], batch: Batch) -> Float[Array, ""]:
-            key = jax.random.fold_in(jax.random.key(0), number)
+            key = jax.random.fold_in(random_key(Role.HELD_OUT_LOSS, 0), number)
             return gathering(loss, mesh)(params, key, batch)
 
         held_out = self._held_out(data) if self.draws else []

@@ -19,6 +19,7 @@ from galgen.experiment import Experiment, Run
 from galgen.generative import Bridge, LinearPath, ProductPath, Sampler, TorusGeodesic
 from galgen.monitor import LOSS, Monitor
 from galgen.networks import MLP, DeepSet
+from galgen.randomness import Role, random_key
 from galgen.training import Trainer
 
 TOY = Experiment(
@@ -44,7 +45,7 @@ def test_the_held_out_loss_is_that_of_the_average_on_the_same_batches(tmp_path: 
     for number in range(3):
         batch = jax.tree.map(jnp.asarray, held_out.batch(number))
         assert not seen & {tuple(row) for row in np.asarray(batch.x)}, "held out"
-        key = jax.random.fold_in(jax.random.key(0), number)
+        key = jax.random.fold_in(random_key(Role.HELD_OUT_LOSS, 0), number)
         losses.append(float(TOY.loss(prepared)(run.params, key, batch)))
     logged = lines(tmp_path / "run")
     assert [line["step"] for line in logged if LOSS in line] == [2, 4, 6]

@@ -46,6 +46,7 @@ from galgen.inference.sampling import (
     field_target,
 )
 from galgen.publishing import own_folder
+from galgen.randomness import STREAMS, Role, child_seed
 from galgen.serialization import read_json
 
 Method = Literal["auto", "grid", "nuts", "hmc", "random-walk", "tempered", "variational"]
@@ -193,7 +194,7 @@ class Infer(Command):
         }
         settings["catalogues"] = [str(path) for path in self.catalogues]
         source = {"source": f"galgen {__version__}", "run": self.folder.name}
-        return source | {"weights": run.weights_hash, "settings": settings}
+        return source | {"streams": STREAMS, "weights": run.weights_hash, "settings": settings}
 
     def _amortized(
         self, run: Run, prior: Prior | None, catalogues: Mapping[int, Catalogue]
@@ -215,16 +216,15 @@ class Infer(Command):
                 "--method nuts"
             )
         for number, catalogue in catalogues.items():
+            seed = child_seed(Role.CATALOGUE, self.seed, number)
             if method == "grid":
                 options = (self.replicas, self.batch)
-                found = grid_posterior(
-                    field, catalogue, prior, self.grid, 101, self.seed + number, *options
-                )
-                yield number, found.drawn(self.chains, self.draws, self.seed + number)
+                found = grid_posterior(field, catalogue, prior, self.grid, 101, seed, *options)
+                yield number, found.drawn(self.chains, self.draws, seed)
             else:
                 sampler = SAMPLERS[method](chains=self.chains, draws=self.draws)
-                target = field_target(field, catalogue, prior, self.seed + number, self.replicas)
-                yield number, sampler(target, self.seed + number)
+                target = field_target(field, catalogue, prior, seed, self.replicas)
+                yield number, sampler(target, seed)
 
     def _field(self, run: Run) -> FieldLevel:
         experiment = run.experiment

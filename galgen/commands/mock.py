@@ -34,6 +34,7 @@ from galgen.mocks import (
     write_sky_catalogue,
 )
 from galgen.mocks.sky_catalogue_files import read_provenance
+from galgen.randomness import Role, child_seed
 from galgen.serialization import to_json
 
 NOT_RECORDED = ("output", "catalogues", "splits", "hdf5", "parquet", "picture", "overwrite")
@@ -201,8 +202,8 @@ class Mock(Command):
         return all(path.exists() for group in paths.values() for path in group)
 
     def _observe(self, survey: Survey, snapshots: Sequence[Catalogue], number: int) -> MockSurvey:
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(number,))
-        galaxies, sky = (int(seed) for seed in sequence.generate_state(2))
+        galaxies = child_seed(Role.MOCK_GALAXIES, self.seed, number)
+        sky = child_seed(Role.MOCK_SKY, self.seed, number)
         if self.populate:
             # Draws go by row, and a halo is another row of another snapshot: along the light cone
             # it does not keep its galaxies.

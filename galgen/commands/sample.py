@@ -21,6 +21,7 @@ from galgen.data.suite import Suite
 from galgen.data.suite_parts import SuiteParts
 from galgen.errors import InputError
 from galgen.experiment import Run
+from galgen.randomness import STREAMS
 from galgen.serialization import read_json
 from galgen.training.sharding import ALL_ON_DATA, MeshShape
 
@@ -69,6 +70,7 @@ class Sample(Command):
             "weights": run.weights_hash,
             "conditions": hashlib.sha256(json.dumps([conditions, splits]).encode()).hexdigest(),
             "seed": self.seed,
+            "streams": STREAMS,
             "batch": draws[0].shape[0],
             "points": self.points,
         }

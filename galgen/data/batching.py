@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from galgen.errors import InputError
+from galgen.randomness import Role, random_generator
 from galgen.types import Batch
 
 MULTIPLE = 16
@@ -226,7 +227,7 @@ class _EpochOrder:
         return self._epoch(epoch)[index]
 
     def _plan(self, epoch: int) -> list[tuple[int, np.ndarray]]:
-        rng = np.random.default_rng([self._seed, epoch])
+        rng = random_generator(Role.ORDER, self._seed, epoch)
         order = rng.permutation(self._examples)
         batches = []
         for number in range(self._number_of_groups):

@@ -24,6 +24,7 @@ from galgen.data.features import check_order, summarize
 from galgen.data.normalization import Standardizer
 from galgen.data.suite import Suite
 from galgen.data.toys import Toy
+from galgen.randomness import Role, random_generator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,12 +170,12 @@ class ToyDataset(Dataset):
     number: int = 50_000
 
     def prepare(self, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)) -> Prepared:
-        x = self.toy.sample(np.random.default_rng(seed), self.number)
+        x = self.toy.sample(random_generator(Role.TOYS, seed), self.number)
         encoding = ArrayEncoding(x.shape[1:], float(x.mean()), float(x.std()))
         return Prepared(ArraySource(encoding.encode(x), None, batch_size, seed, shard), encoding)
 
     def held_out_source(self, encoding, batch_size, split, shard=(0, 1)):
-        x = self.toy.sample(np.random.default_rng([self.number, 1]), self.number)
+        x = self.toy.sample(random_generator(Role.HELD_OUT_TOYS, 0), self.number)
         return ArraySource(encoding.encode(x), None, batch_size, 0, shard)
 
 

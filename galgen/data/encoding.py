@@ -22,6 +22,7 @@ from galgen.data.normalization import Standardizer
 from galgen.data.suite import write_suite
 from galgen.errors import InputError
 from galgen.publishing import Publication
+from galgen.randomness import Role, random_generator
 from galgen.types import Batch
 
 Example = TypeVar("Example")
@@ -110,7 +111,7 @@ class Encoding(abc.ABC, Generic[Example]):
 
     def random_conditions(self, number: int, fixed: Condition, seed: int) -> list[Condition]:
         """Conditions uniform over the trained ranges, but for those in ``fixed``."""
-        rng = np.random.default_rng(seed)
+        rng = random_generator(Role.CONDITIONS, seed)
         free = {k: r for k, r in self.condition_ranges.items() if k not in fixed}
         return [
             {**fixed, **{name: float(rng.uniform(*limits)) for name, limits in free.items()}}
@@ -147,7 +148,7 @@ class CloudEncoding(Encoding[Catalogue]):
             [self.standardizer.encode_condition(c, extrapolate) for c in conditions]
         )
         if points is None:
-            counts = self.cardinality.sample(np.random.default_rng(seed), standard)
+            counts = self.cardinality.sample(random_generator(Role.COUNTS, seed), standard)
         elif points < 1:
             raise InputError(f"expected at least one point per catalogue, got {points}")
         else:

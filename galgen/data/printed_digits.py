@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from galgen.data.digits import check_split, load_digits, mnist_is_cached
 from galgen.errors import InputError
+from galgen.randomness import Role, random_generator
 
 FACES = {
     "train": (
@@ -75,7 +76,7 @@ def printed_digits(
     check_split(split)
     if number < 1:
         raise InputError(f"expected at least one digit, got {number}; raise number")
-    rng = np.random.default_rng([seed, list(FACES).index(split)])
+    rng = random_generator(Role.PRINTED_DIGITS, seed, list(FACES).index(split))
     labels = rng.integers(0, 10, number)
     glyphs = [[_glyph(face, str(digit)) for digit in range(10)] for face in FACES[split]]
     faces = rng.integers(0, len(glyphs), number)

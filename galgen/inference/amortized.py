@@ -17,6 +17,7 @@ from galgen.inference.inference_model import PosteriorModel
 from galgen.inference.observation import TrainedRun, observe, standardizer_of
 from galgen.inference.sampling.result import PosteriorSamples
 from galgen.inference.vectors import Parameters
+from galgen.randomness import Role, random_key
 from galgen.training.precision import Precision, multiplying_in
 from galgen.types import Batch, Params
 
@@ -48,10 +49,11 @@ def sample_posterior(
     cautions = [check_catalogue(known, catalogue) for catalogue in catalogues]
     parameters = Parameters.of(known)
 
+    start = random_key(Role.POSTERIOR, seed)
     drawn: dict[int, np.ndarray] = {}
     for rows, batch in observe(run.encoding, catalogues):
         filled = np.array([*rows, *[rows[-1]] * (len(batch.x) - len(rows))])
-        keys = jax.vmap(lambda row: jax.random.fold_in(jax.random.key(seed), row))(filled)
+        keys = jax.vmap(functools.partial(jax.random.fold_in, start))(filled)
         standard = _draw(settings, number, run.params, keys, batch.x, batch.mask)
         drawn |= dict(zip(rows, parameters.decode(np.asarray(standard)), strict=False))
     return [

@@ -31,6 +31,7 @@ from galgen.inference.classifier import Classification, CloudClassifier
 from galgen.inference.two_sample import ClassifierTwoSample
 from galgen.networks.deep_set import DeepSet
 from galgen.networks.encoder import PooledNetwork
+from galgen.randomness import Role, random_generator, random_key
 from galgen.training import Trainer
 from galgen.types import Batch
 
@@ -66,7 +67,7 @@ class CatalogueTest:
             InputError: for fewer than two catalogues of each in every fold, or sets that do not
                 share a box or the columns.
         """
-        rng = np.random.default_rng(self.seed)
+        rng = random_generator(Role.CLASSIFIER_FOLDS, self.seed)
         number = min(len(generated), len(held_out)) // self.folds * self.folds
         if self.folds < 2 or number < 2 * self.folds:
             raise InputError(
@@ -112,8 +113,8 @@ class CatalogueTest:
             return model.training_loss(self.network, params, key, batch)
 
         first = jax.tree.map(lambda a: jnp.asarray(a[:1]), source.batch(0))
-        key = jax.random.key(self.seed)
-        params = jax.jit(lambda key: model.initial_params(self.network, key, first))(key)
+        fresh = random_key(Role.CLASSIFIER_WEIGHTS, self.seed)
+        params = jax.jit(lambda key: model.initial_params(self.network, key, first))(fresh)
         with tempfile.TemporaryDirectory() as folder:
             state = self.trainer.fit(loss, params, source, Path(folder))
         classify = jax.jit(lambda params, batch: model.bind(self.network, params).classify(batch))

@@ -40,6 +40,7 @@ from galgen.inference.caution import Caution, check_catalogue
 from galgen.inference.log_density import LogDensity, log_density_of
 from galgen.inference.number import log_number, number_constant
 from galgen.inference.prior import Prior
+from galgen.randomness import Role, random_key
 from galgen.training.precision import Precision, multiplying_in
 from galgen.types import Params
 
@@ -219,7 +220,7 @@ class FieldLevel:
         theta = np.pad(grid, ((0, filled - len(grid)), (0, 0)), mode="edge").astype(np.float32)
         rows = []
         for replica in range(replicas):
-            key = jax.random.fold_in(jax.random.key(seed), replica)
+            key = random_key(Role.LIKELIHOOD, seed, replica)
             parts = [
                 self._compiled(self.params, key, observation.x, observation.mask, chunk)
                 for chunk in np.split(theta, filled // batch)

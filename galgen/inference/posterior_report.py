@@ -24,6 +24,7 @@ from galgen.inference.posterior_file import CataloguePosterior
 from galgen.inference.prior import Prior
 from galgen.plot_style import DOTS_PER_INCH, STYLE
 from galgen.publishing import Publication
+from galgen.randomness import Role, random_generator
 
 FEWEST = 10
 """Catalogues of known parameters, of which coverage is told."""
@@ -61,7 +62,7 @@ def calibration_of(posteriors: Mapping[int, CataloguePosterior]) -> tuple[Ranks,
     truths = np.array([[p.truth[name] for name in names] for p in known])
     if np.any(truths.max(axis=0) <= truths.min(axis=0)):
         return None
-    rng = np.random.default_rng(0)
+    rng = random_generator(Role.RANKED_DRAWS, 0)
     ranked = min(RANKED, *(len(p.samples.flat) for p in known))
     draws = np.stack([rng.choice(p.samples.flat, ranked, replace=False) for p in known])
     return ranks_of(names, draws, truths), tarp(draws, truths)

@@ -27,6 +27,7 @@ from galgen.inference.chebyshev import ChebyshevGrid, product, weights
 from galgen.inference.field_level import FieldLevel
 from galgen.inference.prior import Prior
 from galgen.inference.sampling.result import PosteriorSamples
+from galgen.randomness import Role, random_generator
 
 NOISY = 0.3
 """Of a posterior's width: Monte Carlo errors of its mean above this are cautioned against."""
@@ -174,7 +175,7 @@ class GridPosterior:
 
     def drawn(self, chains: int = 4, draws: int = 1000, seed: int = 0) -> PosteriorSamples:
         """Independent draws as samplers give them, with the Monte Carlo error of the mean."""
-        samples = self.sample(np.random.default_rng(seed), chains * draws)
+        samples = self.sample(random_generator(Role.GRID_DRAWS, seed), chains * draws)
         shape = (chains, draws, len(self.names))
         return PosteriorSamples(
             self.names, samples.reshape(shape), cautions=self.cautions, noise=self.mean_error

@@ -32,6 +32,7 @@ from galgen.data.batching import ArraySource
 from galgen.data.dataset import Dataset, Prepared
 from galgen.errors import InputError
 from galgen.inference.vectors import Parameters, VectorEncoding
+from galgen.randomness import Role, random_generator
 
 Rows = Float[np.ndarray, "rows parameters"]
 
@@ -242,6 +243,6 @@ class TaskDataset(Dataset):
         return round(self.aside * self.number)
 
     def _simulations(self) -> tuple[Float[np.ndarray, "number columns"], Rows]:
-        rng = np.random.default_rng(self.seed)
+        rng = random_generator(Role.TASK, self.seed)
         theta = self.task.prior(rng, self.number)
         return self.task.simulate(rng, theta), theta

@@ -28,6 +28,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from galgen.errors import InputError
 from galgen.inference.classifier import Classification
+from galgen.randomness import Role, random_generator, random_key
 from galgen.training.state import initial_state, make_step
 from galgen.types import Batch, Params
 
@@ -109,7 +110,7 @@ class ClassifierTest:
             InputError: for sets that are too small, not finite, or of different columns.
         """
         self._check(first, second)
-        rng = np.random.default_rng(seed)
+        rng = random_generator(Role.CLASSIFIER_FOLDS, seed)
         number = min(len(first), len(second)) // self.folds * self.folds
         chosen = [x[rng.permutation(len(x))[:number]] for x in (first, second)]
         deviation = chosen[0].std(axis=0)
@@ -120,8 +121,8 @@ class ClassifierTest:
         labels = np.stack([truth, *(rng.permutation(truth) for _ in range(self.permutations))])
         order = rng.permutation(2 * number).reshape(self.folds, -1)
         seen = np.stack([np.delete(order, i, axis=0).ravel() for i in range(self.folds)])
-        key = jax.random.key(int(rng.integers(2**31)))
-        right = np.asarray(self._accuracies(x.astype(np.float32), labels, seen, order, key))
+        start = random_key(Role.CLASSIFIER_WEIGHTS, seed)
+        right = np.asarray(self._accuracies(x.astype(np.float32), labels, seen, order, start))
         accuracy = right.mean(axis=1)
         more = int(np.sum(accuracy[1:] >= accuracy[0]))
         p_value = (1 + more) / (1 + self.permutations) if self.permutations else None

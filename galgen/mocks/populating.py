@@ -23,6 +23,7 @@ from galgen.mocks.halo_profile import (
     virial_radius,
 )
 from galgen.mocks.occupation import HaloOccupation
+from galgen.randomness import Role, random_generator
 from galgen.serialization import to_json
 
 
@@ -44,11 +45,8 @@ def populate(haloes: Catalogue, occupation: HaloOccupation, seed: int) -> Catalo
         InputError: no mass, masses that are logarithms, no omega_m, or a seed below zero.
     """
     mass, omega_m = _masses(haloes), _omega_m(haloes)
-    if seed < 0:
-        raise InputError(f"expected a seed of 0 or more, got {seed}; use abs(seed)")
-    centrals, numbers, places, motions = map(
-        np.random.default_rng, np.random.SeedSequence(seed).spawn(4)
-    )
+    roles = Role.CENTRALS, Role.SATELLITES, Role.PLACES, Role.MOTIONS
+    centrals, numbers, places, motions = (random_generator(role, seed) for role in roles)
     hosts = np.flatnonzero(centrals.random(len(mass)) < occupation.mean_centrals(mass))
     satellites = np.repeat(hosts, numbers.poisson(occupation.satellites_per_central(mass[hosts])))
     halo = np.concatenate([hosts, satellites])

@@ -28,6 +28,7 @@ from galgen.mocks.randoms import Footprint, RandomRecipe
 from galgen.mocks.sky_catalogue import REQUIRED, SkyCatalogue
 from galgen.mocks.sky_mask import SkyMask
 from galgen.mocks.viewpoint import Viewpoint
+from galgen.randomness import Role, random_generator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,14 +107,10 @@ class Survey:
                 them, a seed below zero, or what :func:`~galgen.mocks.light_cone.light_cone`
                 refuses.
         """
-        if not snapshots or seed < 0:
-            raise InputError(
-                f"expected one snapshot or more and a seed of 0 or more, got {len(snapshots)} and "
-                f"{seed}"
-            )
-        thinning, order, sky, depth = map(
-            np.random.default_rng, np.random.SeedSequence(seed).spawn(4)
-        )
+        if not snapshots:
+            raise InputError("expected one snapshot or more, got none; pass a box")
+        roles = Role.THINNING, Role.COLLISIONS, Role.RANDOMS, Role.RANDOM_REDSHIFTS
+        thinning, order, sky, depth = (random_generator(role, seed) for role in roles)
         boxes = [self.viewpoint.prepared(s) for s in sorted(snapshots, key=lambda s: s.redshift)]
         cone = light_cone(boxes, self.viewpoint, self.redshifts, self.redshift_space, self.mask)
         radial = self._radial(boxes)

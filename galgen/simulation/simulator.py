@@ -56,6 +56,7 @@ from jaxtyping import Float
 
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
+from galgen.randomness import Role, random_generator
 from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.infall import infall_displacement
 from galgen.simulation.initial_field import (
@@ -123,13 +124,10 @@ class HaloSimulator:
         Raises:
             InputError: a mesh too coarse for the lightest halo, or a seed below zero.
         """
-        if seed < 0:
-            raise InputError(f"expected a seed of 0 or more, got {seed}; use abs(seed)")
         self.check_resolution(cosmology)
-        field_seed, mass_seed = np.random.SeedSequence(seed).spawn(2)
         power = LinearPower(cosmology, self.redshift)
-        field = gaussian_field(power, self.box, self.mesh, np.random.default_rng(field_seed))
-        catalogue = self.haloes_of(field, cosmology, np.random.default_rng(mass_seed))
+        field = gaussian_field(power, self.box, self.mesh, random_generator(Role.PHASES, seed))
+        catalogue = self.haloes_of(field, cosmology, random_generator(Role.MASSES, seed))
         return dataclasses.replace(
             catalogue, provenance=dict(catalogue.provenance) | {"seed": str(seed)}
         )

@@ -9,10 +9,9 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
+from galgen.randomness import Role, random_generator
 from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.simulator import HaloSimulator
 
@@ -40,10 +39,9 @@ def latin_hypercube(
             raise InputError(
                 f"expected a range of {name} that rises, got ({low}, {high}); swap or widen it"
             )
-    generator = np.random.default_rng(seed)
+    rng = random_generator(Role.COSMOLOGIES, seed)
     columns = {
-        name: low
-        + (high - low) * (generator.permutation(number) + generator.random(number)) / number
+        name: low + (high - low) * (rng.permutation(number) + rng.random(number)) / number
         for name, (low, high) in ranges.items()
     }
     rows = zip(*columns.values(), strict=True)

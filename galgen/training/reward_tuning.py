@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 from galgen.errors import InputError
 from galgen.generative.sampler import SamplingMethod
 from galgen.generative.tilting import Anchored, tilted
+from galgen.randomness import Role, random_key
 from galgen.training.state import initial_state, make_step
 from galgen.types import Batch, Params
 
@@ -125,10 +126,10 @@ class RewardTuning:
             optax.adam(optax.linear_schedule(0.0, self.learning_rate, 10)),
         )
         step = jax.jit(make_step(loss, optimizer, self.ema_decay))
-        state, key = initial_state(params, optimizer), jax.random.key(self.seed)
+        state, start = initial_state(params, optimizer), random_key(Role.REWARD_TUNING, self.seed)
         for number in range(self.rounds + 1):
             draw_key, tilt_key, order_key, step_key = jax.random.split(
-                jax.random.fold_in(key, number), 4
+                jax.random.fold_in(start, number), 4
             )
             x, departure = draw(state.ema, draw_key)
             rewards = np.asarray(reward(np.asarray(x)))

@@ -16,6 +16,7 @@ import numpy as np
 import optax
 
 from galgen.errors import InputError
+from galgen.randomness import Role, random_key
 from galgen.training.checkpoint import Checkpoints
 from galgen.training.distributed import anyone, is_first
 from galgen.training.feeding import Fed, Source, feed
@@ -170,7 +171,9 @@ class Trainer:
     ) -> TrainState:
         """Every step that is left, and what is written between them."""
         start = int(state.step)
-        key = jax.jit(lambda: jax.random.key(self.seed), out_shardings=state.step.sharding)()
+        key = jax.jit(
+            lambda: random_key(Role.STEPS, self.seed), out_shardings=state.step.sharding
+        )()
         with progress(self.steps, start, is_first()) as bar, stop_signals() as stop:
             for done, (batch, points) in enumerate(batches, start + 1):
                 with jax.transfer_guard("disallow"):

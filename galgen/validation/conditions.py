@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from galgen.data.catalogue import Catalogue
+from galgen.randomness import Role, random_generator
 from galgen.validation.sets import cosmology, halves, same_cosmologies
 
 WITHIN = "at each condition"
@@ -80,7 +81,7 @@ class Conditions:
             number: of labellings, the true one among them.
             seed: of the others.
         """
-        rng = np.random.default_rng(seed)
+        rng = random_generator(Role.RELABELLINGS, seed)
         group = np.concatenate([self.generated, self.held_out])
         if not (self.matched or self.drawn_repeatedly):
             group = np.zeros_like(group)
@@ -121,7 +122,7 @@ def halvings(
     The catalogues of a condition are paired anew every time, for in the order of their numbers of
     points they are alike, and halves of alike pairs are more alike than two draws.
     """
-    rng = np.random.default_rng(seed)
+    rng = random_generator(Role.PAIRS, seed)
     for half in halves(len(condition), seed, repeats):
         order = np.lexsort((rng.random(len(condition)), condition))
         found = np.zeros(len(condition), bool)

@@ -16,6 +16,7 @@ from jaxtyping import Bool
 
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
+from galgen.randomness import Role, random_generator
 
 MINIMUM_CATALOGUES = 4
 Sets = Mapping[str, Sequence[Catalogue]]
@@ -110,7 +111,7 @@ def same_cosmologies(first: Sequence[Catalogue], second: Sequence[Catalogue]) ->
 
 def halves(number: int, seed: int, repeats: int = 32) -> Iterator[Bool[np.ndarray, " number"]]:
     """Ways to halve an ordered set: of each pair of neighbours, one to either half by coin."""
-    coin = np.random.default_rng(seed).random((repeats, (number + 1) // 2)) < 0.5
+    coin = random_generator(Role.HALVES, seed).random((repeats, (number + 1) // 2)) < 0.5
     for heads in coin:
         half = np.zeros(number, bool)
         half[0::2] = heads

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from galgen.data.catalogue import POSITIONS, Catalogue
+from galgen.randomness import Role, random_generator
 from galgen.validation.conditions import Conditions, conditions
 from galgen.validation.curves import CurveComparison, compare_curves
 from galgen.validation.gradient import Gradient, gradients
@@ -143,7 +144,7 @@ def _counts(catalogues: Sequence[Catalogue]) -> Ratio:
 
 def _uniform(catalogues: Sequence[Catalogue], seed: int) -> list[Catalogue]:
     """The catalogues with their points placed at random; other columns as they are."""
-    rng = np.random.default_rng(seed)
+    rng = random_generator(Role.UNIFORM_BASE, seed)
     made = []
     for catalogue in catalogues:
         x = rng.uniform(0, catalogue.box, (len(catalogue), 3))

@@ -25,6 +25,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from galgen.randomness import Role, random_generator
 from galgen.validation.conditions import Conditions, p_value
 from galgen.validation.crps import grouped_crps, half_crps, relabelled_crps_ratio
 from galgen.validation.ratio import divided
@@ -169,7 +170,7 @@ def rank_histograms(
     seed: int,
 ) -> Int[np.ndarray, "labellings bins ranks"]:
     """Histograms of u of those called held-out, for every labelling; ties are broken by lot."""
-    rng = np.random.default_rng(seed)
+    rng = random_generator(Role.RANK_HISTOGRAMS, seed)
     counts = np.zeros((len(labels), values.shape[1], ranks), np.int64)
     for each in np.unique(group):
         rows = np.flatnonzero(group == each)

@@ -26,6 +26,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.spatial.distance import cdist
 
+from galgen.randomness import Role, random_generator
 from galgen.validation.conditions import Conditions, halvings, p_value
 from galgen.validation.ratio import Ratio
 
@@ -99,7 +100,7 @@ def two_sample_test(
     found = mean_chi_square(vectors, labels, cells, seed) / (cells - 1)
     half_cells = number_of_cells(len(truth))
     splits = np.stack(list(halvings(condition, seed, repeats=16)))
-    null = mean_chi_square(truth, splits, half_cells, seed) / (half_cells - 1)
+    null = mean_chi_square(truth, splits, half_cells, seed, role=Role.HALF_CELLS) / (half_cells - 1)
     return TwoSample(
         chi_square=float(found[0]),
         null=float(null.mean()),
@@ -122,9 +123,10 @@ def mean_chi_square(
     cells: int,
     seed: int,
     tessellations: int = TESSELLATIONS,
+    role: Role = Role.CELLS,
 ) -> Float[np.ndarray, " labellings"]:
     """chi² above for every labelling, mean over tessellations."""
-    rng = np.random.default_rng(seed)
+    rng = random_generator(role, seed)
     total = np.zeros(len(labels))
     for _ in range(tessellations):
         chosen = rng.choice(len(vectors), cells, replace=False)

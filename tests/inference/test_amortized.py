@@ -20,6 +20,7 @@ from galgen.inference.posterior_head import FlowHead
 from galgen.inference.regression import Regression
 from galgen.inference.tasks import TaskDataset, TwoMoonsTask
 from galgen.networks import DeepSet, PooledNetwork
+from galgen.randomness import Role, random_key
 from galgen.training import Trainer
 from galgen.types import Batch
 
@@ -73,7 +74,7 @@ def test_it_is_the_bound_posterior_of_the_encoded_cloud(run: Run) -> None:
     x = np.zeros((1, size, 3), np.float32)
     x[0, : len(encoded)] = encoded
     batch = Batch(jnp.asarray(x), jnp.arange(size)[None] < len(encoded))
-    key = jax.random.fold_in(jax.random.key(0), 0)
+    key = jax.random.fold_in(random_key(Role.POSTERIOR, 0), 0)
     standard = jax.jit(lambda batch: posterior.sample(key, batch, 200))(batch)
     physical = np.asarray(standard[0]) * [0.2, 0.2] + [0.3, 0.8]
     found = sample_posterior(run, [held_out], 200, seed=0)

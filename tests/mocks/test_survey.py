@@ -200,7 +200,7 @@ def test_what_cannot_be_observed_is_named(box):
         few.observe([box], 0)
     with pytest.raises(InputError, match="points in every box, got an empty one"):
         dataclasses.replace(SURVEY, radial=None).observe([box.select(np.arange(0))], 0)
-    with pytest.raises(InputError, match="one snapshot or more and a seed of 0 or more, got 0"):
+    with pytest.raises(InputError, match="one snapshot or more, got none"):
         SURVEY.observe([], 0)
     with pytest.raises(InputError, match=r"a P_0 of 0 or more \(Mpc/h\)\^3, got -1"):
         dataclasses.replace(SURVEY, power=-1.0)

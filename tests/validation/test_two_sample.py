@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from galgen.randomness import Role, random_generator
 from galgen.validation.conditions import Conditions
 from galgen.validation.ratio import Ratio
 from galgen.validation.two_sample import (
@@ -40,7 +41,7 @@ def test_against_the_contingency_table_of_scipy():
     rng = np.random.default_rng(1)
     vectors, labels = rng.normal(size=(120, 3)), rng.random((1, 120)) < 0.4
     found = mean_chi_square(vectors, labels, 6, 7, 1)[0]
-    chosen = np.random.default_rng(7).choice(120, 6, replace=False)
+    chosen = random_generator(Role.CELLS, 7).choice(120, 6, replace=False)
     rest = np.setdiff1d(np.arange(120), chosen)
     distance = np.linalg.norm(vectors[rest][:, None] - vectors[chosen], axis=-1)
     table = np.zeros((2, 6))

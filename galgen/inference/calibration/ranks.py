@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from scipy import stats
 
 from galgen.errors import InputError
+from galgen.randomness import Role, random_generator
 
 BAND = 0.99
 """Probability of the bands that are drawn."""
@@ -112,7 +113,7 @@ def ranks_of(
         InputError: for shapes that do not fit, or fewer than ten catalogues.
     """
     check_sets(samples, truths)
-    rng = np.random.default_rng(seed)
+    rng = random_generator(Role.RANKS, seed)
     below = np.sum(samples < truths[:, None], axis=1)
     ties = np.sum(samples == truths[:, None], axis=1)
     steps = below + rng.integers(0, ties + 1) + rng.random(truths.shape)

@@ -25,6 +25,7 @@ from scipy import stats
 
 from galgen.errors import InputError
 from galgen.inference.calibration.ranks import BAND, check_sets
+from galgen.randomness import Role, random_generator
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -84,12 +85,11 @@ def tarp(
         InputError: for shapes that do not fit, fewer than ten catalogues, or truths all alike.
     """
     check_sets(samples, truths)
-    rng = np.random.default_rng(seed)
     low, high = truths.min(axis=0), truths.max(axis=0)
     if np.any(high <= low):
         raise InputError("expected truths that differ in every parameter, got one value; vary them")
     if references is None:
-        references = rng.uniform(low, high, truths.shape)
+        references = random_generator(Role.TARP_REFERENCES, seed).uniform(low, high, truths.shape)
     if references.shape != truths.shape:
         raise InputError(
             f"expected reference points of shape {truths.shape}, got {references.shape}"
@@ -100,4 +100,5 @@ def tarp(
     nearer = np.sum(distances < reach[:, None], axis=1)
     # With a finite number of draws f takes steps; spread evenly within them it stays uniform.
     draws = samples.shape[1]
-    return Tarp((nearer + rng.random(len(nearer))) / (draws + 1))
+    places = random_generator(Role.TARP_PLACES, seed).random(len(nearer))
+    return Tarp((nearer + places) / (draws + 1))

@@ -17,6 +17,7 @@ from galgen.inference.caution import Caution
 from galgen.inference.prior import Prior
 from galgen.inference.sampling.result import PosteriorSamples
 from galgen.inference.sampling.target import Target
+from galgen.randomness import Role, random_key
 
 
 class Draws(NamedTuple):
@@ -74,7 +75,7 @@ class PosteriorSampler(abc.ABC):
         likelihood = target.log_likelihood
         if not isinstance(likelihood, Partial):
             likelihood = Partial(likelihood)
-        keys = jax.random.split(jax.random.key(seed), self.chains)
+        keys = jax.random.split(random_key(Role.CHAINS, seed), self.chains)
         drawn, theta, log_density = self._run(target.prior, likelihood, keys)
         samples = np.asarray(theta, np.float64)
         if not np.all(np.isfinite(samples)) or not np.all(np.isfinite(log_density)):

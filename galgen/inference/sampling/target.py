@@ -23,6 +23,7 @@ from galgen.errors import InputError
 from galgen.inference.caution import Caution
 from galgen.inference.field_level import FieldLevel
 from galgen.inference.prior import Prior
+from galgen.randomness import Role, random_key
 from galgen.types import Params
 
 LogLikelihood = Callable[[Float[Array, " parameters"]], Float[Array, ""]]
@@ -110,5 +111,6 @@ def field_target(
     observation = field.observe(catalogue)
 
     x, mask = jnp.asarray(observation.x), jnp.asarray(observation.mask)
-    averaged = Partial(_Averaged(field, replicas), field.params, x, mask, jax.random.key(seed))
+    noise = random_key(Role.TARGET, seed)
+    averaged = Partial(_Averaged(field, replicas), field.params, x, mask, noise)
     return Target(prior, averaged, observation.cautions)
