@@ -151,11 +151,15 @@ def parse_pairs(text: str) -> dict[str, str]:
     """``"a=1,b=2"`` as a dictionary of text.
 
     Raises:
-        InputError: if it does not read so.
+        InputError: if it does not read so, or a name comes twice.
     """
     pairs = [item.split("=", 1) for item in text.split(",") if item]
     if any(len(pair) != 2 or not pair[0].strip() or not pair[1].strip() for pair in pairs):
         raise InputError(f"expected name=value pairs with commas, got {text!r}; write a=1,b=2")
+    names = [name.strip() for name, _ in pairs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"expected each name once in {text!r}, got {twice} again; leave one out")
     return {name.strip(): value.strip() for name, value in pairs}
 
 

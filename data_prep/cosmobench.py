@@ -23,8 +23,8 @@ import numpy as np
 from data_prep.boxes import place_in_box
 from data_prep.fields import Unit, parse_fields, read_columns, require
 from data_prep.files import open_hdf5, provenance_of
-from data_prep.parameters import parameter_name
 from data_prep.source import PUBLISHED, BoxSource, split_in
+from galgen.cosmology import canonical_parameters
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 
@@ -58,7 +58,9 @@ class CosmoBenchSource(BoxSource):
                     columns,
                     side,
                     units=names,
-                    cosmology={name: float(values[i]) for name, values in parameters.items()},
+                    cosmology=canonical_parameters(
+                        {name: float(values[i]) for name, values in parameters.items()}, "params"
+                    ),
                     provenance={**provenance, "number": str(i)},
                 )
 
@@ -77,7 +79,7 @@ def _reader(cloud: h5py.Group) -> Callable[[str], np.ndarray]:
 
 
 def _contents(file: h5py.File) -> tuple[str, dict[str, np.ndarray], int]:
-    """The suite's name, parameters by galgen's names, and the number of clouds."""
+    """The suite's name, parameters, and the number of clouds."""
     suites = [name for name in file if name != "params" and isinstance(file[name], h5py.Group)]
     if len(suites) != 1 or "params" not in file:
         raise InputError(
@@ -86,7 +88,7 @@ def _contents(file: h5py.File) -> tuple[str, dict[str, np.ndarray], int]:
         )
     (suite,) = suites
     number = len(file[suite])
-    parameters = {parameter_name(n): np.asarray(d) for n, d in file["params"].items()}
+    parameters = {name: np.asarray(values) for name, values in file["params"].items()}
     for name, values in parameters.items():
         if values.shape != (number,):
             raise InputError(

@@ -1,15 +1,18 @@
 """Tables of cosmological parameters, joined to files by the simulation that is in their path.
 
-======================  =====================================================================
-table                   the simulation of a row
-======================  =====================================================================
-a column ``Name``,      its text, ``LH_12`` (CAMELS)
-``id`` or ``sim``
-none of these           its number from 0 (Quijote's ``latin_hypercube_params.txt``)
-======================  =====================================================================
+==========================  =================================================================
+table                       the simulation of a row
+==========================  =================================================================
+a column ``Name``, ``id``,  its text, ``LH_12`` (CAMELS)
+``sim``, ``sim_name``, ...
+a first column without a    its number, as pandas writes its index
+name
+none of these               its number from 0 (Quijote's ``latin_hypercube_params.txt``)
+==========================  =================================================================
 
-Text is split at white space, or at commas in ``.csv``; the first line, ``#`` or not, has the names.
-Names are made galgen's: lower case, ``Om``, ``s8``, ... written out. ``seed`` is no parameter.
+Names of parameters are those that :mod:`galgen.cosmology` knows; one that looks like cosmology and
+is not known is refused, or left out by name. What is no cosmology, ``A_SN1``, is a parameter too,
+in lower case. A random seed is none.
 """
 
 from __future__ import annotations
@@ -19,28 +22,29 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from data_prep.files import existing
+import numpy as np
+
+from data_prep.raw_files import open_table
+from data_prep.raw_table import RawColumn, alike
+from galgen.cosmology import canonical_parameters
 from galgen.errors import InputError
 
-IDENTITIES = ("name", "id", "sim", "simulation")
-SYNONYMS = {
-    "om": "omega_m",
-    "omegam": "omega_m",
-    "omega0": "omega_m",
-    "ob": "omega_b",
-    "omegab": "omega_b",
-    "s8": "sigma_8",
-    "sigma8": "sigma_8",
-    "ns": "n_s",
-    "h0": "h",
-    "hubbleparam": "h",
-}
-
-
-def parameter_name(name: str) -> str:
-    """A parameter's name as galgen spells it."""
-    plain = name.strip().lstrip("#").strip().lower()
-    return SYNONYMS.get(plain, plain)
+IDENTITIES = (
+    "name",
+    "sim_name",
+    "simname",
+    "sim",
+    "sim_id",
+    "simulation",
+    "simulation_name",
+    "simulation_id",
+    "id",
+    "root",
+    "index",
+    "",
+)
+"""Names of the column that says which simulation a row is of, without case; the first counts."""
+SEEDS = ("seed", "random_seed", "randomseed", "unnamed: 0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,43 +60,52 @@ class ParameterTable:
     rows: Mapping[str, Mapping[str, float]]
 
     @classmethod
-    def read(cls, path: Path) -> ParameterTable:
-        """The table of a text file.
+    def read(
+        cls, path: Path, ignore: Sequence[str] = (), names: Sequence[str] = ()
+    ) -> ParameterTable:
+        """The table of a file, of text or another format of :mod:`data_prep.raw_files`.
+
+        Args:
+            path: of the file.
+            ignore: columns to leave out.
+            names: of all columns, if the file does not have them.
 
         Raises:
-            InputError: if it is missing, a row has more or fewer values than there are names, a
-                value is no number, or a simulation comes twice.
+            InputError: if it is missing, has no names, a row has more or fewer values than there
+                are names, a value is no number or cannot be what it is named, or a simulation
+                comes twice.
         """
-        existing(path, "a table of parameters")
-        lines = [line.strip() for line in path.read_text().splitlines() if line.strip()]
-        names, *rows = [_split(line, path) for line in lines] or [[]]
-        labels = [parameter_name(name) for name in names]
-        if not rows or any(re.fullmatch(r"[-+.\d]+(e[-+]?\d+)?", label) for label in labels):
+        table = open_table(path, names=names, naming="--parameter-names")
+        if table.numbered:
             raise InputError(
-                f"expected names in the first line of {path} and a row per simulation, got "
-                f"{names[:6]}; write the names there"
+                f"expected names in the first line of {path}, got none; write them there, or pass "
+                "--parameter-names"
             )
-        table: dict[str, dict[str, float]] = {}
-        identity = next((label for label in labels if label in IDENTITIES), None)
-        for number, row in enumerate(rows):
-            found = dict(zip(labels, row, strict=False))
-            if len(row) != len(labels):
-                raise InputError(
-                    f"expected {len(labels)} values in row {number} of {path}, got {len(row)}; "
-                    "mend it"
-                )
-            simulation = str(number) if identity is None else found.pop(identity)
-            if simulation in table:
+        labels = [_plain(name) for name in table.names]
+        absent = [name for name in ignore if alike(name) not in map(alike, labels)]
+        if absent:
+            raise InputError(
+                f"expected columns of {path} ({', '.join(labels)}) to ignore, got "
+                f"{', '.join(absent)}; mend --ignore"
+            )
+        columns = table.read(range(len(labels)))
+        identity = _identity(labels)
+        left_out = {*map(alike, ignore), *SEEDS, *IDENTITIES}
+        kept = [i for i, label in enumerate(labels) if alike(label) not in left_out]
+        numbers = {i: _values(columns[i], labels[i], path) for i in kept}
+        rows: dict[str, Mapping[str, float]] = {}
+        for row in range(len(columns[0].values)):
+            where = f"row {row} (from 0) of {path}"
+            simulation = _key(str(row if identity is None else columns[identity].values[row]))
+            if simulation in rows:
                 raise InputError(f"expected {simulation!r} once in {path}, got it again; mend it")
-            # pandas writes its index as a column without a name.
-            found = {name: value for name, value in found.items() if name not in ("", "seed")}
-            table[simulation] = _numbers(found, number, path)
-        return cls(path, table)
+            pairs = [(labels[i], float(numbers[i][row])) for i in kept]
+            rows[simulation] = canonical_parameters(_once(pairs, where), where)
+        return cls(path, rows)
 
     def of(self, simulation: str) -> Mapping[str, float] | None:
         """The parameters of a simulation, if the table has it; ``007`` is ``7``."""
-        plain = str(int(simulation)) if simulation.isdecimal() else simulation
-        return self.rows.get(simulation, self.rows.get(plain))
+        return self.rows.get(_key(simulation))
 
     def join(self, inputs: Sequence[Path], pattern: str) -> dict[Path, Mapping[str, float]]:
         """The parameters of each input.
@@ -135,17 +148,69 @@ def simulation_of(path: Path, pattern: str) -> str | None:
     return match.group(1) if match else None
 
 
-def _split(line: str, path: Path) -> list[str]:
-    if path.suffix.lower() == ".csv":
-        return [word.strip().strip('"') for word in line.split(",")]
-    return line.lstrip("#").split()
+def together(
+    known: Mapping[str, float], more: Mapping[str, float], sources: tuple[str, str], remedy: str
+) -> dict[str, float]:
+    """The parameters of one simulation from two places, by the library's names.
+
+    Args:
+        known: of the first.
+        more: of the second, which counts where they differ by rounding.
+        sources: what the places are called, for errors.
+        remedy: for errors.
+
+    Raises:
+        InputError: if they differ by more than a thousandth, or together make no cosmology.
+    """
+    for name, value in known.items():
+        if name in more and abs(more[name] - value) > 1e-3 * abs(value):
+            raise InputError(
+                f"expected the {name} of {sources[1]}, {more[name]:g}, got {value:g} in "
+                f"{sources[0]}; {remedy}"
+            )
+    merged = {**known, **more}
+    # By this name it is taken for Omega_b, which it is, however small.
+    spelled = {"Omega_b" if name == "omega_b" else name: v for name, v in merged.items()}
+    return canonical_parameters(spelled, f"{sources[0]} with {sources[1]}")
 
 
-def _numbers(row: Mapping[str, str], number: int, path: Path) -> dict[str, float]:
-    try:
-        return {name: float(value) for name, value in row.items()}
-    except ValueError as error:
+def _plain(name: str) -> str:
+    return name.strip().lstrip("#").strip()
+
+
+def _key(simulation: str) -> str:
+    plain = simulation.strip()
+    return str(int(plain)) if plain.isdecimal() and plain.isascii() else plain
+
+
+def _identity(labels: Sequence[str]) -> int | None:
+    """The column that says which simulation a row is of."""
+    folded = [alike(label) for label in labels]
+    first = "unnamed: 0" if folded[:1] == ["unnamed: 0"] else ""
+    for name in (*IDENTITIES[:-1], first):
+        if name in folded and (name != "" or folded[0] == ""):
+            return folded.index(name)
+    return None
+
+
+def _values(column: RawColumn, label: str, path: Path) -> np.ndarray:
+    if column.missing is not None and np.any(column.missing):
         raise InputError(
-            f"expected numbers in row {number} of {path}, got {dict(row)}; mend it, or name the "
-            "column of text 'name'"
-        ) from error
+            f"expected a value of {label!r} in every row of {path}, got none in "
+            f"{int(np.sum(column.missing))}; mend the table, or pass --ignore {label}"
+        )
+    try:
+        return dataclasses.replace(column, name=label).numbers()
+    except InputError as error:
+        raise InputError(f"{path}: {error}, or pass --ignore {label}") from error
+
+
+def _once(pairs: Sequence[tuple[str, float]], where: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for label, value in pairs:
+        if found.setdefault(label, value) != value:
+            raise InputError(
+                f"expected one column {label!r}, got {found[label]:g} and {value:g} in {where}; "
+                "rename one or leave it out"
+            )
+    return found

@@ -22,7 +22,7 @@ from data_prep.boxes import (
     thin,
 )
 from data_prep.files import naming
-from data_prep.parameters import ParameterTable, simulation_of
+from data_prep.parameters import ParameterTable, simulation_of, together
 from data_prep.units import check_units
 from galgen.data.catalogue import Catalogue
 from galgen.data.suite import Suite, SuiteWriter
@@ -75,7 +75,11 @@ class BoxSource(Source):
     """Options of sources that read whole boxes of simulations."""
 
     parameter_table: Path | None = None
-    """Text or CSV of cosmological parameters, a row per simulation."""
+    """Table of cosmological parameters, a row per simulation."""
+    parameter_names: tuple[str, ...] = ()
+    """Names of all columns of the table of parameters, if its file does not have them."""
+    ignore: tuple[str, ...] = ()
+    """Columns of the table of parameters to leave out."""
     id_pattern: str = r"/([^/]+)/[^/]+$"
     """Regular expression whose group is the simulation in an input's path."""
     check_units: bool = True
@@ -88,7 +92,8 @@ class BoxSource(Source):
     def boxes(self) -> Iterator[Catalogue]:
         rows: Mapping[Path, Mapping[str, float]] = {}
         if self.parameter_table is not None:
-            rows = ParameterTable.read(self.parameter_table).join(self.inputs, self.id_pattern)
+            table = ParameterTable.read(self.parameter_table, self.ignore, self.parameter_names)
+            rows = table.join(self.inputs, self.id_pattern)
         for path in self.inputs:
             with naming(path):
                 for box in self.read(path):
@@ -101,15 +106,11 @@ class BoxSource(Source):
         """The box with the parameters of its simulation."""
         if not row:
             return box
-        for name, value in box.cosmology.items():
-            if name in row and abs(row[name] - value) > 1e-3 * abs(value):
-                raise InputError(
-                    f"expected the {name} of {self.parameter_table}, {row[name]:g}, got {value:g} "
-                    f"in {path}; check --id-pattern, or whether the file is mislabelled"
-                )
         simulation = simulation_of(path, self.id_pattern)
+        remedy = "check --id-pattern, or whether the file is mislabelled"
+        sources = (str(path), str(self.parameter_table))
         return box.replace(
-            cosmology={**box.cosmology, **row},
+            cosmology=together(box.cosmology, row, sources, remedy),
             provenance={**box.provenance, "simulation": str(simulation)},
         )
 

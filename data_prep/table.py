@@ -17,7 +17,9 @@ from astropy.table import Table
 from data_prep.boxes import columns_of, parse_numbers, parse_pairs, place_in_box
 from data_prep.fields import without_logarithms
 from data_prep.files import provenance_of
+from data_prep.parameters import together
 from data_prep.source import BoxSource
+from galgen.cosmology import canonical_parameters
 from galgen.data.catalogue import Catalogue
 from galgen.data.catalogue_parquet import import_pyarrow
 from galgen.errors import InputError
@@ -43,7 +45,7 @@ class TableSource(BoxSource):
     parameters: str | None = None
     """Array of an .npz that holds one row of parameters per catalogue."""
     parameter_names: tuple[str, ...] = ()
-    """Names of the columns of that array."""
+    """Names of the columns of that array, or of the table of parameters."""
 
     def read(self, path: Path) -> Iterator[Catalogue]:
         parameters = None if self.parameters is None else (self.parameters, self.parameter_names)
@@ -52,7 +54,7 @@ class TableSource(BoxSource):
             columns=parse_pairs(self.columns),
             box=self.box,
             redshift=self.redshift,
-            cosmology=parse_numbers(self.cosmology),
+            cosmology=canonical_parameters(parse_numbers(self.cosmology), "--cosmology"),
             array=self.array,
             parameters=parameters,
         )
@@ -88,6 +90,7 @@ def read_tables(
     tables = [_named_table(path)] if arrays is None else _array_tables(arrays, array, path)
     rows = _parameter_rows(path, arrays, parameters, len(tables))
     catalogues, provenance = [], provenance_of([path])
+    sources = ("--cosmology", f"the parameters of {path}")
     for number, table in enumerate(tables):
         chosen = columns_of(table, list(columns.values()))
         catalogues.append(
@@ -95,7 +98,7 @@ def read_tables(
                 without_logarithms({name: chosen[column] for name, column in columns.items()}),
                 box,
                 redshift=redshift,
-                cosmology={**(cosmology or {}), **rows[number]},
+                cosmology=together(cosmology or {}, rows[number], sources, "leave one out"),
                 provenance={**provenance, "number": str(number)},
             )
         )
@@ -196,4 +199,11 @@ def _parameter_rows(
             f"expected parameters {name!r} of shape ({number}, {len(labels)}), got {table.shape}; "
             "name every column of it, one row per catalogue"
         )
-    return [dict(zip(labels, map(float, row), strict=True)) for row in table]
+    if len(set(labels)) < len(labels):
+        raise InputError(f"expected names that differ, got {list(labels)}; mend --parameter-names")
+    return [
+        canonical_parameters(
+            dict(zip(labels, map(float, row), strict=True)), f"row {i} of {name!r} in {path}"
+        )
+        for i, row in enumerate(table)
+    ]

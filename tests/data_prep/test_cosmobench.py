@@ -103,7 +103,7 @@ def test_what_is_wrong_is_named(tmp_path, capsys):
     for change, message in (
         (lambda file: file.move("LH/LH_1", "LH/LH_7"), "clouds LH_0 to LH_2, got no 1"),
         (lambda file: file.__delitem__("params"), r"one of 'params', got \['LH'\]"),
-        (shorten, r"params/omega_m of 3 clouds, got shape \(2,\)"),
+        (shorten, r"params/Omega_m of 3 clouds, got shape \(2,\)"),
     ):
         other.write_bytes(whole)
         with h5py.File(other, "r+") as file:

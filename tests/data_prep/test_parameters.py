@@ -1,5 +1,6 @@
 """Parameter tables: the real ones of Quijote and CAMELS, and the joins that must fail."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from raw_layouts import SHARED, haloes, write_group_tab, write_subfind
 
 from data_prep.command import main
-from data_prep.parameters import ParameterTable, parameter_name, simulation_of
+from data_prep.parameters import ParameterTable, simulation_of
 from galgen.data.suite import Suite
 from galgen.errors import InputError
 
@@ -23,10 +24,57 @@ def table(tmp_path):
     return path
 
 
-def test_names_are_galgens():
-    names = ["#Omega_m", "Om", "s8", "ns", "A_SN1", "HubbleParam", "n_s"]
-    wanted = ["omega_m", "omega_m", "sigma_8", "n_s", "a_sn1", "h", "n_s"]
-    assert [parameter_name(name) for name in names] == wanted
+PLAIN = {"omega_m": 0.3, "h": 0.7}
+
+
+@pytest.mark.parametrize(
+    ("text", "simulation", "right"),
+    [
+        ("#Omega_m h\n0.3 0.7\n", "0", PLAIN),
+        ("# Omega_m  h\n# flat\n  0.3  0.7\n\n", "0", PLAIN),
+        ("Omega_m,h\n0.3,0.7\n", "0", PLAIN),
+        ("# made in 2021\nOmega_m,h\n0.3,0.7\n", "000", PLAIN),
+        ("\ufeffOmega_m,h\r\n0.3,0.7\r\n", "0", PLAIN),
+        ("#Omega_m;h\n0.3;0.7\n", "0", PLAIN),
+        ("Omega_m\tH0\n0.3\t70\n", "0", PLAIN),
+        ("Omega_m,h,\n0.3,0.7,\n", "0", PLAIN),
+        ("Omega_m,h\n0.3,0.7,\n", "0", PLAIN),
+        ('"Omega_m","h"\n"0.3","0.7"\n', "0", PLAIN),
+        ("Omega0,HubbleParam\n3.0D-01,7.D-1\n", "0", PLAIN),
+        ("sim_name,OmegaMatter,h\nLH_7,0.3,0.7\n", "LH_7", PLAIN),
+        ("Simulation Om h\n007 0.3 0.7\n", "7", PLAIN),
+        ("id,name,Om,h\n5,LH_9,0.3,0.7\n", "LH_9", PLAIN),
+        (",Omega_m,h\n12,0.3,0.7\n", "12", PLAIN),
+        ("Unnamed: 0,Omega_m,h\n12,0.3,0.7\n", "12", PLAIN),
+        ("Om,Omega_m,h\n0.3,0.3,0.7\n", "0", PLAIN),
+        ("omega_m h seed\n0.3 0.7 5\n", "0", PLAIN),
+        ("Om,h,w\n0.3,0.7,-0.9\n", "0", PLAIN | {"w0": -0.9}),
+        ("Om,h,w0_fld,wa_fld\n0.3,0.7,-0.9,0.1\n", "0", PLAIN | {"w0": -0.9, "wa": 0.1}),
+        ("Om,h,Ok0\n0.3,0.7,0.1\n", "0", PLAIN | {"omega_k": 0.1}),
+        ("Om,h,omega_lambda\n0.3,0.7,0.6\n", "0", PLAIN | {"omega_k": 0.1}),
+        ("Om,h,ombh2\n0.3,0.7,0.0245\n", "0", PLAIN | {"omega_b": 0.05}),
+        ("Om,h,OmegaBaryon\n0.3,0.7,0.02\n", "0", PLAIN | {"omega_b": 0.02}),
+        ("Om,h,S8\n0.3,0.7,0.8\n", "0", PLAIN | {"s_8": 0.8}),
+        (
+            "root,omega_b,omega_cdm,h,w0_fld\ncosm000,0.0245,0.1225,0.7,-1\n",
+            "cosm000",
+            PLAIN | {"omega_b": 0.05, "w0": -1.0},
+        ),
+    ],
+)
+def test_odd_tables(table, text, simulation, right):
+    table.write_text(text)
+    assert ParameterTable.read(table).of(simulation) == pytest.approx(right)
+
+
+def test_compressed_tables_and_options(table):
+    table.write_bytes(gzip.compress(b"0.3 0.7 0.5\n0.2 0.7 0.6\n"))
+    found = ParameterTable.read(table, names=("Om", "h", "Omega_x"), ignore=("Omega_x",))
+    assert found.of("1") == {"omega_m": 0.2, "h": 0.7}
+    with pytest.raises(InputError, match=r"to ignore, got Omega_y; mend --ignore"):
+        ParameterTable.read(table, names=("Om", "h", "x"), ignore=("Omega_y",))
+    with pytest.raises(InputError, match=r"name of its own for each of 3 columns .* mend --param"):
+        ParameterTable.read(table, names=("Om", "h"))
 
 
 def test_rows_by_name_and_by_number(tmp_path, table):
@@ -54,12 +102,23 @@ def test_the_real_tables():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0.3 0.8\n0.2 0.9\n", r"names in the first line .*, got \['0.3', '0.8'\]"),
-        ("#Omega_m h\n", "names in the first line .* and a row per simulation"),
-        ("", "names in the first line"),
-        ("#Omega_m h\n0.3\n", r"2 values in row 0 of .*LH\.txt, got 1"),
-        ("#Omega_m h\n0.3 big\n", r"numbers in row 0 of .*'h': 'big'"),
+        ("0.3 0.8\n0.2 0.9\n", "names in the first line .* pass --parameter-names"),
+        ("LH_0 0.3 0.8\n", "names or numbers in the first line .* both: .* --parameter-names"),
+        ("#Omega_m h\n", "names and rows in .*, got no row"),
+        ("Omega_m h\n", "rows below the names in .*, got none"),
+        ("", "names and rows in .*, got no row"),
+        ("Omega_m h\n0.3\n", r"2 values in row 0 \(from 0\) of .*LH\.txt, got 1"),
+        ("Omega_m h\n0.3 0.7\n0.3 0.7 1\n", r"2 values in row 1 \(from 0\) .*, got 3"),
+        ("Omega_m,h\n0.3,big\n", "'h', row 0 .* got 'big'; .* pass --ignore h"),
+        ("Omega_m,h\n0.3,\n", "a value of 'h' in every row of .* got none in 1; .* --ignore h"),
+        ("Omega_m,h\n0.3,0.7\0\n", "got a NUL byte in line 2"),
         ("#Name h\nLH_0 1\nLH_0 2\n", "'LH_0' once in .*, got it again"),
+        ("id h\n7 0.7\n07 0.7\n", "'7' once in .*, got it again"),
+        ("Om,omega_m\n0.3,0.31\n", "omega_m once in row 0"),
+        ("h,h\n0.7,0.71\n", "one column 'h', got 0.7 and 0.71 in row 0"),
+        ("Om,h,Omega_x\n0.3,0.7,1\n", "'Omega_x', an unknown one"),
+        ("Om,h,omega_b\n0.3,0.7,0.0224\n", r"looks like Omega_b h\^2"),
+        ("Om,H0\n0.3,0.7e4\n", "H0 between 0.2 and 2"),
     ],
 )
 def test_tables_that_cannot_be_read(table, text, message):

@@ -1,0 +1,279 @@
+"""Tables of text: columns between commas, semicolons, tabs, bars or white space.
+
+The names are in the first line that is no comment, if no cell of it is a number, or else in a
+comment with ``#`` that has as many words as the rows have cells, as NumPy and CAMELS write them. A
+line ``0,1,2`` over rows that are no integers has names too, those that pandas gives. Otherwise
+there is no header, and columns have numbers. A unit may follow a name in brackets, ``x [kpc/h]``.
+Cells may be quoted; empty ones, ``NA``, ``null``, ``None`` and ``--`` are missing.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import dataclasses
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from astropy.io import ascii as astropy_text
+
+from data_prep.raw_table import RawColumn, RawTable
+from galgen.errors import InputError
+from galgen.units import parsed
+
+DELIMITERS = ";,\t|"
+MISSING = ("", "NA", "N/A", "n/a", "<NA>", "null", "NULL", "None", "none", "--", "masked")
+NUMBER = re.compile(r"[-+]?((\d+\.?\d*|\.\d+)([eEdD]?[-+]?\d+)?|nan|inf|infinity)", re.I | re.ASCII)
+NAME_AND_UNIT = re.compile(r"(?P<name>.*?\S)\s*[\[(](?P<unit>[^\[\]()]*\D[^\[\]]*)[\])]")
+_TAB = "\x1f"
+
+
+@dataclasses.dataclass(frozen=True)
+class TextLines:
+    """The lines of a text table, told apart.
+
+    Attributes:
+        path: of the file.
+        delimiter: between cells; a space is any white space.
+        header: the words of the header; None if there is none.
+        rows: the lines below it, without comments above them.
+        notes: how it was read, where that is a choice.
+    """
+
+    path: Path
+    delimiter: str
+    header: tuple[str, ...] | None
+    rows: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return len(_cells(self.rows[0], self.delimiter)) if self.rows else len(self.header or ())
+
+
+def read_text(
+    path: Path,
+    content: bytes,
+    names: Sequence[str] = (),
+    header: bool = True,
+    naming: str = "--names",
+) -> RawTable:
+    """The table of a text file.
+
+    Args:
+        path: of the file, for errors.
+        content: its bytes.
+        names: of all columns, if the file does not have them, or others.
+        header: False if the first line is of the data, whatever it looks like.
+        naming: the option that ``names`` comes from, for errors.
+
+    Raises:
+        InputError: if it is no text, has no rows, or it is not clear where names are.
+    """
+    lines = _told_apart(path, _text(path, content), header, naming if not names else None)
+    labels, notes = lines.header, lines.notes
+    numbered = labels is None and not names
+    if names:
+        _check_names(path, names, lines.width, naming)
+        if labels is not None:
+            notes += (f"{naming} takes the place of the header {' '.join(labels)[:60]!r}",)
+        labels = tuple(names)
+    elif labels is None:
+        labels = tuple(map(str, range(lines.width)))
+        notes += ("no line has names; columns have numbers from 0",)
+    parts = [_name_and_unit(label) for label in labels]
+    named = [name for name, _ in parts] + [""] * (lines.width - len(parts))
+    units = [unit for _, unit in parts] + [""] * (lines.width - len(parts))
+
+    def read(places: Sequence[int]) -> list[RawColumn]:
+        columns = _columns(lines, places)
+        return [
+            dataclasses.replace(column, name=named[place] or str(place), unit=units[place])
+            for place, column in zip(places, columns, strict=True)
+        ]
+
+    remedy = f"choose among these with --columns, or name all columns with {naming}"
+    return RawTable(str(path), tuple(named), read, notes, remedy, numbered)
+
+
+def _text(path: Path, content: bytes) -> str:
+    encodings = {
+        codecs.BOM_UTF8: "utf-8-sig",
+        codecs.BOM_UTF16_LE: "utf-16",
+        codecs.BOM_UTF16_BE: "utf-16",
+    }
+    encoding = next((e for mark, e in encodings.items() if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")  # a name or a comment; numbers are the same in all
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise InputError(
+            f"expected text in {path}, got a NUL byte in line {line}; the file is damaged or of "
+            "another format: copy it again"
+        )
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _told_apart(path: Path, text: str, header: bool, naming: str | None) -> TextLines:
+    """Header and rows; where it is not clear which a line is, the error names an option."""
+    comments: list[str] = []
+    lines = text.split("\n")
+    start = 0
+    while start < len(lines) and (not lines[start].strip() or _is_comment(lines[start])):
+        comments.append(lines[start].strip().lstrip("#").strip())
+        start += 1
+    body = [line for line in lines[start:] if line.strip()]
+    if not body:
+        raise InputError(f"expected names and rows in {path}, got no row; is it whole?")
+    inside = sum(map(_is_comment, body))
+    found: tuple[str, ...] | None
+    notes: tuple[str, ...] = ()
+    if inside:
+        notes = (f"{inside} lines with # among the rows are left out",)
+        body = [line for line in body if not _is_comment(line)]
+    delimiter = _delimiter(body[0])
+    first = _cells(body[0], delimiter)
+    if header and not any(map(_is_number, first)) and any(first):
+        found, rows = tuple(first), body[1:]
+    elif header and _by_pandas(first, body[1:2], delimiter):
+        found, rows = tuple(first), body[1:]
+        notes += (f"the first line, {body[0].strip()[:40]}, has names as pandas gives them",)
+    else:
+        found, rows = _in_comments(comments, delimiter, len(first)), body
+        if header and naming and found is None and not all(map(_is_number_or_gap, first)):
+            raise InputError(
+                f"expected names or numbers in the first line of {path}, got both: "
+                f"{body[0].strip()[:60]!r}; write names above it, or pass {naming}"
+            )
+    if not rows:
+        raise InputError(f"expected rows below the names in {path}, got none; is it whole?")
+    lines_ = TextLines(path, delimiter, found, tuple(rows), notes)
+    return _without_trailing_gap(lines_)
+
+
+def _without_trailing_gap(lines: TextLines) -> TextLines:
+    """Refuse a header of another length than the rows, but for a delimiter that ends each row."""
+    if lines.header is None or len(lines.header) == lines.width:
+        return lines
+    last = _cells(lines.rows[0], lines.delimiter)[-1]
+    if len(lines.header) == lines.width - 1 and not last:
+        return dataclasses.replace(lines, header=(*lines.header, ""))
+    raise _unequal(lines, len(lines.header))
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith("#")
+
+
+def _delimiter(line: str) -> str:
+    """What is between the cells of a line, outside of quotes."""
+    plain = re.sub(r'"[^"]*"', "", line)
+    return next((mark for mark in DELIMITERS if mark in plain.strip()), " ")
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    if delimiter == " ":
+        line = " ".join(line.split())
+    (row,) = csv.reader([line], delimiter=delimiter, skipinitialspace=True)
+    return [cell.strip() for cell in row]
+
+
+def _is_number(cell: str) -> bool:
+    return NUMBER.fullmatch(cell) is not None
+
+
+def _is_number_or_gap(cell: str) -> bool:
+    return _is_number(cell) or cell in MISSING
+
+
+def _by_pandas(first: list[str], below: list[str], delimiter: str) -> bool:
+    """Whether a line is 0, 1, 2, ... over rows that are no integers: names that pandas gives."""
+    names = first[1:] if first[:1] == [""] else first
+    counted = names == list(map(str, range(len(names))))
+    cells = _cells(below[0], delimiter) if below else []
+    return counted and len(names) > 1 and any(not re.fullmatch(r"[-+]?\d+", c) for c in cells)
+
+
+def _in_comments(comments: list[str], delimiter: str, width: int) -> tuple[str, ...] | None:
+    """The words of the last comment that has one for each column, none of them a number."""
+    for comment in reversed(comments):
+        together = re.sub(r"\s+([\[(][^\])]*[\])])", r"\1", comment)
+        for words in (_cells(comment, delimiter), together.split()):
+            if len(words) == width and all(words) and not any(map(_is_number, words)):
+                return tuple(words)
+    return None
+
+
+def _name_and_unit(label: str) -> tuple[str, str]:
+    """``x [kpc/h]`` as name and unit; a bracket that holds no unit belongs to the name."""
+    match = NAME_AND_UNIT.fullmatch(label)
+    if match is None:
+        return label, ""
+    try:
+        known = parsed(match["unit"], label) is not None
+    except InputError:
+        known = False
+    return (match["name"], match["unit"]) if known else (label, "")
+
+
+def _check_names(path: Path, names: Sequence[str], width: int, naming: str) -> None:
+    if len(names) != width or len(set(names)) < len(names):
+        raise InputError(
+            f"expected a name of its own for each of {width} columns of {path}, got {list(names)}; "
+            f"mend {naming}"
+        )
+
+
+def _columns(lines: TextLines, places: Sequence[int]) -> list[RawColumn]:
+    """Columns by place, as numbers where all of their cells are."""
+    body, delimiter = "\n".join([*lines.rows, ""]), lines.delimiter
+    if delimiter == "\t":  # which astropy takes for white space
+        body, delimiter = body.replace("\t", _TAB), _TAB
+    labels = [f"c{place}" for place in range(lines.width)]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # of numbers that do not fit their type, which stay text
+            table = astropy_text.read(
+                body.encode("ascii", "replace").decode(),
+                format="fast_no_header",
+                guess=False,
+                delimiter=delimiter,
+                names=labels,
+                include_names=sorted({labels[place] for place in places}),
+                fill_values=[(word, "0") for word in MISSING],
+            )
+    except (astropy_text.InconsistentTableError, csv.Error) as error:
+        raise _unequal(lines, lines.width) from error
+    found = []
+    for place in places:
+        column = table[labels[place]]
+        gaps = np.ma.getmaskarray(column) if isinstance(column, np.ma.MaskedArray) else None
+        values = np.asarray(column.filled() if gaps is not None else column)
+        found.append(RawColumn(labels[place], values, gaps))
+    return found
+
+
+def _unequal(lines: TextLines, width: int) -> InputError:
+    """The error of a row with more or fewer cells than there are columns."""
+    for number, cells in enumerate(_rows(lines)):
+        if len(cells) != width:
+            return InputError(
+                f"expected {width} values in row {number} (from 0) of {lines.path}, got "
+                f"{len(cells)}; check that every row has as many values as there are names"
+            )
+    return InputError(
+        f"expected {width} values in every row of {lines.path}, got rows that cannot be told "
+        "apart; check its quotes"
+    )
+
+
+def _rows(lines: TextLines) -> Iterator[list[str]]:
+    return (_cells(line, lines.delimiter) for line in lines.rows)
