@@ -1,13 +1,15 @@
 """Checkpoints by Orbax: written beside, renamed when whole, the newest few kept.
 
 The devices wait only until their arrays are copied; threads write the copy while training goes on.
-What such a thread finds wrong is raised at the next save, or at the end.
+What such a thread finds wrong is raised at the next save, or at the end. A state that is not finite
+is never saved, and one whose files changed since is never read (:mod:`galgen.training.checksums`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import errno
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,14 +23,19 @@ from jax.sharding import Sharding
 
 from galgen.errors import InputError
 from galgen.publishing import own_folder
-from galgen.training.distributed import is_first
+from galgen.training.checksums import SummedHandler, SummedRestore, SummedSave, damage
+from galgen.training.distributed import anyone, everyones, is_first
 from galgen.training.state import TrainState
+from galgen.training.stopping import is_finite, not_finite
+
+# What Orbax logs as an error it raises too, where it becomes one line.
+logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
 
 
 class Checkpoints:
     """The checkpoints of one run, as a context manager."""
 
-    def __init__(self, folder: Path, keep: int = 2, writes: bool = False) -> None:
+    def __init__(self, folder: str | Path, keep: int = 2, writes: bool = False) -> None:
         """Open ``folder``.
 
         Args:
@@ -36,7 +43,7 @@ class Checkpoints:
             keep: the newest that are kept.
             writes: whether this is the run that writes them; others must not tidy up its folder.
         """
-        self.folder = folder
+        self.folder = folder = Path(folder)
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
             create=writes,
@@ -46,7 +53,9 @@ class Checkpoints:
         self._manager: Any = None
         if writes or folder.exists():
             place = own_folder(folder) if writes else folder
-            self._manager = ocp.CheckpointManager(place.resolve(), options=options)
+            self._manager = ocp.CheckpointManager(
+                place.resolve(), options=options, item_handlers=SummedHandler()
+            )
 
     def __enter__(self) -> Checkpoints:
         return self
@@ -79,25 +88,30 @@ class Checkpoints:
         """Save under the state's own step; saving a step twice does nothing.
 
         Raises:
+            FloatingPointError: for a state that is not finite, in all processes.
             InputError: if the disk is full, also for the save before.
         """
         step = int(state.step)
-        if step != self.latest:
-            with _naming_a_full_disk(self.folder):
-                self._manager.save(step, args=ocp.args.StandardSave(_tree(state)))
+        if step == self.latest:
+            return
+        if anyone(not is_finite(state)):
+            raise not_finite("weights", "others", step, self.latest)
+        with _naming_a_full_disk(self.folder):
+            self._manager.save(step, args=SummedSave(_tree(state)))
 
     def restore(self, like: TrainState, sharding: Any) -> TrainState:
-        """The newest state that is whole, with the structure of ``like``.
+        """The newest state, with the structure of ``like``.
 
-        A run that writes sets damaged ones aside, in a folder ``damaged``, to write these steps
-        anew.
+        A run that writes sets damaged ones aside, in a folder ``damaged``, and goes on from the one
+        before: it makes the same steps again. Others are told, for that one has other weights.
 
         Args:
             like: arrays, or their shapes and types.
             sharding: where to, for all arrays or in a tree like ``like``.
 
         Raises:
-            InputError: if there is none, or it belongs to another network or optimiser.
+            InputError: if there is none, it is damaged, or it belongs to another network or
+                optimiser.
         """
         if not self.steps:
             raise InputError(
@@ -111,22 +125,35 @@ class Checkpoints:
         )
         wrong: dict[int, str] = {}
         for step in reversed(self.steps):
+            # One process reads all files for all.
+            checked = everyones(damage(self.folder / str(step)) or "" if is_first() else "")[0]
             try:
-                found = self._manager.restore(step, args=ocp.args.StandardRestore(_tree(abstract)))
+                if checked:
+                    raise InputError(checked)
+                found = self._manager.restore(step, args=SummedRestore(_tree(abstract)))
             except Exception as error:  # Orbax raises all sorts for what it cannot read
                 wrong[step] = (str(error).splitlines() or [type(error).__name__])[0][:200]
+                if not self._writes:
+                    break
             else:
-                self._pass_over(wrong, step)
+                self._set_aside(wrong, step)
                 return TrainState(**found)
-        raise InputError(
-            f"expected the checkpoint in {self.folder} to be whole and match this experiment, got "
-            f"'{next(iter(wrong.values()))}'; use the experiment it was trained with"
+        raise self._unreadable(*next(iter(wrong.items())))
+
+    def _unreadable(self, step: int, why: str) -> InputError:
+        before = [other for other in self.steps if other < step and not self._writes]
+        back = f", or move {self.folder / str(step)} away to take that of step {before[-1]}"
+        return InputError(
+            f"expected the checkpoint of step {step} in {self.folder} to be whole and match this "
+            f"experiment, got {why}; copy it anew if files changed, use the experiment it was "
+            f"trained with{back if before else ''}"
         )
 
-    def _pass_over(self, wrong: dict[int, str], step: int) -> None:
+    def _set_aside(self, wrong: dict[int, str], step: int) -> None:
+        """Put damaged checkpoints where the steps after ``step`` do not meet them."""
         for number, why in wrong.items():
             warnings.warn(
-                f"the checkpoint of step {number} in {self.folder} cannot be read ('{why}'); "
+                f"the checkpoint of step {number} in {self.folder} cannot be read ({why}); "
                 f"going on from that of step {step}",
                 stacklevel=3,
             )
@@ -135,6 +162,7 @@ class Checkpoints:
                 unused = next(n for n in range(10**6) if not (aside / f"{number}.{n}").exists())
                 (self.folder / str(number)).rename(aside / f"{number}.{unused}")
         if wrong and self._writes:
+            everyones("")  # wait for the first to have moved them
             self._manager.reload()
 
 

@@ -6,8 +6,11 @@ one alone logs and writes the description of a run, and all write checkpoints.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
+from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -15,6 +18,9 @@ from jax.experimental import multihost_utils
 
 from galgen.errors import InputError
 
+Result = TypeVar("Result")
+LETTERS = 2000
+"""Bytes of a text that processes tell each other."""
 LAUNCHERS = {
     "OMPI_COMM_WORLD_SIZE": "mpi4py",
     "SLURM_STEP_NUM_TASKS": "slurm",
@@ -45,6 +51,13 @@ def join(
         InputError: if only some of the three are given, or they contradict each other; under MPI
             if mpi4py is not installed.
     """
+    # One that failed alone waits for the others to end before it ends: no longer than they wait for
+    # one that is lost.
+    initialize = functools.partial(
+        jax.distributed.initialize,
+        heartbeat_timeout_seconds=heartbeat,
+        shutdown_timeout_seconds=heartbeat,
+    )
     given = [value is not None for value in (coordinator, processes, process)]
     if any(given):
         if not all(given):
@@ -59,13 +72,9 @@ def join(
                 f"expected --coordinator host:port and a --process from 0 to below --processes, "
                 f"got {coordinator}, process {process} of {processes}; count processes from 0"
             )
-        jax.distributed.initialize(
-            coordinator, processes, process, heartbeat_timeout_seconds=heartbeat
-        )
+        initialize(coordinator, processes, process)
     elif (launcher := _launcher()) is not None:
-        jax.distributed.initialize(
-            cluster_detection_method=launcher, heartbeat_timeout_seconds=heartbeat
-        )
+        initialize(cluster_detection_method=launcher)
 
 
 def _launcher() -> str | None:
@@ -93,3 +102,37 @@ def anyone(flag: bool) -> bool:
     if jax.process_count() == 1:
         return flag
     return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+
+
+def everyones(text: str) -> list[str]:
+    """The text of every process, up to :data:`LETTERS` bytes, in all: they wait for each other."""
+    if jax.process_count() == 1:
+        return [text]
+    padded = np.zeros(LETTERS, np.uint8)
+    letters = np.frombuffer(text.encode()[:LETTERS], np.uint8)
+    padded[: len(letters)] = letters
+    rows = multihost_utils.process_allgather(padded)
+    return [row.tobytes().rstrip(b"\0").decode(errors="replace") for row in np.asarray(rows)]
+
+
+def together(action: Callable[[], Result]) -> Result:
+    """What ``action`` returns in this process, where it failed in none; they wait for each other.
+
+    One that failed alone would leave the others waiting for it at the next thing they do together.
+
+    Raises:
+        InputError: in a process whose action succeeded, if that of another failed.
+        Exception: in one that failed, its own.
+    """
+    try:
+        result = action()
+    except Exception as error:
+        everyones(f"{type(error).__name__}: {error}")
+        raise
+    for number, failed in enumerate(everyones("")):
+        if failed:
+            raise InputError(
+                f"expected all processes to get ready, got from process {number} '{failed}'; "
+                "mend it there"
+            )
+    return result

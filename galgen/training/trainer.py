@@ -184,7 +184,7 @@ class Trainer:
                 logs = last or done % self.log_every == 0 or measured.due(done)
                 if logs:
                     values = {k: float(v) for k, v in jax.device_get(metrics).items()}
-                    require_finite(values, done)
+                    require_finite(values, done, checkpoints.latest)
                     bar.show(values["loss"])
                     if last or measured.due(done):
                         values |= measured.measure(state)

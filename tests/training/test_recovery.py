@@ -1,9 +1,11 @@
 """Runs that are killed, checkpoints that are damaged, disks that are full."""
 
+import dataclasses
 import errno
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -14,11 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import orbax.checkpoint as ocp
 import pytest
 
 from galgen.errors import InputError
 from galgen.training import Checkpoints, Trainer, TrainState
+from galgen.training.checksums import SUMS, SummedHandler
 from galgen.training.sharding import data_mesh, replicated
 from galgen.training.state import initial_state
 from galgen.types import Batch
@@ -33,6 +35,7 @@ TRAINER = Trainer(
     further_decays=(0.9, 0.999),
     accumulate=2,
 )
+SHORT = dataclasses.replace(TRAINER, steps=12)
 START = {"centre": jnp.zeros(2), "spread": jnp.ones((3, 2))}
 
 
@@ -50,8 +53,8 @@ def loss(params, key, batch):
     return jnp.mean((params["centre"] - batch.x - noise) ** 2) + jnp.mean((wide - 1.0) ** 2)
 
 
-def fit(folder: Path, resume: bool = False) -> TrainState:
-    return TRAINER.fit(loss, START, Source(), folder, resume)
+def fit(folder: Path, resume: bool = False, trainer: Trainer = TRAINER) -> TrainState:
+    return trainer.fit(loss, START, Source(), folder, resume)
 
 
 def same(one: TrainState, other: TrainState) -> bool:
@@ -101,38 +104,72 @@ def two_checkpoints(folder: Path) -> dict[int, TrainState]:
     return states
 
 
-@pytest.mark.filterwarnings("ignore:the checkpoint of step 2")
-def test_a_file_cut_short_never_gives_wrong_numbers(tmp_path: Path) -> None:
-    """Every file of the newest checkpoint is truncated in turn."""
+def flipped(data: bytes) -> bytes:
+    """One bit changed in the middle."""
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 4]) + data[middle + 1 :]
+
+
+def halved(data: bytes) -> bytes:
+    """Cut short."""
+    return data[: len(data) // 2]
+
+
+@pytest.mark.parametrize("change", [halved, flipped])
+def test_a_changed_file_never_gives_wrong_numbers(tmp_path: Path, change) -> None:
+    """Every file of the newest checkpoint in turn: what is not noticed did not matter."""
     states = two_checkpoints(tmp_path / "whole")
-    found = set()
+    noticed = 0
     for path in sorted((tmp_path / "whole/2").rglob("*")):
-        if path.is_file():
-            copy = tmp_path / "copy"
-            shutil.copytree(tmp_path / "whole", copy)
-            cut = copy / path.relative_to(tmp_path / "whole")
-            cut.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-            with Checkpoints(copy) as checkpoints:
-                state = checkpoints.restore(states[1], replicated(data_mesh()))
-            assert same(state, states[int(state.step)]), path
-            found.add(int(state.step))
-            shutil.rmtree(copy)
-    assert found == {1, 2}
+        if not path.is_file():
+            continue
+        copy = tmp_path / "copy"
+        shutil.copytree(tmp_path / "whole", copy)
+        (copy / path.relative_to(tmp_path / "whole")).write_bytes(change(path.read_bytes()))
+        with Checkpoints(copy) as checkpoints:
+            try:
+                state = checkpoints.restore(states[2], replicated(data_mesh()))
+            except InputError as error:
+                noticed += 1
+                remedy = rf"checkpoint of step 2 in .* move {copy}/2 away to take that of step 1"
+                assert re.search(remedy, str(error)), error
+            else:
+                assert same(state, states[2]), path
+                assert path.parent.name in ("2", "default"), "every file of arrays is noticed"
+        shutil.rmtree(copy)
+    assert noticed > 5
 
 
-def damage(checkpoint: Path) -> None:
+def test_moved_away_as_advised_the_one_before_is_read(tmp_path: Path) -> None:
+    states = two_checkpoints(tmp_path)
+    (tmp_path / "2").rename(tmp_path.with_name("aside"))
+    with Checkpoints(tmp_path) as checkpoints:
+        assert same(checkpoints.restore(states[1], replicated(data_mesh())), states[1])
+
+
+def test_a_checkpoint_of_before_there_were_sums_is_read(tmp_path: Path) -> None:
+    states = two_checkpoints(tmp_path)
+    for path in tmp_path.glob(f"*/*/{SUMS}"):
+        path.unlink()
+    with Checkpoints(tmp_path) as checkpoints:
+        assert same(checkpoints.restore(states[1], replicated(data_mesh())), states[2])
+
+
+def damage(checkpoint: Path, change=halved) -> None:
     for path in checkpoint.rglob("d/*"):
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        path.write_bytes(change(path.read_bytes()))
 
 
-def test_a_damaged_checkpoint_is_passed_over_and_set_aside(tmp_path: Path) -> None:
-    whole = fit(tmp_path)
-    damage(tmp_path / "checkpoints/60")
-    with pytest.warns(UserWarning, match=r"step 60 .* cannot be read .* from that of step 57"):
-        resumed = fit(tmp_path, resume=True)
+@pytest.mark.parametrize("change", [halved, flipped])
+def test_a_damaged_checkpoint_is_passed_over_and_set_aside(tmp_path: Path, change) -> None:
+    """The steps after the one before it are made again, with the same numbers."""
+    whole = fit(tmp_path, trainer=SHORT)
+    damage(tmp_path / "checkpoints/12", change)
+    with pytest.warns(UserWarning, match=r"step 12 .* cannot be read .* from that of step 9"):
+        resumed = fit(tmp_path, resume=True, trainer=SHORT)
     assert same(resumed, whole)
-    assert (tmp_path / "damaged/60.0").is_dir()
-    assert {p.name for p in (tmp_path / "checkpoints").iterdir()} == {"57", "60"}
+    assert (tmp_path / "damaged/12.0").is_dir()
+    assert {p.name for p in (tmp_path / "checkpoints").iterdir()} == {"9", "12"}
 
 
 def test_when_all_are_damaged_the_error_says_so(tmp_path: Path) -> None:
@@ -141,24 +178,67 @@ def test_when_all_are_damaged_the_error_says_so(tmp_path: Path) -> None:
         damage(tmp_path / str(step))
     with (
         Checkpoints(tmp_path) as checkpoints,
-        pytest.raises(InputError, match=r"expected the checkpoint in .* to be whole"),
+        pytest.raises(InputError, match=r"expected the checkpoint of step 2 in .* to be whole"),
     ):
         checkpoints.restore(states[1], replicated(data_mesh()))
     assert {p.name for p in tmp_path.iterdir()} == {"1", "2"}, "reading moves nothing"
 
 
-def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+BROKEN = {
+    "weights": {"params": {"centre": jnp.array([1.0, jnp.nan]), "spread": jnp.ones((3, 2))}},
+    "average": {"ema": {"centre": jnp.array([jnp.inf, 1.0]), "spread": jnp.ones((3, 2))}},
+    "memory": {"optimizer": {"nu": jnp.float32(-jnp.inf)}},
+    "further average": {"further_ema": ({"centre": jnp.float32(jnp.nan)},)},
+}
+
+
+@pytest.mark.parametrize("fields", BROKEN.values(), ids=BROKEN)
+def test_a_state_that_is_not_finite_is_not_saved(tmp_path: Path, fields) -> None:
+    sound = initial_state(START, optax.sgd(0.1))
+    with Checkpoints(tmp_path, writes=True) as checkpoints:
+        broken = dataclasses.replace(sound, step=jnp.int32(3), **fields)
+        with pytest.raises(FloatingPointError, match=r"step 3; .* \(no checkpoint was saved"):
+            checkpoints.save(broken)
+        checkpoints.save(dataclasses.replace(sound, step=jnp.int32(5)))
+        broken = dataclasses.replace(broken, step=jnp.int32(8))
+        with pytest.raises(FloatingPointError, match=r"step 8; .* \(the checkpoint of step 5 was"):
+            checkpoints.save(broken)
+        assert checkpoints.steps == [5]
+
+
+def test_numbers_that_break_between_two_logged_steps_are_not_kept(tmp_path: Path) -> None:
+    """The last sound checkpoint stays, and a resumed run starts from it and says the same."""
+    trainer = dataclasses.replace(TRAINER, log_every=60, checkpoint_every=10)
+
+    class Breaking(Source):
+        def batch(self, step: int) -> Batch:
+            seen.append(step)
+            x = super().batch(step).x
+            return Batch(np.full_like(x, np.nan) if step == 23 else x)
+
+    for resume in (False, True):
+        seen: list[int] = []
+        with pytest.raises(FloatingPointError, match=r"step 30; .*the checkpoint of step 20 was"):
+            trainer.fit(loss, START, Breaking(), tmp_path, resume)
+        assert seen[0] == (20 if resume else 0)
+        with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+            assert checkpoints.steps == [10, 20]
+
+
+def test_a_full_disk_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Raised in the thread that writes, and after it was restored the run goes on."""
-    save = ocp.StandardCheckpointHandler.async_save
+    with monkeypatch.context() as patch:
 
-    async def full(self, *arguments, **options):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        def full(self, directory) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(ocp.StandardCheckpointHandler, "async_save", full)
-    with pytest.raises(InputError, match=r"expected room on the disk of .* --resume"):
-        fit(tmp_path)
-    monkeypatch.setattr(ocp.StandardCheckpointHandler, "async_save", save)
-    assert int(fit(tmp_path / "again").step) == 60
+        patch.setattr(SummedHandler, "finalize", full)
+        with pytest.raises(InputError, match=r"expected room on the disk of .* --resume"):
+            fit(tmp_path, trainer=SHORT)
+    assert not caplog.records, "nor is it told twice"
+    assert int(fit(tmp_path / "again", trainer=SHORT).step) == 12
 
 
 def test_the_newest_few_are_kept(tmp_path: Path) -> None:
