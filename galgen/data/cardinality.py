@@ -5,15 +5,19 @@ enough catalogues::
 
     log m(c) = b_0 + sum_i b_i c_i + sum_{i <= j} b_ij c_i c_j
 
-fitted by maximum likelihood with iteratively reweighted least squares (McCullagh and Nelder 1989,
-section 2.5). Galaxies cluster, so counts vary more than Poisson's: where the Pearson statistic
+fitted by likelihood under a wide prior (:mod:`galgen.data.count_regression`). Galaxies cluster, so
+counts vary more than Poisson's: where the Pearson statistic
 
-    X^2 = sum (N - m)^2 / V(m)
+    X^2 = sum (N - m)^2 / m
 
-with V = m exceeds its degrees of freedom by two standard deviations, counts are negative binomial
-(a Poisson whose mean is gamma distributed), V(m) = m + a m^2, with a such that X^2 equals the
-degrees of freedom. Where it falls short by as much (catalogues cut to a fixed number), counts are
-a rounded Gaussian of variance V(m) = f m.
+exceeds its degrees of freedom by two standard deviations, counts are negative binomial (a Poisson
+whose mean is gamma distributed), V(m) = m + a m^2, with a fitted by likelihood too. Where it falls
+short by as much (catalogues cut to a fixed number), counts are a rounded Gaussian of variance
+V(m) = f m. Counts may be anything from zero: an empty catalogue is one of zero points.
+
+A few catalogues may be of another kind than all others, such as one of 3000 points among thirties.
+Fitted with them, p(N) would be wrong for all. Up to five, and one in twenty, are left out where a
+fit to the others makes them all but impossible; :attr:`Cardinality.left_out` lists their numbers.
 """
 
 from __future__ import annotations
@@ -23,12 +27,19 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
-from scipy.optimize import brentq
+from jaxtyping import Bool, Float, Int, Real
 
+from galgen.data.count_regression import fit_mean, fit_overdispersion, leverage, tail
 from galgen.errors import InputError
 
-RIDGE = 1e-3
+MOST_DEVIANT = 5
+"""Catalogues that may be left out, and at most one in twenty."""
+IMPOSSIBLE = 1e-9
+"""Expected number of catalogues as far out as one that is left out."""
+EXCESS = 2.0
+"""Over the largest number that was fitted; no mean is larger."""
+SMALLEST_RATIO = 1e-9
+"""Of variance to mean, of numbers that are all equal."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +52,9 @@ class Cardinality:
         parameters: number of conditioning parameters.
         overdispersion: a in V(m) = m + a m^2; zero for Poisson.
         underdispersion: f in V(m) = f m; one for Poisson.
+        largest: mean number that the polynomial is held to; far from where it was fitted it may
+            rise without bound.
+        left_out: numbers of points of the catalogues that were left out of the fit.
     """
 
     coefficients: tuple[float, ...]
@@ -48,23 +62,26 @@ class Cardinality:
     parameters: int
     overdispersion: float = 0.0
     underdispersion: float = 1.0
+    largest: float = 1e12
+    left_out: tuple[int, ...] = ()
 
     @classmethod
     def fit(
         cls,
-        counts: Sequence[int] | Int[np.ndarray, " catalogues"],
+        counts: Sequence[float] | Real[np.ndarray, " catalogues"],
         condition: Float[np.ndarray, "catalogues condition"] | None = None,
     ) -> Cardinality:
         """Fit to the counts of catalogues under their standardised condition.
 
         Raises:
-            InputError: if there are no counts, one is below one, or the condition has another
-                number of rows.
+            InputError: if there are no counts, one is negative or no number, or the condition has
+                another number of rows or values that are not finite.
         """
         n = np.asarray(counts, dtype=np.float64)
-        if n.ndim != 1 or not len(n) or n.min() < 1:
+        if n.ndim != 1 or not len(n) or not np.all((n >= 0) & np.isfinite(n)):
             raise InputError(
-                f"expected counts of at least one point each, got {counts}; drop empty catalogues"
+                f"expected a number of points of 0 or more of every catalogue, got {counts}; "
+                "pass one count per catalogue"
             )
         c = np.zeros((len(n), 0)) if condition is None else np.asarray(condition, np.float64)
         if c.ndim != 2 or len(c) != len(n):
@@ -72,13 +89,22 @@ class Cardinality:
                 f"expected a condition of shape ({len(n)}, parameters), got {c.shape}; "
                 "pass one row per catalogue"
             )
+        if not np.all(np.isfinite(c)):
+            raise InputError(
+                f"expected finite conditions, got {int(np.sum(~np.isfinite(c)))} values that are "
+                "not; leave out these catalogues, or the parameter by --data.condition"
+            )
         parameters = c.shape[1]
         order = 2 if parameters else 0
         while order and len(polynomial_terms(parameters, order)) >= len(n):
             order -= 1
         design = _design(c, order)
+        far = _deviant(design, n)
+        left_out = tuple(int(number) for number in n[far])
+        design, n = design[~far], n[~far]
         coefficients, over, under = _fit(design, n)
-        return cls(tuple(coefficients.tolist()), order, parameters, over, under)
+        largest = EXCESS * max(float(n.max()), 1.0)
+        return cls(tuple(coefficients.tolist()), order, parameters, over, under, largest, left_out)
 
     def mean(
         self, condition: Float[np.ndarray, "*lead condition"] | None = None
@@ -94,12 +120,13 @@ class Cardinality:
                 f"expected {self.parameters} conditioning parameters, got "
                 f"{None if condition is None else c.shape}; pass the condition it was fitted with"
             )
-        return np.asarray(np.exp(_design(c, self.order) @ np.array(self.coefficients)))
+        logarithm = _design(c, self.order) @ np.array(self.coefficients)
+        return np.asarray(np.exp(np.minimum(logarithm, np.log(self.largest))))
 
     def variance(
         self, condition: Float[np.ndarray, "*lead condition"] | None = None
     ) -> Float[np.ndarray, "*lead"]:
-        """The variance of the number of points, before it is kept at one or more."""
+        """The variance of the number of points."""
         mean = self.mean(condition)
         return np.asarray(self.underdispersion * mean + self.overdispersion * mean**2)
 
@@ -109,7 +136,7 @@ class Cardinality:
         condition: Float[np.ndarray, "*lead condition"] | None = None,
         number: int | None = None,
     ) -> Int[np.ndarray, "..."]:
-        """Numbers of points, at least one.
+        """Numbers of points; zero where catalogues may be empty.
 
         Args:
             rng: the random generator.
@@ -126,7 +153,7 @@ class Cardinality:
             drawn = np.rint(rng.normal(mean, np.sqrt(self.underdispersion * mean)))
         else:
             drawn = rng.poisson(mean)
-        return np.asarray(np.maximum(drawn, 1), dtype=np.int64)
+        return np.asarray(np.maximum(drawn, 0), dtype=np.int64)
 
 
 def polynomial_terms(parameters: int, order: int) -> list[tuple[int, ...]]:
@@ -144,55 +171,37 @@ def _design(c: np.ndarray, order: int) -> np.ndarray:
 
 
 def _fit(design: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Coefficients, overdispersion and underdispersion."""
     freedom = len(n) - design.shape[1]
-    coefficients = _reweighted(design, n, 0.0)
+    coefficients = fit_mean(design, n, 0.0)
     if freedom < 1:
         return coefficients, 0.0, 1.0
-    pearson = _pearson(design, n, coefficients, 0.0)
-    slack = 2 * np.sqrt(2 * freedom)
+    # Above zero also where it underflows.
+    mean = np.exp(np.maximum(design @ coefficients, -300.0))
+    pearson = float(np.sum((n - mean) ** 2 / mean))
+    # The variance of a term is 2 + 1 / m: small numbers scatter more.
+    slack = 2 * np.sqrt(np.mean(2 + 1 / mean) * freedom)
     if pearson < freedom - slack:
-        return coefficients, 0.0, float(pearson / freedom)
+        return coefficients, 0.0, max(pearson / freedom, SMALLEST_RATIO)
     if pearson <= freedom + slack:
         return coefficients, 0.0, 1.0
-    over = 0.0
-    for _ in range(20):
-        previous = over
-        over = _overdispersion(design, n, coefficients, freedom)
-        coefficients = _reweighted(design, n, over)
-        if abs(over - previous) < 1e-8:
+    over = fit_overdispersion(design, n)
+    return fit_mean(design, n, over), over, 1.0
+
+
+def _deviant(design: np.ndarray, n: np.ndarray) -> Bool[np.ndarray, " catalogues"]:
+    """The few catalogues that are all but impossible by a fit to the others."""
+    removed, found = np.zeros((2, len(n)), bool)
+    most = min(len(n) // 20, MOST_DEVIANT)
+    for number in range(most + 1):
+        rest = design[~removed], n[~removed]
+        coefficients, over, _ = _fit(*rest)
+        if not over and not number:
             break
-    return coefficients, over, 1.0
-
-
-def _overdispersion(
-    design: np.ndarray, n: np.ndarray, coefficients: np.ndarray, freedom: int
-) -> float:
-    def excess(over: float) -> float:
-        return _pearson(design, n, coefficients, over) - freedom
-
-    return float(brentq(excess, 0.0, 1e6)) if excess(0.0) > 0 else 0.0
-
-
-def _pearson(design: np.ndarray, n: np.ndarray, coefficients: np.ndarray, over: float) -> float:
-    mean = np.exp(design @ coefficients)
-    return float(np.sum((n - mean) ** 2 / (mean + over * mean**2)))
-
-
-def _reweighted(design: np.ndarray, n: np.ndarray, over: float) -> np.ndarray:
-    """Iteratively reweighted least squares with a log link; a ridge on all but the constant."""
-    ridge = RIDGE * np.eye(design.shape[1])
-    ridge[0, 0] = 0.0
-    log_mean = np.log(n)
-    coefficients = np.zeros(design.shape[1])
-    for _ in range(100):
-        mean = np.exp(log_mean)
-        weight = mean / (1 + over * mean)
-        response = log_mean + (n - mean) / mean
-        normal = design.T @ (weight[:, None] * design) / weight.mean() + ridge
-        updated = np.linalg.solve(normal, design.T @ (weight * response) / weight.mean())
-        change = np.max(np.abs(updated - coefficients))
-        coefficients = updated
-        log_mean = np.clip(design @ coefficients, -30, 30)
-        if change < 1e-10:
-            break
-    return coefficients
+        # Where the others tell little of the mean, it may be far off.
+        unknown = leverage(*rest, coefficients, over, design)
+        expected = len(n) * tail(n, np.exp(design @ coefficients), over + unknown)
+        if number and np.all(expected[removed] < IMPOSSIBLE):
+            found = removed.copy()
+        removed[np.argmin(np.where(removed, np.inf, expected))] = number < most
+    return found

@@ -1,7 +1,7 @@
 r"""log p(N | condition) of a catalogue's number of points, differentiable in the condition.
 
-The distributions are those of :mod:`galgen.data.cardinality`, whose draws are never below one: what
-they have at zero is counted at one. With m(c) the mean, in the same order::
+The distributions are those of :mod:`galgen.data.cardinality`. What the Gaussian has below zero is
+counted at zero. With m(c) the mean, in the same order::
 
     Poisson             N log m - m - log N!
     negative binomial   sum over k < N of log(1 + k / r) - log N! + N log(m r / (r + m))
@@ -14,7 +14,6 @@ double precision.
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import log_ndtr
@@ -31,7 +30,8 @@ def log_mean(
     terms = polynomial_terms(cardinality.parameters, cardinality.order)
     powers = [jnp.prod(condition[..., list(term)], axis=-1) for term in terms]
     parts = zip(cardinality.coefficients, powers, strict=True)
-    return jnp.sum(jnp.stack([b * power for b, power in parts]), axis=0)
+    logarithm = jnp.sum(jnp.stack([b * power for b, power in parts]), axis=0)
+    return jnp.minimum(logarithm, np.log(cardinality.largest))
 
 
 def log_number(
@@ -43,7 +43,7 @@ def log_number(
 
     Args:
         cardinality: the fitted distribution.
-        number: N, one or more.
+        number: N, from zero.
         condition: standardised.
     """
     mean_log = log_mean(cardinality, condition)
@@ -52,12 +52,8 @@ def log_number(
     if cardinality.overdispersion > 0:
         shape = 1 / cardinality.overdispersion
         excess = jnp.log1p(jnp.exp(mean_log) / shape)
-        odds = mean_log - excess  # log p(1) / p(0)
-        at_number = number * odds - shape * excess
-    else:
-        odds = mean_log
-        at_number = number * odds - jnp.exp(mean_log)
-    return at_number + jnp.where(number == 1, jax.nn.softplus(-odds), 0.0)
+        return number * (mean_log - excess) - shape * excess
+    return number * mean_log - jnp.exp(mean_log)
 
 
 def number_constant(cardinality: Cardinality, number: int) -> float:
@@ -69,9 +65,9 @@ def number_constant(cardinality: Cardinality, number: int) -> float:
 
 
 def _log_rounded(number, mean, variance_ratio):
-    """log of a normal's mass within half of ``number``; all below 3/2 at one."""
+    """log of a normal's mass within half of ``number``; all below 1/2 at zero."""
     width = jnp.sqrt(variance_ratio * mean)
-    low = jnp.where(number == 1, -30.0, (number - 0.5 - mean) / width)
+    low = jnp.where(number == 0, -30.0, (number - 0.5 - mean) / width)
     high = (number + 0.5 - mean) / width
     flip = low > 0  # the far tail is known to more digits from its own side
     lower, upper = jnp.where(flip, -high, low), jnp.where(flip, -low, high)
