@@ -144,6 +144,30 @@ def test_mode_counts_equal_an_explicit_loop(mesh_size):
     np.testing.assert_array_equal(table.count, counts)
 
 
+MULTIPLES = {
+    "products": lambda k: k * np.arange(1, 8),
+    "linspace": lambda k: np.linspace(k, 7 * k, 7),
+    "sums": lambda k: np.cumsum(np.full(7, k)),
+    "just above": lambda k: k * np.arange(1, 8) * (1 + 4e-10),
+    "decimals": lambda k: np.array([float(f"{k * m:.15g}") for m in range(1, 8)]),
+}
+
+
+@pytest.mark.parametrize("edges", MULTIPLES.values(), ids=MULTIPLES)
+@pytest.mark.parametrize("side", [1000.0, 250.3, 0.7])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 2, 3)])
+def test_edges_on_modes_count_them_by_integers(shape, side, edges):
+    """A box whose sides are ``side`` over whole numbers: |k| L / 2 pi is a root of an integer."""
+    n = np.stack(np.meshgrid(*[np.arange(-20, 21)] * 3, indexing="ij")) * np.reshape(
+        shape, (3, 1, 1, 1)
+    )
+    squared = (n**2).sum(0).ravel()
+    truth = [np.sum((squared >= m**2) & (squared < (m + 1) ** 2)) for m in range(1, 7)]
+    limits = edges(2 * np.pi / side)
+    table = fourier_modes(side / np.array(shape), 40, limits)
+    np.testing.assert_array_equal(table.count, truth)
+
+
 def test_bins_that_are_not_given_end_where_the_mesh_is_trusted():
     """One fundamental mode wide to 0.6 of Nyquist, without a warning; at least one bin."""
     x = clustered(batch=1)

@@ -6,6 +6,9 @@ A box of sides L holds the modes k = 2 pi n / L, n integer. ``rfftn`` keeps n_z 
 rows first, then over the rows of a bin, which is fast (no scatter of single modes) and keeps
 float32 rounding near 1e-7.
 
+Edges may lie on modes, at multiples of the fundamental one above all. A mode within 1e-9 of an edge
+is at that edge, and so in the bin above it, whatever the rounding of either.
+
 Legendre polynomials: L_0 = 1, L_2 = (3 mu² - 1)/2, L_4 = (35 mu⁴ - 30 mu² + 3)/8, mu = k_los / |k|.
 """
 
@@ -28,6 +31,8 @@ from galgen.statistics.redshift_space import check_axis
 
 WIDTH = 64
 """Modes per row of the table."""
+AT_EDGE = 1e-9
+"""A mode this close to an edge, relative to it, is at the edge."""
 
 
 @flax.struct.dataclass
@@ -191,7 +196,7 @@ def _table(key: _Key) -> FourierModes:
     axes = np.meshgrid(whole, whole, np.arange(half + 1), indexing="ij", sparse=True)
     wavevector = [2 * np.pi * n / side for n, side in zip(axes, box, strict=True)]
     size = np.sqrt(wavevector[0] ** 2 + wavevector[1] ** 2 + wavevector[2] ** 2)
-    place = np.digitize(size, edges) - 1
+    place = np.digitize(size * (1 + AT_EDGE), edges) - 1
     place[0, 0, 0] = -1
     inside = np.flatnonzero((place >= 0) & (place < edges.size - 1))
     inside = inside[np.argsort(place.ravel()[inside], kind="stable")]
