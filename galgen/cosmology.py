@@ -232,24 +232,40 @@ def _derived(found: dict[str, float], spelled: dict[str, str], where: str) -> di
     return kept
 
 
-def astropy_cosmology(parameters: Mapping[str, float]) -> FLRW:
+def expansion_parameters(parameters: Mapping[str, float]) -> Mapping[str, float]:
+    """Those that the expansion depends on, by the names they have.
+
+    Not what is called omega_b beside an omega_m: it may be Omega_b h², and no distance needs it.
+    """
+    if all(parameter_name(name) != "omega_m" for name in parameters):
+        return parameters
+    return {n: v for n, v in parameters.items() if parameter_name(n) != "omega_b"}
+
+
+def astropy_cosmology(parameters: Mapping[str, float] | FLRW) -> FLRW:
     """The expansion history of a catalogue's parameters, for distances and growth.
 
     Flat Lambda CDM without radiation for omega_m alone; w0, wa, omega_k and m_nu are heard. omega_m
     includes massive neutrinos; with them there is radiation, of 2.7255 K unless t_cmb is given.
 
     Args:
-        parameters: by any name that :func:`canonical_parameters` knows.
+        parameters: by any name that :func:`canonical_parameters` knows; a cosmology of astropy is
+            returned as it is.
 
     Raises:
-        InputError: no omega_m, neutrinos without h, or what :func:`canonical_parameters` refuses.
+        InputError: neither of the two, no omega_m, neutrinos without h, or what
+            :func:`canonical_parameters` refuses.
     """
     from astropy import cosmology, units
 
-    # What is called omega_b may be Omega_b h^2, and no distance depends on it.
-    heard = {n: v for n, v in parameters.items() if parameter_name(n) != "omega_b"}
-    matter_is_known = any(parameter_name(n) == "omega_m" for n in heard)
-    known = canonical_parameters(heard if matter_is_known else parameters)
+    if isinstance(parameters, cosmology.FLRW):
+        return parameters
+    if not isinstance(parameters, Mapping):
+        raise InputError(
+            f"expected a cosmology of astropy or parameters by name, got "
+            f"{type(parameters).__name__}; pass catalogue.cosmology or {{'omega_m': 0.3}}"
+        )
+    known = canonical_parameters(expansion_parameters(parameters))
     if "omega_m" not in known:
         raise InputError(
             f"expected omega_m in the catalogue's cosmology, got {list(parameters) or 'none'}; "

@@ -95,5 +95,7 @@ def test_distances(parameters: dict[str, float], right: FlatLambdaCDM) -> None:
 def test_no_matter_no_distance() -> None:
     with pytest.raises(InputError, match="omega_m in the catalogue's cosmology, got none"):
         astropy_cosmology({})
+    with pytest.raises(InputError, match="astropy or parameters by name, got list; pass catalogue"):
+        astropy_cosmology([0.3])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="h beside m_nu"):
         astropy_cosmology({"omega_m": 0.3, "m_nu": 0.1})

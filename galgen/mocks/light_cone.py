@@ -6,6 +6,9 @@ observed one, to first order in v / c::
 
     z = z_cos + (1 + z_cos) v . n / c,      n the direction to the point
 
+In a curved cosmology d is the distance along the line of sight: a box is flat, and its lengths
+across are kept as angles of d.
+
 With several snapshots of one box, each serves the redshifts that are nearer to its own than to
 those of the others. One snapshot serves all, so its own redshift should be that of the survey.
 """

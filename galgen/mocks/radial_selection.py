@@ -7,7 +7,8 @@ on an area Omega is
     N = Omega  integral n(z) d²  (dd/dz) dz
 
 Redshifts of random points are drawn from that integrand, by its cumulative sum over steps so fine
-that n(z) and d² (dd/dz) are straight in them.
+that n(z) and d² (dd/dz) are straight in them. d is the distance along the line of sight: the volume
+is that of the box, which is flat, in a curved cosmology too.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-from astropy.cosmology import FLRW
 from jaxtyping import Float
 
 from galgen.errors import InputError
 from galgen.statistics.binning import ArrayLike
+from galgen.statistics.expansion import Cosmology
 from galgen.statistics.sky.coordinates import MAXIMUM_REDSHIFT, SKY_AREA, comoving_distance
 
 STEPS = 4000
@@ -71,14 +72,14 @@ class RadialSelection:
         inner = [z for z in self.redshift if low < z < high]
         return float(self.at(np.array([low, high, *inner])).max())
 
-    def expected(self, cosmology: FLRW, area: float, low: float, high: float) -> float:
+    def expected(self, cosmology: Cosmology, area: float, low: float, high: float) -> float:
         """Mean number of objects on ``area`` square degrees between two redshifts."""
         return float(self._cumulative(cosmology, low, high)[1][-1] * 4 * np.pi * area / SKY_AREA)
 
     def draw(
         self,
         number: int,
-        cosmology: FLRW,
+        cosmology: Cosmology,
         low: float,
         high: float,
         generator: np.random.Generator,
@@ -99,7 +100,7 @@ class RadialSelection:
         return np.minimum(drawn, np.nextafter(high, low))
 
     def _cumulative(
-        self, cosmology: FLRW, low: float, high: float
+        self, cosmology: Cosmology, low: float, high: float
     ) -> tuple[Float[np.ndarray, "steps"], Float[np.ndarray, "steps"]]:
         """Redshifts, and the number per steradian between the first and each."""
         grid = np.union1d(np.linspace(low, high, STEPS), np.asarray(self.redshift))

@@ -11,13 +11,13 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from astropy.cosmology import FLRW
 from jaxtyping import Float
 
 from galgen.errors import InputError
 from galgen.mocks.radial_selection import RadialSelection
 from galgen.mocks.sky_mask import SkyMask
 from galgen.mocks.viewpoint import Viewpoint
+from galgen.statistics.expansion import Cosmology
 from galgen.statistics.sky.coordinates import sky_positions
 
 AT_ONCE = 200_000
@@ -72,7 +72,7 @@ class Footprint:
         redshifts: lowest and highest.
         viewpoint: the observer.
         box: sides in Mpc/h; a box that is not repeated ends the survey at its faces.
-        cosmology: of astropy.
+        cosmology: of astropy, or parameters by name.
     """
 
     mask: SkyMask
@@ -80,7 +80,7 @@ class Footprint:
     redshifts: tuple[float, float]
     viewpoint: Viewpoint
     box: tuple[float, float, float]
-    cosmology: FLRW
+    cosmology: Cosmology
 
     def draw(
         self, number: int, generator: np.random.Generator

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 from scipy.special import hyp2f1
 
+from galgen.cosmology import canonical_parameters
 from galgen.errors import InputError
 
 CRITICAL_DENSITY = 2.77536627e11
@@ -32,6 +34,8 @@ _RANGES = {
     "n_s": (0.2, 2.0),
     "sigma_8": (0.05, 3.0),
 }
+
+_UNFOLLOWED = {"w0": -1.0, "wa": 0.0, "omega_k": 0.0, "m_nu": 0.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +100,24 @@ class Cosmology:
         """a H in km/s per Mpc/h: what turns f psi into a peculiar velocity."""
         return 100.0 * self.expansion(redshift) / (1.0 + redshift)
 
+    @classmethod
+    def of(cls, parameters: Mapping[str, float]) -> Cosmology:
+        """The cosmology of a catalogue or a table, by any names that codes give its parameters.
+
+        Raises:
+            InputError: dark energy, curvature or neutrinos, which are not followed here, one of
+                the five that is missing, or what
+                :func:`~galgen.cosmology.canonical_parameters` refuses.
+        """
+        known = canonical_parameters(parameters)
+        refuse_unfollowed(known)
+        missing = [name for name in _RANGES if name not in known]
+        if missing:
+            raise InputError(
+                f"expected {', '.join(_RANGES)}, got none of {', '.join(missing)}; add them"
+            )
+        return cls(**{name: known[name] for name in _RANGES})
+
     @property
     def mean_matter_density(self) -> float:
         """Comoving matter density in (Msun/h) / (Mpc/h)^3, the same at every redshift."""
@@ -113,3 +135,20 @@ class Cosmology:
         scale = 1.0 / (1.0 + redshift)
         x = (1.0 - self.omega_m) / self.omega_m * scale**3
         return scale * float(hyp2f1(1.0 / 3.0, 1.0, 11.0 / 6.0, -x))
+
+
+def refuse_unfollowed(parameters: Mapping[str, float]) -> None:
+    """Refuse a cosmology that is not flat Lambda CDM without massive neutrinos.
+
+    Args:
+        parameters: by the library's names.
+
+    Raises:
+        InputError: naming the parameter.
+    """
+    for name, followed in _UNFOLLOWED.items():
+        if abs(parameters.get(name, followed) - followed) > 1e-6:
+            raise InputError(
+                f"expected flat Lambda CDM, which is what the simulator follows, got {name} = "
+                f"{parameters[name]:g}; read boxes of that cosmology from another code (data_prep)"
+            )

@@ -9,10 +9,11 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 
+from galgen.cosmology import parameter_name
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.randomness import Role, random_generator
-from galgen.simulation.cosmology import Cosmology
+from galgen.simulation.cosmology import Cosmology, refuse_unfollowed
 from galgen.simulation.simulator import HaloSimulator
 
 _NAMES = tuple(Cosmology().as_mapping())
@@ -32,6 +33,7 @@ def latin_hypercube(
         raise InputError(f"expected ranges for some of {', '.join(_NAMES)}, got none; name one")
     for name, (low, high) in ranges.items():
         if name not in _NAMES:
+            refuse_unfollowed({parameter_name(name): low})
             raise InputError(
                 f"expected parameters among {', '.join(_NAMES)}, got {name!r}; check its spelling"
             )

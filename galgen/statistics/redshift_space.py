@@ -8,21 +8,26 @@ a place o::
     H = 100 h E(z) km/s/Mpc,      E(z)² = Omega_m (1 + z)³ + 1 - Omega_m
 
 With lengths in Mpc/h comoving and peculiar velocities in km/s, h cancels: the shift is
-``v (1 + z) / (100 E(z))`` Mpc/h, 0.01 Mpc/h per km/s today. Flat cosmology, no radiation. All
-points of a catalogue share its redshift. NaN stays in its own row: padding may hold anything.
+``v (1 + z) / (100 E(z))`` Mpc/h, 0.01 Mpc/h per km/s today. That E(z), of a flat cosmology without
+radiation, needs Omega_m alone and may be traced; for dark energy, curvature and neutrinos a whole
+cosmology is given, on the host (:mod:`galgen.statistics.expansion`). All points of a catalogue
+share its redshift. NaN stays in its own row: padding may hold anything.
 """
 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from galgen.arrays import as_array
 from galgen.errors import InputError
 from galgen.statistics.binning import ArrayLike, check_box
+from galgen.statistics.expansion import Cosmologies, expansion_ratio
 
 
 def hubble_ratio(omega_m: ArrayLike, redshift: ArrayLike) -> Float[Array, "..."]:
@@ -35,10 +40,11 @@ def redshift_space_positions(
     positions: ArrayLike,
     velocities: ArrayLike,
     box: ArrayLike,
-    omega_m: ArrayLike,
-    redshift: ArrayLike,
+    omega_m: ArrayLike | None = None,
+    redshift: ArrayLike | None = None,
     line_of_sight: int = 2,
     periodic: bool = True,
+    cosmology: Cosmologies | None = None,
 ) -> Float[Array, "*lead 3"]:
     """Positions as seen by a distant observer along one axis, in Mpc/h.
 
@@ -46,19 +52,22 @@ def redshift_space_positions(
         positions: ``(..., 3)`` in Mpc/h comoving.
         velocities: ``(..., 3)`` peculiar, in km/s.
         box: the three sides in Mpc/h.
-        omega_m: matter density today; a number, or one per catalogue, ``(batch,)``.
+        omega_m: matter density today of a flat cosmology; a number, or one per catalogue,
+            ``(batch,)``. None with a cosmology.
         redshift: of the box; a number, or one per catalogue.
         line_of_sight: the axis, 0, 1 or 2.
         periodic: wrap the result into the box; False leaves points that crossed a face outside.
+        cosmology: instead of omega_m, any one of astropy, or parameters by name such as a
+            catalogue's; or one per catalogue.
 
     Raises:
-        InputError: velocities of another shape, an axis other than 0, 1, 2, or Omega_m or redshift
-            out of range.
+        InputError: velocities of another shape, an axis other than 0, 1, 2, Omega_m or redshift
+            out of range, or not one of omega_m and cosmology.
     """
     start, motion = _check_motion(positions, velocities)
     check_axis(line_of_sight)
     side = jnp.asarray(check_box(box)[line_of_sight], start.dtype)
-    factor = _shift_per_speed(omega_m, redshift, start)
+    factor = _shift_per_speed(omega_m, redshift, cosmology, start)
     return _shift(start, motion, factor, side, line_of_sight, periodic)
 
 
@@ -66,8 +75,9 @@ def radial_redshift_space_positions(
     positions: ArrayLike,
     velocities: ArrayLike,
     observer: ArrayLike,
-    omega_m: ArrayLike,
-    redshift: ArrayLike,
+    omega_m: ArrayLike | None = None,
+    redshift: ArrayLike | None = None,
+    cosmology: Cosmologies | None = None,
 ) -> Float[Array, "*lead 3"]:
     """Positions as seen by an observer among them, in Mpc/h.
 
@@ -78,12 +88,11 @@ def radial_redshift_space_positions(
         positions: ``(..., 3)`` in Mpc/h comoving.
         velocities: ``(..., 3)`` peculiar, in km/s, relative to the observer.
         observer: ``(3,)`` in Mpc/h, in the coordinates of the positions.
-        omega_m: matter density today; a number, or one per catalogue, ``(batch,)``.
-        redshift: of the box; a number, or one per catalogue.
+        omega_m, redshift, cosmology: as :func:`redshift_space_positions`.
 
     Raises:
-        InputError: velocities of another shape, an observer that is not three finite numbers, or
-            Omega_m or redshift out of range.
+        InputError: velocities of another shape, an observer that is not three finite numbers,
+            Omega_m or redshift out of range, or not one of omega_m and cosmology.
     """
     start, motion = _check_motion(positions, velocities)
     place = np.asarray(observer, np.float64)
@@ -92,7 +101,7 @@ def radial_redshift_space_positions(
             f"expected an observer at 3 finite coordinates in Mpc/h, got {place.tolist()}; "
             "pass e.g. (500, 500, 500)"
         )
-    factor = _shift_per_speed(omega_m, redshift, start)
+    factor = _shift_per_speed(omega_m, redshift, cosmology, start)
     return _radial_shift(start, motion, factor, jnp.asarray(place, start.dtype))
 
 
@@ -111,20 +120,13 @@ def _check_motion(
 
 
 def _shift_per_speed(
-    omega_m: ArrayLike, redshift: ArrayLike, positions: Float[Array, "*lead 3"]
+    omega_m: ArrayLike | None,
+    redshift: ArrayLike | None,
+    cosmology: Cosmologies | None,
+    positions: Float[Array, "*lead 3"],
 ) -> Float[Array, "..."]:
     """1 / (a H) in Mpc/h per km/s, shaped to multiply one coordinate of the positions."""
-    for name, value, low, high in (("Omega_m", omega_m, 0, 10), ("redshift", redshift, -1, 1e4)):
-        if isinstance(value, jax.core.Tracer):
-            continue
-        numbers = np.atleast_1d(np.asarray(value, np.float64))
-        strange = ~((numbers > low) & (numbers < high))
-        if np.any(strange):
-            raise InputError(
-                f"expected {name} between {low:g} and {high:g}, got {numbers[strange][0]:g}; "
-                "check the order and the units of the arguments"
-            )
-    factor = (1 + jnp.asarray(redshift)) / (100.0 * hubble_ratio(omega_m, redshift))
+    factor = jnp.asarray(1 / comoving_hubble(omega_m, redshift, cosmology))
     if factor.ndim and (factor.ndim > 1 or factor.shape != positions.shape[:-1][:1]):
         raise InputError(
             f"expected Omega_m and redshift as numbers, or one per catalogue of positions "
@@ -133,6 +135,42 @@ def _shift_per_speed(
     if factor.ndim:
         factor = factor.reshape(factor.shape + (1,) * (positions.ndim - 2))
     return factor.astype(positions.dtype)
+
+
+def comoving_hubble(
+    omega_m: ArrayLike | None, redshift: ArrayLike | None, cosmology: Cosmologies | None
+) -> Float[Array | np.ndarray, "..."]:
+    """a H in km/s per Mpc/h, a number, or one per catalogue.
+
+    Raises:
+        InputError: not one of omega_m and cosmology, no redshift, or values out of range.
+    """
+    if redshift is None or (omega_m is None) == (cosmology is None):
+        raise InputError(
+            f"expected a redshift and one of omega_m and cosmology, got "
+            f"{'none' if redshift is None else 'a'} redshift and "
+            f"{'neither' if omega_m is None else 'both'}; pass cosmology=catalogue.cosmology"
+        )
+    _check_number("redshift", redshift, -1, 1e4)
+    if omega_m is None:
+        assert cosmology is not None
+        ratio = expansion_ratio(cosmology, redshift)
+        return 100.0 * ratio / (1 + np.asarray(redshift, np.float64))
+    _check_number("Omega_m", omega_m, 0, 10)
+    return 100.0 * hubble_ratio(omega_m, redshift) / (1 + jnp.asarray(redshift))
+
+
+def _check_number(name: str, value: Any, low: float, high: float) -> None:
+    """Refuse numbers out of range, where they are known."""
+    if isinstance(value, jax.core.Tracer):
+        return
+    numbers = np.atleast_1d(as_array(value, name, "")).astype(np.float64)
+    strange = ~((numbers > low) & (numbers < high))
+    if np.any(strange):
+        raise InputError(
+            f"expected {name} between {low:g} and {high:g}, got {numbers[strange][0]:g}; "
+            "check the order and the units of the arguments"
+        )
 
 
 def check_axis(line_of_sight: int) -> None:

@@ -138,8 +138,8 @@ class RedshiftSpaceMultipoles(Statistic):
             clouds.positions,
             np.stack([clouds.columns[name] for name in VELOCITIES], axis=-1),
             survey.box,
-            clouds.cosmology["omega_m"],
-            clouds.redshift,
+            redshift=clouds.redshift,
+            cosmology=clouds.cosmologies,
         )
         found = correlation_multipoles(
             moved, clouds.mask, self.axes(survey)[0].edges, survey.box, self.mu_bins, self.ells

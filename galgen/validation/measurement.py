@@ -97,4 +97,5 @@ class Instrument:
             columns,
             np.array([c.redshift for c in filled]),
             {n: np.array([c.cosmology[n] for c in filled]) for n in shared},
+            tuple(c.cosmology for c in filled),
         )

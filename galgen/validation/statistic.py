@@ -65,15 +65,16 @@ class Axis:
 class Clouds:
     """Catalogues of one batch, padded to one number of rows.
 
-    ========= =========================== ================================================
-    field     shape                       meaning
-    ========= =========================== ================================================
-    positions ``(batch, points, 3)``      float32 [Mpc/h], zero in the padding
-    mask      ``(batch, points)``         True where real; a catalogue may be empty
-    columns   name -> ``(batch, points)`` those that the statistics asked for
-    redshift  ``(batch,)``
-    cosmology name -> ``(batch,)``        parameters that every catalogue of the batch has
-    ========= =========================== ================================================
+    =========== =========================== ================================================
+    field       shape                       meaning
+    =========== =========================== ================================================
+    positions   ``(batch, points, 3)``      float32 [Mpc/h], zero in the padding
+    mask        ``(batch, points)``         True where real; a catalogue may be empty
+    columns     name -> ``(batch, points)`` those that the statistics asked for
+    redshift    ``(batch,)``
+    cosmology   name -> ``(batch,)``        parameters that every catalogue of the batch has
+    cosmologies ``(batch,)``                all parameters of each catalogue, by name
+    =========== =========================== ================================================
     """
 
     positions: Float[np.ndarray, "batch points 3"]
@@ -81,6 +82,7 @@ class Clouds:
     columns: Mapping[str, Float[np.ndarray, "batch points"]]
     redshift: Float[np.ndarray, "batch"]
     cosmology: Mapping[str, Float[np.ndarray, "batch"]]
+    cosmologies: tuple[Mapping[str, float], ...]
 
 
 @dataclasses.dataclass(frozen=True)

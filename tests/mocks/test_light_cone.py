@@ -3,13 +3,16 @@
 import healpy
 import numpy as np
 import pytest
-from astropy.cosmology import FlatLambdaCDM
+from astropy import units
+from astropy.cosmology import FlatLambdaCDM, Flatw0waCDM, LambdaCDM
 from mock_boxes import box_of, uniform_box
+from scipy.spatial import cKDTree
 
 from galgen.errors import InputError
-from galgen.mocks import SkyMask, Viewpoint
+from galgen.mocks import RandomRecipe, SkyMask, Survey, Viewpoint
 from galgen.mocks.light_cone import light_cone, snapshot_edges
-from galgen.statistics.sky.coordinates import comoving_distance, redshift_at
+from galgen.statistics.sky.coordinates import SKY_AREA, comoving_distance, redshift_at
+from galgen.statistics.sky.redshift_distribution import redshift_distribution
 
 COSMOLOGY = FlatLambdaCDM(70, 0.3, Tcmb0=0)
 SPEED_OF_LIGHT = 299792.458
@@ -33,6 +36,39 @@ def test_known_directions():
     np.testing.assert_allclose(cone.right_ascension[6], 45)
     distance = comoving_distance(cone.cosmological, COSMOLOGY)
     np.testing.assert_allclose(distance, [20] * 6 + [40], rtol=1e-9)
+
+
+GENERAL = {
+    "w0wa": ({"w0": -0.7, "wa": -0.5}, Flatw0waCDM(70, 0.3, w0=-0.7, wa=-0.5, Tcmb0=0)),
+    "closed": ({"omega_k": -0.1}, LambdaCDM(70, 0.3, 0.8, Tcmb0=0)),
+    "neutrinos": (
+        {"m_nu": 0.3},
+        FlatLambdaCDM(70, 0.3 - 0.3 / 93.14 / 0.49, 2.7255, 3.046, m_nu=0.1 * units.eV),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_a_survey_of_any_cosmology_has_its_redshifts(name):
+    """From the light cone to n(z) and back to comoving places, with astropy's own distances."""
+    parameters, cosmology = GENERAL[name]
+    box = uniform_box(60, speed=0.0)
+    box = box.replace(cosmology={**box.cosmology, **parameters})
+    survey = Survey((0.05, 0.12), Viewpoint(), randoms=RandomRecipe(2.0), redshift_space=False)
+    mock = survey.observe([box], 0)
+    points = mock.data.points().positions
+    distance = cosmology.comoving_distance(mock.data.columns["Z"]).value * 0.7
+    np.testing.assert_allclose(np.linalg.norm(points, axis=1), distance, rtol=1e-9)
+    back = np.mod(points + 50.0, 100.0)
+    near, _ = cKDTree(box.positions, boxsize=100.0).query(np.where(back >= 100, 0.0, back))
+    assert near.max() < 1e-6
+    edges = np.array([0.05, 0.12])
+    found = redshift_distribution(mock.data.columns["Z"], edges, mock.data.cosmology, SKY_AREA)
+    truth = len(mock.data) / np.diff(cosmology.comoving_volume(edges).value * 0.7**3)
+    np.testing.assert_allclose(found.density, truth, rtol=1e-8)
+    np.testing.assert_allclose(mock.expected, len(mock.data), rtol=0.05)
+    flat = comoving_distance(0.1, COSMOLOGY)
+    assert abs(float(comoving_distance(0.1, mock.data.cosmology)) / flat - 1) > 1e-6
 
 
 def test_the_box_can_be_pointed_anywhere():

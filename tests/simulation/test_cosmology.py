@@ -8,6 +8,7 @@ from scipy.integrate import quad, solve_ivp
 
 from galgen.errors import InputError
 from galgen.simulation.cosmology import Cosmology
+from galgen.simulation.suite import latin_hypercube
 
 COSMOLOGIES = [Cosmology(), Cosmology(omega_m=0.12), Cosmology(omega_m=0.5), Cosmology(omega_m=1.0)]
 
@@ -83,3 +84,20 @@ def test_lagrangian_radius_holds_the_mass():
 def test_unphysical_parameters_are_refused(parameters, message):
     with pytest.raises(InputError, match=message):
         Cosmology(**parameters)
+
+
+def test_a_catalogue_s_parameters_are_taken_or_refused_by_name():
+    named = {"Om": 0.3, "Ob": 0.05, "H0": 70.0, "ns": 0.96, "s8": 0.8, "w": -1.0, "M_nu": 0.0}
+    assert Cosmology.of(named) == Cosmology(0.3, 0.05, 0.7, 0.96, 0.8)
+    for change, name in (
+        ({"w": -0.9}, "w0 = -0.9"),
+        ({"wa": 0.1}, "wa = 0.1"),
+        ({"Ok0": 0.01}, "omega_k = 0.01"),
+        ({"M_nu": 0.06}, "m_nu = 0.06"),
+    ):
+        with pytest.raises(InputError, match=f"flat Lambda CDM, which is what .* got {name};"):
+            Cosmology.of({**named, **change})
+    with pytest.raises(InputError, match="got none of n_s, sigma_8; add them"):
+        Cosmology.of({"Om": 0.3, "Ob": 0.05, "h": 0.7})
+    with pytest.raises(InputError, match=r"flat Lambda CDM, .* got w0 = -0.9"):
+        latin_hypercube({"w0": (-0.9, -1.1)}, 3, 0)

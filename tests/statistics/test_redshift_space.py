@@ -4,9 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from astropy.cosmology import FlatLambdaCDM
+from astropy import units
+from astropy.cosmology import FlatLambdaCDM, Flatw0waCDM, LambdaCDM, w0waCDM
+from scipy.integrate import solve_ivp
 
 from galgen.errors import InputError
+from galgen.statistics.expansion import expansion_ratio, growth_rate
 from galgen.statistics.redshift_space import (
     hubble_ratio,
     radial_redshift_space_positions,
@@ -61,6 +64,83 @@ def test_the_shift_is_v_over_a_times_the_hubble_rate_of_astropy(hubble):
         np.testing.assert_array_equal(distant[..., :2], x[..., :2])
         radial = radial_redshift_space_positions(x, v, (10.0, 10.0, 0.0), omega_m, redshift)
         np.testing.assert_allclose(radial, distant, rtol=1e-12)
+
+
+MODELS = {
+    "flat": ({"omega_m": 0.3}, FlatLambdaCDM(70, 0.3, Tcmb0=0)),
+    "w": ({"Om": 0.3, "w": -0.8}, Flatw0waCDM(70, 0.3, w0=-0.8, Tcmb0=0)),
+    "w0wa": (
+        {"omega_m": 0.3, "w0": -0.7, "wa": -0.5},
+        Flatw0waCDM(70, 0.3, w0=-0.7, wa=-0.5, Tcmb0=0),
+    ),
+    "open": ({"omega_m": 0.3, "omega_k": 0.1}, LambdaCDM(70, 0.3, 0.6, Tcmb0=0)),
+    "closed": (
+        {"Om0": 0.3, "Ode0": 0.8, "w0": -0.9, "wa": 0.3},
+        w0waCDM(70, 0.3, 0.8, w0=-0.9, wa=0.3, Tcmb0=0),
+    ),
+    "neutrinos": (
+        {"omega_m": 0.3, "h": 0.7, "Mnu": 0.3},
+        FlatLambdaCDM(70, 0.3 - 0.3 / 93.14 / 0.49, 2.7255, 3.046, m_nu=0.1 * units.eV),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_expansion_of_any_cosmology_is_that_of_astropy(name):
+    parameters, cosmology = MODELS[name]
+    redshift = np.array([0.0, 0.5, 3.0])
+    truth = cosmology.efunc(redshift)
+    np.testing.assert_allclose(expansion_ratio(parameters, redshift), truth, rtol=1e-6)
+    np.testing.assert_allclose(expansion_ratio([cosmology] * 3, redshift), truth, rtol=1e-14)
+    x, v = np.full((3, 1, 3), 10.0), np.full((3, 1, 3), 700.0)
+    shift = 7 * (1 + redshift) / truth
+    moved = redshift_space_positions(x, v, 100.0, redshift=redshift, cosmology=parameters)
+    np.testing.assert_allclose(moved[:, 0, 2] - 10, shift, rtol=1e-5)
+    radial = radial_redshift_space_positions(x, v, (10, 10, 0), None, redshift, parameters)
+    np.testing.assert_allclose(radial, moved, rtol=1e-6)
+
+
+def test_each_catalogue_has_its_own_cosmology():
+    each = [{"omega_m": 0.3}, {"omega_m": 0.3, "w0": -0.7}, {"omega_m": 0.2, "omega_k": 0.1}]
+    alone = [float(expansion_ratio(one, 0.7)) for one in each]
+    np.testing.assert_array_equal(expansion_ratio(each, 0.7), alone)
+    assert len(set(alone)) == 3
+    columns = {"omega_m": np.array([0.3, 0.3]), "w0": np.array([-1.0, -0.7])}
+    np.testing.assert_array_equal(expansion_ratio(columns, 0.7), alone[:2])
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"w0": -0.7}, {"w0": -1.3}, {"w0": -0.7, "wa": -0.5}, {"omega_k": 0.1}, {"omega_k": -0.1}],
+)
+def test_growth_is_that_of_its_equation(parameters):
+    """f' + f² + (2 + d ln H / d ln a) f = 3/2 Omega_m(a), from f = 1 deep in the past."""
+    known = {"omega_m": 0.3, **parameters}
+
+    def slope(x, f):
+        ratio, step = (expansion_ratio(known, np.expm1(-x + d)) for d in (0.0, 1e-5))
+        friction = 2 - np.log(step / ratio) / 1e-5
+        return 1.5 * 0.3 * np.exp(-3 * x) / ratio**2 - f**2 - friction * f
+
+    exact = solve_ivp(slope, (-4.0, 0.0), [1.0], rtol=1e-6, t_eval=[-np.log(1.5), 0.0]).y[0]
+    np.testing.assert_allclose(growth_rate(known, 0.5), exact[0], rtol=6e-3)
+    np.testing.assert_allclose(growth_rate(known, 0.0), exact[1], rtol=1.3e-2)
+
+
+def test_a_cosmology_that_cannot_be_followed_is_named():
+    x = np.zeros((2, 4, 3))
+    for arguments, message in (
+        ({}, r"got none redshift and neither; pass cosmology=catalogue.cosmology"),
+        ({"redshift": 0.0}, r"got a redshift and neither"),
+        ({"redshift": 0.0, "omega_m": 0.3, "cosmology": {"omega_m": 0.3}}, r"redshift and both"),
+        ({"redshift": 0.0, "cosmology": {"h": 0.7}}, r"omega_m in the catalogue's cosmology"),
+        ({"redshift": 0.0, "cosmology": {"omega_m": 0.3, "wz": -1}}, r"known, got 'wz'"),
+        ({"redshift": 2.0, "cosmology": {"omega_m": 0.1, "Ode0": 2.0}}, r"from a big bang"),
+        ({"redshift": [0.0, 1.0], "cosmology": [{"omega_m": 0.3}] * 3}, r"each of 3 cosmologies"),
+        ({"redshift": 0.0, "cosmology": [{"omega_m": 0.3}] * 3}, r"one per catalogue"),
+    ):
+        with pytest.raises(InputError, match=message):
+            redshift_space_positions(x, x, 100.0, **arguments)
 
 
 def test_a_radial_flow_scales_the_distance_and_a_rotation_leaves_it():

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from astropy import units
 from astropy.coordinates import SkyCoord
-from astropy.cosmology import FlatLambdaCDM, FlatwCDM, LambdaCDM, Planck18
+from astropy.cosmology import FlatLambdaCDM, Flatw0waCDM, FlatwCDM, LambdaCDM, Planck18, w0waCDM
 
 from galgen.errors import InputError
 from galgen.statistics.sky.coordinates import (
     cartesian_positions,
     comoving_distance,
     redshift_at,
+    shell_volumes,
     sky_positions,
 )
 from galgen.statistics.sky.regions import sky_regions
@@ -29,13 +30,46 @@ def random_sky(number, seed=0):
     return rng.uniform(0, 360, number), declination, rng.uniform(0, 1.2, number)
 
 
-@pytest.mark.parametrize("cosmology", [COSMOLOGY, Planck18, FlatwCDM(50, 0.25, -0.8)])
+GENERAL = [
+    COSMOLOGY,
+    Planck18,
+    FlatwCDM(50, 0.25, -0.8),
+    Flatw0waCDM(67, 0.3, w0=-0.7, wa=-0.5, Tcmb0=0),
+    LambdaCDM(70, 0.3, 0.6),
+    LambdaCDM(70, 0.3, 0.8, Tcmb0=0),
+    FlatLambdaCDM(67.11, 0.3, Tcmb0=2.7255, m_nu=0.1 * units.eV),
+    w0waCDM(67, 0.3, 0.72, w0=-0.9, wa=0.2, Tcmb0=2.7255, m_nu=0.3 * units.eV),
+]
+
+
+@pytest.mark.parametrize("cosmology", GENERAL)
 def test_distances_equal_those_of_astropy_times_h(cosmology):
     redshift = np.concatenate([[0.0, 5.0, 1099.0], random_sky(300)[2]])
     truth = cosmology.comoving_distance(redshift).to_value("Mpc") * cosmology.h
     distance = comoving_distance(redshift, cosmology)
     np.testing.assert_allclose(distance, truth, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(redshift_at(distance, cosmology), redshift, rtol=1e-13, atol=1e-15)
+
+
+def test_a_catalogue_s_parameters_are_a_cosmology():
+    sky = random_sky(50)
+    for parameters, cosmology in (
+        ({"omega_m": 0.315, "h": 0.674, "sigma_8": 0.8}, COSMOLOGY),
+        ({"omega_m": 0.3, "w0": -0.7, "wa": -0.5}, GENERAL[3]),
+        ({"omega_m": 0.3, "omega_k": -0.1}, GENERAL[5]),
+    ):
+        truth = cartesian_positions(*sky, cosmology)
+        np.testing.assert_allclose(cartesian_positions(*sky, parameters), truth, rtol=1e-12)
+        seen = sky_positions(truth, parameters)
+        np.testing.assert_allclose(seen.redshift, sky[2], rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("cosmology", GENERAL)
+def test_shells_have_the_comoving_volume_of_astropy(cosmology):
+    edges = np.array([0.0, 1e-3, 0.1, 0.11, 0.7, 2.0, 6.0])
+    truth = np.diff(cosmology.comoving_volume(edges).to_value("Mpc3")) * cosmology.h**3
+    found = shell_volumes(edges, cosmology)
+    np.testing.assert_allclose(4 * np.pi * found, truth, rtol=1e-8, atol=1e-4)
 
 
 def test_distance_in_closed_form_whatever_the_hubble_constant():
@@ -148,8 +182,10 @@ def test_bad_coordinates_are_named(arguments, message):
 
 
 def test_bad_cosmologies_positions_and_regions_are_named():
-    with pytest.raises(InputError, match=r"a flat cosmology, got Omega_k = 0.1; pass e.g. astropy"):
-        comoving_distance(0.5, LambdaCDM(70, 0.3, 0.6))
+    with pytest.raises(
+        InputError, match=r"a cosmology that expands from z = .*; check omega_lambd"
+    ):
+        comoving_distance(1.5, LambdaCDM(70, 0.1, 2.0))  # it never was smaller than that
     with pytest.raises(InputError, match=r"positions of shape \(..., 3\), got \(2,\); give"):
         sky_positions(np.zeros(2), COSMOLOGY)
     with pytest.raises(InputError, match=r"comoving distance in \[0, 1e\+06\], got nan in 1 of 1;"):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from galgen.cosmology import astropy_cosmology
 from galgen.data.catalogue import VELOCITIES, Catalogue
 from galgen.data.toys import ThomasProcess
 from galgen.errors import InputError
@@ -98,16 +99,21 @@ def test_a_comparison_tells_voids_and_infall():
 
 
 def test_multipoles_in_redshift_space_are_those_of_moved_catalogues():
+    cosmologies = [
+        {"omega_m": 0.2},
+        {"omega_m": 0.3, "w0": -0.2, "wa": -0.5},
+        {"omega_m": 0.4, "omega_k": 0.3},
+        {"omega_m": 0.5, "h": 0.7, "m_nu": 3.0},
+    ]
     made = [
-        dataclasses.replace(catalogue, cosmology={"omega_m": 0.2 + 0.1 * index}, redshift=0.5)
-        for index, catalogue in enumerate(catalogues(4, 4))
+        dataclasses.replace(catalogue, cosmology=cosmology, redshift=0.5)
+        for catalogue, cosmology in zip(catalogues(4, 4), cosmologies, strict=True)
     ]
     statistic = RedshiftSpaceMultipoles((0, 2), (1.0, 4.0, 9.0), mu_bins=8)
     survey = Survey((SIDE,) * 3, True, 100.0)
     found = Instrument(survey, (statistic,), 4, 256).measure(made)
     for index, catalogue in enumerate(made):
-        omega_m = catalogue.cosmology["omega_m"]
-        factor = 1.5 / (100 * np.sqrt(omega_m * 1.5**3 + 1 - omega_m))
+        factor = 1.5 / (100 * astropy_cosmology(catalogue.cosmology).efunc(0.5))
         moved = catalogue.positions + factor * catalogue.velocities * np.array([0, 0, 1])
         truth = correlation_multipoles(moved[None], None, (1.0, 4.0, 9.0), SIDE, 8, (0, 2))
         for row, name in enumerate(("xis0", "xis2")):

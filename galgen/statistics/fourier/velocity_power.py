@@ -10,7 +10,8 @@ PRD 80, 043504)::
     P_l      = (2 l + 1) V <|theta(k)|² L_l(mu)>      over the modes of a bin
 
 with v peculiar in km/s, k in h/Mpc, so that theta is dimensionless and equals the overdensity in
-linear theory. f = d ln D / d ln a; if not given, Omega_m(z)^0.55 (Linder 2005, PRD 72, 043529).
+linear theory. f = d ln D / d ln a; if not given, Omega_m(z)^0.55 (Linder 2005, PRD 72, 043529), or
+what :func:`~galgen.statistics.expansion.growth_rate` makes of dark energy.
 
 Where points are many per cell, the mean is v smoothed by the window of the mesh, which is divided
 out. Cells without a point have no velocity: they are set to zero, which takes power away and adds
@@ -40,10 +41,12 @@ from galgen.statistics.binning import (
     check_weights,
     ensemble_mean,
 )
+from galgen.statistics.expansion import Cosmologies
+from galgen.statistics.expansion import growth_rate as growth_rate_of
 from galgen.statistics.fourier.amplitudes import field_amplitudes, mean_in_shells, product
 from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler, paint_one
 from galgen.statistics.fourier.modes import FourierModes, device_modes, whole_modes
-from galgen.statistics.redshift_space import hubble_ratio
+from galgen.statistics.redshift_space import comoving_hubble
 
 GROWTH_INDEX = 0.55
 
@@ -86,14 +89,15 @@ def velocity_power_spectrum(
     mask: ArrayLike | None,
     box: ArrayLike,
     mesh_size: int,
-    omega_m: ArrayLike,
-    redshift: ArrayLike,
+    omega_m: ArrayLike | None = None,
+    redshift: ArrayLike | None = None,
     growth_rate: ArrayLike | None = None,
     k_edges: ArrayLike | None = None,
     multipoles: Sequence[int] = (0,),
     line_of_sight: int = 2,
     resampler: Resampler = TRIANGULAR_SHAPED_CLOUD,
     weights: ArrayLike | None = None,
+    cosmology: Cosmologies | None = None,
 ) -> VelocityPowerSpectrum:
     """P_l(k) of theta = -div v / (a H f) of every catalogue in a batch.
 
@@ -103,17 +107,21 @@ def velocity_power_spectrum(
         mask: ``(batch, points)``, True where real; None for all.
         box: the three sides of the periodic box in Mpc/h, a host value.
         mesh_size: cells along each side; few enough that hardly any is empty.
-        omega_m: matter density today of a flat cosmology; a number, or one per catalogue.
+        omega_m: matter density today of a flat cosmology; a number, or one per catalogue. None
+            with a cosmology.
         redshift: of the box; a number, or one per catalogue.
-        growth_rate: f, likewise; None for Omega_m(z)^0.55.
+        growth_rate: f, likewise; None for that of the cosmology.
         k_edges: ``(bins + 1,)`` in h/Mpc, up to Nyquist; None for :func:`default_k_edges`.
         multipoles: any of 0, 2, 4.
         line_of_sight: the axis, 0, 1 or 2.
         resampler: mass assignment.
         weights: ``(batch, points)``, positive; None for one each.
+        cosmology: instead of omega_m, as of
+            :func:`~galgen.statistics.redshift_space.redshift_space_positions`.
 
     Raises:
-        InputError: bad shapes, edges beyond the Nyquist wavenumber, bins without modes.
+        InputError: bad shapes, edges beyond the Nyquist wavenumber, bins without modes, or not one
+            of omega_m and cosmology.
     """
     points, keep = check_points(positions, mask)
     motion = jnp.asarray(velocities, points.dtype)
@@ -128,7 +136,7 @@ def velocity_power_spectrum(
         points.dtype, box, mesh_size, k_edges, multipoles, line_of_sight, resampler
     )  # fmt: skip
     sides = jnp.asarray(check_box(box), points.dtype)
-    scale = jnp.asarray(velocity_scale(omega_m, redshift, growth_rate), points.dtype)
+    scale = jnp.asarray(velocity_scale(omega_m, redshift, growth_rate, cosmology), points.dtype)
     power, empty = velocity_power_of_modes(
         points, motion, mass, sides, jnp.broadcast_to(scale, points.shape[:1]), table,
         int(mesh_size), resampler,
@@ -138,14 +146,20 @@ def velocity_power_spectrum(
 
 
 def velocity_scale(
-    omega_m: ArrayLike, redshift: ArrayLike, growth_rate: ArrayLike | None = None
-) -> Float[Array, "..."]:
+    omega_m: ArrayLike | None,
+    redshift: ArrayLike | None,
+    growth_rate: ArrayLike | None = None,
+    cosmology: Cosmologies | None = None,
+) -> Float[Array | np.ndarray, "..."]:
     """a H f in km/s per Mpc/h: minus the divergence of v is this times theta."""
-    ratio = hubble_ratio(omega_m, redshift)
+    rate = comoving_hubble(omega_m, redshift, cosmology)
+    if growth_rate is not None:
+        return rate * jnp.asarray(growth_rate)
+    if cosmology is not None:
+        return rate * growth_rate_of(cosmology, redshift)
     stretch = 1 + jnp.asarray(redshift)
-    if growth_rate is None:
-        growth_rate = (jnp.asarray(omega_m) * stretch**3 / ratio**2) ** GROWTH_INDEX
-    return 100.0 * ratio / stretch * jnp.asarray(growth_rate)
+    share = jnp.asarray(omega_m) * stretch / (rate / 100.0) ** 2
+    return rate * share**GROWTH_INDEX
 
 
 @functools.partial(jax.jit, static_argnames=("mesh_size", "resampler"))

@@ -4,13 +4,18 @@
 
     x = d (cos Dec cos RA, cos Dec sin RA, sin Dec),    d(z) = h c / H_0  integral_0^z dz' / E(z')
 
-d is the comoving distance in Mpc/h: of Omega_m, dark energy and so on, but not of H_0 (except
-through radiation). Flat space only, where distances along and across the line of sight are one.
+d is the comoving distance in Mpc/h along the line of sight: of Omega_m, dark energy, curvature and
+neutrinos, but not of H_0 (except through radiation). In a curved space x keeps distances along the
+line of sight; those across it are S_k(d) / d times as large, and volumes are those of
+:func:`shell_volumes`::
 
-d comes from the cosmology of astropy at nodes 0.001 apart in u = ln(1 + z), joined by the cubic
-with the exact slopes dd/du = h c (1 + z) / H(z): within 1e-10 Mpc/h of astropy. The nodes do not
-depend on the data, so an object's place does not depend on the others. z(d) inverts the same curve
-by Newton steps: a round trip is exact to rounding. All of it is NumPy in float64, on the host.
+    S_k(d) = sinh(sqrt(Omega_k) d / d_H) d_H / sqrt(Omega_k),   d_H = c / 100 Mpc/h
+    V      = integral S_k(d)² dd                                per steradian
+
+d is integrated over astropy's E(z) to nodes 0.001 apart in u = ln(1 + z), joined by the cubic with
+the exact slopes dd/du = d_H (1 + z) / E(z): within 1e-10 of astropy. The nodes do not depend on the
+data, so an object's place does not depend on the others. z(d) inverts the same curve by Newton
+steps: a round trip is exact to rounding. All of it is NumPy in float64, on the host.
 """
 
 from __future__ import annotations
@@ -19,12 +24,13 @@ import math
 
 import flax.struct
 import numpy as np
-from astropy.cosmology import FLRW
 from jaxtyping import Float
 from scipy.interpolate import CubicHermiteSpline
 
+from galgen.cosmology import astropy_cosmology
 from galgen.errors import InputError
 from galgen.statistics.binning import ArrayLike
+from galgen.statistics.expansion import Cosmology
 
 SPEED_OF_LIGHT = 299_792.458
 """In km/s."""
@@ -53,11 +59,16 @@ class SkyPositions:
     redshift: Float[np.ndarray, "*shape"]
 
 
-def comoving_distance(redshift: ArrayLike, cosmology: FLRW) -> Float[np.ndarray, "*shape"]:
-    """Comoving distance in Mpc/h.
+def comoving_distance(redshift: ArrayLike, cosmology: Cosmology) -> Float[np.ndarray, "*shape"]:
+    """Comoving distance along the line of sight in Mpc/h.
+
+    Args:
+        redshift: in [0, 1100].
+        cosmology: of astropy, or parameters by name; H_0 does not matter.
 
     Raises:
-        InputError: redshifts that are not finite or not in [0, 1100], or a curved cosmology.
+        InputError: redshifts that are not finite or not in [0, 1100], or a cosmology that is not
+            understood.
     """
     values = np.asarray(redshift, np.float64)
     check_range("redshift", values, 0.0, MAXIMUM_REDSHIFT, "drop stars and failed redshifts")
@@ -65,12 +76,31 @@ def comoving_distance(redshift: ArrayLike, cosmology: FLRW) -> Float[np.ndarray,
     return np.asarray(curve(np.log1p(values)))
 
 
-def redshift_at(distance: ArrayLike, cosmology: FLRW) -> Float[np.ndarray, "*shape"]:
+def shell_volumes(edges: ArrayLike, cosmology: Cosmology) -> Float[np.ndarray, "bins"]:
+    """Comoving volume of a steradian between successive redshifts, (Mpc/h)³, curvature heard.
+
+    Raises:
+        InputError: as :func:`comoving_distance`.
+    """
+    model = astropy_cosmology(cosmology)
+    distance = comoving_distance(edges, model)
+    curvature = float(model.Ok0) * (100.0 / SPEED_OF_LIGHT) ** 2
+    if curvature == 0:
+        return np.diff(distance**3) / 3
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    half = np.diff(distance)[:, None] / 2
+    d = distance[:-1, None] + half * (1 + nodes)
+    root = np.sqrt(abs(curvature)) * d
+    across = d * (np.sinh(root) / root if curvature > 0 else np.sin(root) / root)
+    return (half * weights * across**2).sum(axis=1)
+
+
+def redshift_at(distance: ArrayLike, cosmology: Cosmology) -> Float[np.ndarray, "*shape"]:
     """Redshift at a comoving distance in Mpc/h.
 
     Raises:
-        InputError: distances that are not finite, negative or beyond z = 1100, or a curved
-            cosmology.
+        InputError: distances that are not finite, negative or beyond z = 1100, or a cosmology
+            that is not understood.
     """
     values = np.asarray(distance, np.float64)
     farthest = values.max(initial=0.0)
@@ -93,7 +123,7 @@ def redshift_at(distance: ArrayLike, cosmology: FLRW) -> Float[np.ndarray, "*sha
 
 
 def cartesian_positions(
-    right_ascension: ArrayLike, declination: ArrayLike, redshift: ArrayLike, cosmology: FLRW
+    right_ascension: ArrayLike, declination: ArrayLike, redshift: ArrayLike, cosmology: Cosmology
 ) -> Float[np.ndarray, "*shape 3"]:
     """Comoving Cartesian positions in Mpc/h of objects on the sky, the observer at the origin.
 
@@ -101,7 +131,7 @@ def cartesian_positions(
         right_ascension: degrees, in [-180, 360].
         declination: degrees, in [-90, 90].
         redshift: in [0, 1100].
-        cosmology: flat, of astropy; its H_0 does not matter.
+        cosmology: of astropy, or parameters by name; H_0 does not matter.
 
     Raises:
         InputError: coordinates of different shapes, out of range or not finite.
@@ -116,14 +146,14 @@ def cartesian_positions(
     return direction * distance[..., None]
 
 
-def sky_positions(positions: ArrayLike, cosmology: FLRW) -> SkyPositions:
+def sky_positions(positions: ArrayLike, cosmology: Cosmology) -> SkyPositions:
     """Where an observer at the origin sees comoving positions: the way back.
 
     The origin itself is at RA = Dec = z = 0.
 
     Args:
         positions: ``(..., 3)`` in Mpc/h.
-        cosmology: flat, of astropy; its H_0 does not matter.
+        cosmology: of astropy, or parameters by name; H_0 does not matter.
 
     Raises:
         InputError: positions that are not ``(..., 3)`` or not finite, or beyond z = 1100.
@@ -187,15 +217,21 @@ def _length(redshift: float) -> int:
     return int(math.log1p(redshift) / NODE) + 2
 
 
-def _distance_curve(cosmology: FLRW, nodes: int) -> CubicHermiteSpline:
-    """d(u) in Mpc/h at u = ln(1 + z)."""
-    if abs(cosmology.Ok0) > 1e-8:
-        raise InputError(
-            f"expected a flat cosmology, got Omega_k = {float(cosmology.Ok0):g}; "
-            "pass e.g. astropy.cosmology.FlatLambdaCDM(100, 0.3)"
-        )
+def _distance_curve(cosmology: Cosmology, nodes: int) -> CubicHermiteSpline:
+    """d(u) in Mpc/h at u = ln(1 + z): Gauss-Legendre integrals between the nodes, added up."""
+    model = astropy_cosmology(cosmology)
     logarithm = NODE * np.arange(nodes)
-    redshift = np.expm1(logarithm)
-    distance = cosmology.comoving_distance(redshift).to_value("Mpc") * cosmology.h
-    rate = cosmology.H(redshift).to_value("km / (s Mpc)") / cosmology.h
-    return CubicHermiteSpline(logarithm, distance, SPEED_OF_LIGHT * (1 + redshift) / rate)
+
+    def slope(u: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return SPEED_OF_LIGHT / 100.0 * np.exp(u) * model.inv_efunc(np.expm1(u))
+
+    points, weights = np.polynomial.legendre.leggauss(4)
+    between = slope(logarithm[:-1, None] + NODE / 2 * (1 + points)) @ weights * (NODE / 2)
+    if not np.all(np.isfinite(between)):
+        raise InputError(
+            f"expected a cosmology that expands from z = {math.expm1(logarithm[-1]):.4g} on, got "
+            "one that does not; check omega_lambda and omega_k"
+        )
+    distance = np.concatenate([[0.0], np.cumsum(between)])
+    return CubicHermiteSpline(logarithm, distance, slope(logarithm))

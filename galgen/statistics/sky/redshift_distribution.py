@@ -2,7 +2,7 @@
 
 For objects with weights w_j over a solid angle Omega, and d(z) the comoving distance in Mpc/h::
 
-    V_i = Omega / 3 (d(z_{i+1})³ - d(z_i)³)
+    V_i = Omega / 3 (d(z_{i+1})³ - d(z_i)³)               in flat space; :func:`shell_volumes`
     n_i = sum_j w_j / V_i +- sqrt(sum_j w_j²) / V_i       over objects with z_i <= z < z_{i+1}
 
 in (h/Mpc)³. That error is of Poisson sampling. The jackknife leaves out one region of the sky at a
@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import flax.struct
 import numpy as np
-from astropy.cosmology import FLRW
 from jaxtyping import Float, Int
 
 from galgen.errors import InputError
 from galgen.statistics.binning import ArrayLike, EnsembleMean, check_edges, jackknife_ratio
+from galgen.statistics.expansion import Cosmology
 from galgen.statistics.sky.coordinates import (
     MAXIMUM_REDSHIFT,
     SKY_AREA,
     check_range,
-    comoving_distance,
+    shell_volumes,
 )
 
 
@@ -56,7 +56,7 @@ class RedshiftDistribution:
 def redshift_distribution(
     redshift: ArrayLike,
     edges: ArrayLike,
-    cosmology: FLRW,
+    cosmology: Cosmology,
     area: float,
     weights: ArrayLike | None = None,
 ) -> RedshiftDistribution:
@@ -65,7 +65,7 @@ def redshift_distribution(
     Args:
         redshift: ``(objects,)``; those outside the edges are left out.
         edges: ``(bins + 1,)`` redshifts, from 0.
-        cosmology: flat, of astropy; its H_0 does not matter.
+        cosmology: of astropy, or parameters by name; H_0 does not matter.
         area: of the survey in square degrees, less what is incomplete:
             :func:`~galgen.statistics.sky.angular_power.survey_area`.
         weights: ``(objects,)`` completeness weights; None for one each.
@@ -95,7 +95,7 @@ def jackknife_redshift_distribution(
     region: ArrayLike,
     share: ArrayLike,
     edges: ArrayLike,
-    cosmology: FLRW,
+    cosmology: Cosmology,
     area: float,
     weights: ArrayLike | None = None,
 ) -> EnsembleMean:
@@ -134,7 +134,7 @@ def jackknife_redshift_distribution(
 
 
 def _shells(
-    edges: ArrayLike, cosmology: FLRW, area: float
+    edges: ArrayLike, cosmology: Cosmology, area: float
 ) -> tuple[Float[np.ndarray, "edges"], Float[np.ndarray, "bins"]]:
     """Edges in float64, and the comoving volume of each shell in (Mpc/h)³."""
     limits = check_edges(edges, "redshift edges")
@@ -144,7 +144,7 @@ def _shells(
             "convert steradians by 3282.8"
         )
     solid_angle = 4 * np.pi * area / SKY_AREA
-    return limits, solid_angle / 3 * np.diff(comoving_distance(limits, cosmology) ** 3)
+    return limits, solid_angle * shell_volumes(limits, cosmology)
 
 
 def _check_objects(
