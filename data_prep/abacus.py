@@ -1,37 +1,40 @@
 """AbacusSummit halo catalogues (CompaSO): ``halo_info_*.asdf`` in a folder ``halos/z*/halo_info``.
 
-Files are ASDF, compressed by Blosc in pieces that begin with their length (four bytes, big-endian;
-label ``blsc``). Positions are in units of BoxSize, from -1/2 to 1/2, velocities in units of
-VelZSpace_to_kms km/s, and N counts particles of ParticleMassHMsun Msun/h (Maksimova et al. 2021,
-arXiv:2110.11398; Hadzhiyska et al. 2022, arXiv:2110.11408). The box begins at its corner here:
-positions are shifted by half a side. Haloes are as the finder left them, before cleaning.
-
-asdf and blosc are not among what galgen needs otherwise: ``pip install 'galgen[formats]'``.
+Files are ASDF (:mod:`data_prep.asdf_files`). Positions are in units of BoxSize, from -1/2 to 1/2,
+velocities in units of VelZSpace_to_kms km/s, and N counts particles of ParticleMassHMsun Msun/h
+(Maksimova et al. 2021, arXiv:2110.11398; Hadzhiyska et al. 2022, arXiv:2110.11408). The box begins
+at its corner here: positions are shifted by half a side. Haloes are as the finder left them, before
+cleaning.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import struct
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from data_prep.asdf_files import open_asdf
 from data_prep.boxes import place_in_box
 from data_prep.fields import Unit, parse_fields, read_columns, require
-from data_prep.files import naming, pieces, provenance_of
+from data_prep.files import pieces, provenance_of
+from data_prep.header_checks import checked_redshift, checked_side, cosmology_of, redshift_at
 from data_prep.source import BoxSource
+from galgen.arrays import as_array
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
+from galgen.reading import check_declared
 
 NAMES = r"halo_info_(?P<number>\d+)\.asdf"
 COLUMNS = "x=x_L2com[0],y=x_L2com[1],z=x_L2com[2],vx=v_L2com[0],vy=v_L2com[1],vz=v_L2com[2],mass=N"
 HEADER = ("BoxSizeHMpc", "VelZSpace_to_kms", "ParticleMassHMsun", "Redshift", "Omega_M", "H0")
-LENGTH = struct.Struct("!I")
+SILENT = re.compile(r"OmegaNow_.*|Omega_Smooth|omega_ncdm", re.IGNORECASE)
+"""Names that look like cosmology and change no distance: densities at the time of the snapshot, and
+the part of Omega_M that does not cluster."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,7 @@ class AbacusSource(BoxSource):
         names = sorted({field.name for field in fields.values()})
         values, header, files = read_halo_info(folder, names)
         require(fields, values)
-        side = float(header["BoxSizeHMpc"])
+        side = checked_side(header["BoxSizeHMpc"], "header field 'BoxSizeHMpc'")
         units = {name: unit for name in names if (unit := _unit(name, header))}
         columns, labels = read_columns(fields, values.__getitem__, units)
         for name in ("x", "y", "z"):
@@ -59,18 +62,47 @@ class AbacusSource(BoxSource):
             columns,
             side,
             units=labels,
-            redshift=float(header["Redshift"]),
-            cosmology={"omega_m": float(header["Omega_M"]), "h": float(header["H0"]) / 100},
+            redshift=_redshift(header),
+            cosmology=_cosmology(header),
             provenance={**provenance_of(files), "simulation": str(header.get("SimName", ""))},
         )
 
 
+def _redshift(header: Mapping[str, Any]) -> float:
+    redshift = checked_redshift(header["Redshift"], "header field 'Redshift'")
+    if "ScaleFactor" in header:
+        scale = _number(header, "ScaleFactor")
+        if abs(redshift_at(scale, "header field 'ScaleFactor'") - redshift) > 1e-3 * (1 + redshift):
+            raise InputError(
+                f"expected header field 'ScaleFactor' {1 / (1 + redshift):.4g} at Redshift "
+                f"{redshift:.4g}, got {scale:.4g}; the header is mislabelled"
+            )
+    return redshift
+
+
+def _cosmology(header: Mapping[str, Any]) -> dict[str, float]:
+    """The parameters of a header; omega_b and omega_cdm of AbacusSummit are physical densities."""
+    physical = {"omega_b": "omega_b_h2", "omega_cdm": "omega_cdm_h2"}
+    named = {physical.get(name, name): name for name in header}
+    return cosmology_of(named, lambda name: _number(header, named[name]), SILENT)
+
+
+def _number(header: Mapping[str, Any], name: str) -> float:
+    value = header[name]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(
+            f"expected a number in header field {name!r}, got {str(value)[:40]!r}; copy the file "
+            "again"
+        )
+    return float(value)
+
+
 def _unit(field: str, header: Mapping[str, Any]) -> Unit | None:
     if field.startswith("x_"):
-        return Unit(float(header["BoxSizeHMpc"]), "Mpc/h")
+        return Unit(header["BoxSizeHMpc"], "Mpc/h")
     if field.startswith(("v_", "sigmav3d", "vcirc")):
-        return Unit(float(header["VelZSpace_to_kms"]), "km/s")
-    return Unit(float(header["ParticleMassHMsun"]), "Msun/h") if field == "N" else None
+        return Unit(header["VelZSpace_to_kms"], "km/s")
+    return Unit(header["ParticleMassHMsun"], "Msun/h") if field == "N" else None
 
 
 def read_halo_info(
@@ -95,75 +127,37 @@ def read_halo_info(
         )
     parts, headers = [], []
     for place in files:
-        with naming(place):
-            fields, header = _read_file(place, names)
+        with open_asdf(place, "a whole ASDF file of haloes") as file:
+            fields, header = _contents(file, names, place)
         parts.append(fields)
         headers.append(header)
-    redshifts = {float(header["Redshift"]) for header in headers}
-    if len(redshifts) > 1:
-        raise InputError(f"expected one snapshot in {path}, got redshifts {sorted(redshifts)}")
+    for name in HEADER:
+        different = sorted({header[name] for header in headers})
+        if len(different) > 1:
+            raise InputError(f"expected one snapshot in {path}, got {name} {different}")
     return {n: np.concatenate([p[n] for p in parts]) for n in names}, headers[0], files
 
 
-def _read_file(path: Path, names: Sequence[str]) -> tuple[dict[str, np.ndarray], Mapping[str, Any]]:
-    asdf = _asdf()
-    try:
-        with asdf.config_context() as config, warnings.catch_warnings():
-            # Files name the extension that wrote them, which is another than ours.
-            warnings.simplefilter("ignore", asdf.exceptions.AsdfPackageVersionWarning)
-            config.add_extension(_blosc_extension())
-            with asdf.open(path, memmap=False, lazy_load=True) as file:
-                data, header = dict(file["data"]), dict(file["header"])
-                missing = [name for name in HEADER if name not in header]
-                absent = [name for name in names if name not in data]
-                if not missing and not absent:
-                    return {name: np.array(data[name]) for name in names}, header
-    except Exception as error:
-        raise InputError(
-            f"expected a whole ASDF file of haloes, got one that asdf cannot read "
-            f"({type(error).__name__}: {' '.join(str(error).split())}); copy it again"
-        ) from error
+def _contents(
+    file: Any, names: Sequence[str], path: Path
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    data, header = dict(file["data"]), dict(file["header"])
+    missing = [name for name in HEADER if name not in header]
     if missing:
         raise InputError(
             f"expected header fields {list(HEADER)}, got none of {missing}; see Abacus"
         )
-    raise InputError(
-        f"expected fields {list(names)}, got no {absent} among {sorted(data)}; choose others with "
-        "--columns"
-    )
-
-
-def _asdf() -> Any:
-    try:
-        importlib.import_module("blosc")
-        return importlib.import_module("asdf")
-    except ImportError as error:
+    absent = [name for name in names if name not in data]
+    if absent:
         raise InputError(
-            f"expected asdf and blosc, got no {error.name}; pip install 'galgen[formats]'"
-        ) from error
+            f"expected fields {list(names)}, got no {absent} among {sorted(data)}; choose others "
+            "with --columns"
+        )
+    header |= {name: _number(header, name) for name in HEADER}
+    return {name: _values(data[name], name, path) for name in names}, header
 
 
-def _blosc_extension() -> Any:
-    """An extension of asdf that knows blocks labelled ``blsc``."""
-    extension = importlib.import_module("asdf.extension")
-    blosc = importlib.import_module("blosc")
-
-    class BloscCompressor(extension.Compressor):
-        label = b"blsc"
-
-        def decompress(self, data: Iterable[Any], out: Any, **options: Any) -> int:
-            content = b"".join(bytes(block) for block in data)
-            target, place, filled = memoryview(out).cast("B"), 0, 0
-            while place < len(content):
-                (size,) = LENGTH.unpack_from(content, place)
-                place += LENGTH.size
-                piece = blosc.decompress(content[place : place + size])
-                target[filled : filled + len(piece)] = piece
-                filled, place = filled + len(piece), place + size
-            return filled
-
-    class BloscExtension(extension.Extension):
-        extension_uri = "asdf://galgen/extensions/blosc-1.0.0"
-        compressors = (BloscCompressor(),)
-
-    return BloscExtension()
+def _values(stored: Any, name: str, path: Path) -> np.ndarray:
+    """The values of a field, after a look at the size that it declares."""
+    check_declared(math.prod(stored.shape) * stored.dtype.itemsize, path, f"field {name!r}")
+    return as_array(np.array(stored), f"field {name!r}")

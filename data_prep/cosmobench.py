@@ -14,22 +14,29 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from data_prep.boxes import place_in_box
-from data_prep.fields import Unit, parse_fields, read_columns, require
-from data_prep.files import open_hdf5, provenance_of
+from data_prep.fields import Field, Unit, parse_fields, read_columns, require
+from data_prep.files import assumptions, provenance_of
+from data_prep.header_checks import checked_side
 from data_prep.source import PUBLISHED, BoxSource, split_in
+from data_prep.stated_units import WANTED, Kind, Stated, of_field
 from galgen.cosmology import canonical_parameters
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
+from galgen.reading.hdf5 import find_group, members, open_hdf5, read_numbers
 
 SIDES = {"camels-sam": 100.0, "camels": 25.0, "quijote": 1000.0}
-UNITS = {**dict.fromkeys(("X", "Y", "Z"), "Mpc/h"), **dict.fromkeys(("VX", "VY", "VZ"), "km/s")}
+KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(("X", "Y", "Z"), "length"),
+    **dict.fromkeys(("VX", "VY", "VZ"), "velocity"),
+}
+ASSUMED = {"length": "lengths in Mpc/h", "velocity": "peculiar velocities in km/s"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,42 +51,45 @@ class CosmoBenchSource(BoxSource):
     """Fractions at random by seed; or published, those of the file names."""
 
     def read(self, path: Path) -> Iterator[Catalogue]:
-        side = self.box or _side(path)
+        side = checked_side(_side(path) if self.box is None else self.box)
         fields = parse_fields(self.columns)
-        provenance = {**provenance_of([path]), **split_in(path)}
+        general = {**provenance_of([path]), **split_in(path)}
         with open_hdf5(path, "CosmoBench clouds") as file:
             suite, parameters, number = _contents(file)
             for i in range(number):
-                cloud = file[suite][f"{suite}_{i}"]
-                require(fields, cloud)
-                units = {name: Unit(1.0, unit) for name, unit in UNITS.items()}
-                columns, names = read_columns(fields, _reader(cloud), units)
+                cloud = find_group(find_group(file, suite), f"{suite}_{i}")
+                cosmology = canonical_parameters(
+                    {name: float(values[i]) for name, values in parameters.items()}, "params"
+                )
+                columns, names, assumed = _columns(cloud, fields, cosmology.get("h"))
+                assumed += ["redshift 0"] + ([f"a box of {side:g} Mpc/h"] if not self.box else [])
                 yield place_in_box(
                     columns,
                     side,
                     units=names,
-                    cosmology=canonical_parameters(
-                        {name: float(values[i]) for name, values in parameters.items()}, "params"
-                    ),
-                    provenance={**provenance, "number": str(i)},
+                    cosmology=cosmology,
+                    provenance={**general, "number": str(i), **assumptions(assumed)},
                 )
 
 
-def _reader(cloud: h5py.Group) -> Callable[[str], np.ndarray]:
-    def values(name: str) -> np.ndarray:
-        try:
-            return cloud[name][()]
-        except OSError as error:
-            raise InputError(
-                f"expected a whole field {cloud.name}/{name}, got one that cannot be read; copy "
-                "the file again"
-            ) from error
-
-    return values
+def _columns(
+    cloud: h5py.Group, fields: Mapping[str, Field], h: float | None
+) -> tuple[dict[str, np.ndarray], dict[str, str], list[str]]:
+    """Columns in galgen's units, the units, and what was assumed of them."""
+    require(fields, dict.fromkeys(members(cloud)))
+    values = {field.name: read_numbers(cloud, field.name) for field in fields.values()}
+    units, assumed = {}, []
+    for name in values:
+        kind = KINDS.get(name)
+        if kind is not None:
+            stated = of_field(cloud[name], kind, h)
+            units[name] = Unit((stated or Stated(1.0)).of(0.0), WANTED[kind])
+            assumed += [ASSUMED[kind]] if stated is None else []
+    return *read_columns(fields, values.__getitem__, units), assumed
 
 
 def _contents(file: h5py.File) -> tuple[str, dict[str, np.ndarray], int]:
-    """The suite's name, parameters, and the number of clouds."""
+    """The suite's name, parameters by the file's names, and the number of clouds."""
     suites = [name for name in file if name != "params" and isinstance(file[name], h5py.Group)]
     if len(suites) != 1 or "params" not in file:
         raise InputError(
@@ -87,8 +97,8 @@ def _contents(file: h5py.File) -> tuple[str, dict[str, np.ndarray], int]:
             "cloud file of CosmoBench?"
         )
     (suite,) = suites
-    number = len(file[suite])
-    parameters = {name: np.asarray(values) for name, values in file["params"].items()}
+    number, params = len(file[suite]), find_group(file, "params")
+    parameters = {name: read_numbers(params, name) for name in params}
     for name, values in parameters.items():
         if values.shape != (number,):
             raise InputError(

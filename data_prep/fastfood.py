@@ -18,9 +18,11 @@ import numpy as np
 
 from data_prep.boxes import place_in_box
 from data_prep.files import provenance_of
+from data_prep.header_checks import checked_redshift, checked_side
 from data_prep.source import BoxSource
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
+from galgen.reading import reading, regular_file
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,28 +46,36 @@ def read_fastfood(path: Path, box: float | None = None) -> Catalogue:
     Raises:
         InputError: if the file is missing, cut short, or of another format.
     """
-    if not path.is_file():
-        raise InputError(f"expected a fast-food file at {path}, got none; check the path")
-    records = _records(path)
-    if len(records) < 6 or len(records[0]) != 20 or len(records[1]) != 36:
+    with reading(regular_file(path, "a fast-food file"), "a fast-food file"):
+        records = _records(path)
+        columns = _positions(records)
+        side = float(np.frombuffer(records[1], np.float32)[0]) if box is None else box
+        redshift = float(np.frombuffer(records[2], np.float32)[0])
+        return place_in_box(
+            columns,
+            checked_side(side),
+            redshift=checked_redshift(redshift),
+            provenance=provenance_of([path]),
+        )
+
+
+def _positions(records: list[bytes]) -> dict[str, np.ndarray]:
+    """x, y and z, after a look at all records: their number and sizes must fit."""
+    sizes = [len(record) for record in records]
+    if len(records) not in (6, 7) or sizes[:3] != [20, 36, 4]:
         raise InputError(
-            f"expected a fast-food header (20 and 36 bytes) and x, y, z in {path}, got records of "
-            f"{[len(record) for record in records[:6]]} bytes; is this another format?"
+            "expected a fast-food header (20, 36 and 4 bytes), x, y, z and perhaps a weight, got "
+            f"records of {sizes[:8]} bytes; is this another format?"
         )
     points = int(np.frombuffer(records[0], np.int32)[1])
-    side = float(np.frombuffer(records[1], np.float32)[0]) if box is None else box
-    redshift = float(np.frombuffer(records[2], np.float32)[0])
-    widths = {len(record) / max(points, 1) for record in records[3:6]}
-    if points < 1 or not widths <= {4.0, 8.0}:
+    width = sizes[3] / max(points, 1)
+    if points < 1 or width not in (4, 8) or len(set(sizes[3:])) > 1:
         raise InputError(
-            f"expected {points} float32 or float64 values in each position record of {path}, got "
-            f"{[len(record) for record in records[3:6]]} bytes; write the file again"
+            f"expected {points} float32 or float64 values in each record of x, y, z and weight, "
+            f"got {sizes[3:]} bytes; write the file again"
         )
-    columns = {
-        name: np.frombuffer(record, np.float32 if len(record) == 4 * points else np.float64)
-        for name, record in zip("xyz", records[3:6], strict=True)
-    }
-    return place_in_box(columns, side, redshift=redshift, provenance=provenance_of([path]))
+    kind = np.dtype(f"f{int(width)}")
+    return {name: np.frombuffer(records[3 + axis], kind) for axis, name in enumerate("xyz")}
 
 
 def _records(path: Path) -> list[bytes]:
@@ -77,7 +87,7 @@ def _records(path: Path) -> list[bytes]:
         closing = int.from_bytes(content[end : end + 4], "little", signed=True)
         if length < 0 or end + 4 > len(content) or closing != length:
             raise InputError(
-                f"expected whole Fortran records in {path}, got one of {length} bytes that does "
+                f"expected whole Fortran records, got one of {length} bytes that does "
                 f"not close at byte {start}; copy the file again, or is it "
                 "byte-swapped or of another format?"
             )

@@ -1,18 +1,14 @@
-"""Raw files: their hash, their pieces, and errors that name them."""
+"""Raw files: their hash, and the pieces that belong together."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import h5py
-
 from galgen.errors import InputError
-
-PIECE = 1 << 22
+from galgen.reading import pieces_of, regular_file
 
 
 def provenance_of(paths: Sequence[Path]) -> dict[str, str]:
@@ -22,33 +18,16 @@ def provenance_of(paths: Sequence[Path]) -> dict[str, str]:
     """
     digest = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
-            while piece := file.read(PIECE):
-                digest.update(piece)
+        for piece in pieces_of(path):
+            digest.update(piece)
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     return {"source": f"{paths[0].name}{more}", "source sha256": digest.hexdigest()}
 
 
-@contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Errors about a file's content name the file."""
-    try:
-        yield
-    except InputError as error:
-        if str(path) in str(error):
-            raise
-        raise InputError(f"{path}: {error}") from error
-
-
-def existing(path: Path, what: str) -> Path:
-    """``path``, if there is a file or folder.
-
-    Raises:
-        InputError: if there is none.
-    """
-    if not path.exists():
-        raise InputError(f"expected {what} at {path}, got no such file; check the path")
-    return path
+def assumptions(made: Iterable[str]) -> dict[str, str]:
+    """What was assumed because a file is silent, as provenance: ``{"assumed": "a, b"}`` or none."""
+    text = ", ".join(dict.fromkeys(made))
+    return {"assumed": text} if text else {}
 
 
 def pieces(path: Path, pattern: str, what: str) -> list[Path]:
@@ -63,7 +42,8 @@ def pieces(path: Path, pattern: str, what: str) -> list[Path]:
     Raises:
         InputError: if there is no such file, or a folder has files of several snapshots.
     """
-    existing(path, what)
+    if not path.is_dir():
+        regular_file(path, what)
     folder = path if path.is_dir() else path.parent
     found: dict[str, dict[int, Path]] = {}
     for place in folder.iterdir():
@@ -89,19 +69,3 @@ def pieces(path: Path, pattern: str, what: str) -> list[Path]:
 def _rest(name: str, match: re.Match[str]) -> str:
     start, end = match.span("number")
     return name if start < 0 else name[:start] + "*" + name[end:]
-
-
-def open_hdf5(path: Path, what: str) -> h5py.File:
-    """An HDF5 file, read-only.
-
-    Raises:
-        InputError: if there is none, or HDF5 cannot open it.
-    """
-    existing(path, what)
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(
-            f"expected {what} in HDF5 at {path}, got a file that HDF5 cannot open (another format, "
-            "or truncated); copy it again"
-        ) from error

@@ -11,15 +11,15 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from data_prep.boxes import place_in_box
 from data_prep.fields import without_logarithms
-from data_prep.files import existing, provenance_of
+from data_prep.files import assumptions, provenance_of
+from data_prep.header_checks import checked_redshift, checked_side
 from data_prep.parameters import ParameterTable
 from data_prep.source import PUBLISHED, BoxSource, split_in
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
+from galgen.reading.numpy_files import read_npy
 
 HALOS = "_halos"
 COSMOLOGY = "_cosmology"
@@ -39,32 +39,23 @@ class PredecessorsSource(BoxSource):
     """Fractions at random by seed; or published, those of the file names."""
 
     def read(self, path: Path) -> Iterator[Catalogue]:
-        stack = _load(path)
+        stack = read_npy(path, "a whole NumPy array of haloes", mapped=True)
         if stack.ndim != 3 or stack.shape[2] != len(self.columns):
             raise InputError(
                 f"expected an array (simulations, haloes, {len(self.columns)}), got shape "
                 f"{stack.shape}; name each of its columns with --columns"
             )
         rows = _cosmologies(path, len(stack))
-        provenance = {**provenance_of([path]), **split_in(path)}
+        assumed = assumptions(["Mpc/h, km/s, Msun/h"])
+        provenance = {**provenance_of([path]), **split_in(path), **assumed}
         for number, values in enumerate(stack):
             yield place_in_box(
                 without_logarithms(dict(zip(self.columns, values.T, strict=True))),
-                self.box,
-                redshift=self.redshift,
+                checked_side(self.box),
+                redshift=checked_redshift(self.redshift),
                 cosmology=rows[number],
                 provenance={**provenance, "number": str(number)},
             )
-
-
-def _load(path: Path) -> np.ndarray:
-    existing(path, "an array of haloes")
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(
-            f"expected a whole NumPy array, got {' '.join(str(error).split())}; copy it again"
-        ) from error
 
 
 def _cosmologies(path: Path, number: int) -> list[dict[str, float]]:

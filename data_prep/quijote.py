@@ -24,12 +24,15 @@ import numpy as np
 
 from data_prep.boxes import place_in_box
 from data_prep.fields import Unit, parse_fields, read_columns, require
-from data_prep.files import naming, pieces, provenance_of
+from data_prep.files import assumptions, pieces, provenance_of
+from data_prep.header_checks import checked_redshift, checked_side
 from data_prep.parameters import simulation_of
 from data_prep.snapshot import SnapshotHeader, read_snapshot_header
 from data_prep.source import LENGTHS, BoxSource, LengthUnit
+from data_prep.stated_units import agree
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
+from galgen.reading import reading, regular_file
 
 NAMES = r"group_tab_\d+(\.(?P<number>\d+))?"
 HEADER = np.dtype(
@@ -66,36 +69,50 @@ class QuijoteSource(BoxSource):
     """Snapshot whose header has box, redshift and cosmology; {id} stands for the simulation."""
     swap: bool = False
     """The groups are in the other byte order."""
-    length_unit: LengthUnit = "kpc/h"
-    """Of positions, and of the snapshot's box."""
+    length_unit: LengthUnit | None = None
+    """Of positions, and of the snapshot's box if it does not state it; kpc/h if not given."""
     id_pattern: str = r"/([^/]+)/groups_\d+"
     """Regular expression whose group is the simulation in an input's path."""
 
     def read(self, path: Path) -> Iterator[Catalogue]:
         header = self._header(path)
-        box = self.box or (header.box * LENGTHS[self.length_unit] if header else 1000.0)
-        redshift = self.redshift
+        assumed = ["masses in 1e10 Msun/h", "velocities in km/s times a"]
+        length = LENGTHS[self.length_unit or "kpc/h"]
+        if self.length_unit is None:
+            assumed.append("lengths in kpc/h")
+        side, redshift = self.box, self.redshift
+        if side is None:
+            side = 1000.0 if header is None else self._side(header)
+            assumed += ["a box of 1000 Mpc/h"] if header is None else []
         if redshift is None:
-            redshift = header.redshift if header else _quijote_redshift(path)
+            redshift = _quijote_redshift(path) if header is None else header.redshift
+            assumed += [f"redshift {redshift:g}"] if header is None else []
         groups, files = read_groups(path, self.swap)
         fields = parse_fields(self.columns)
         require(fields, groups)
         mass = Unit(1e10, "Msun/h")
         units = {
-            "GroupPos": Unit(LENGTHS[self.length_unit], "Mpc/h"),
-            "GroupVel": Unit(1 + redshift, "km/s"),
+            "GroupPos": Unit(length, "Mpc/h"),
+            "GroupVel": Unit(1 + checked_redshift(redshift), "km/s"),
             "GroupMass": mass,
             "GroupMassType": mass,
         }
         columns, names = read_columns(fields, groups.__getitem__, units)
         yield place_in_box(
             columns,
-            box,
+            checked_side(side),
             units=names,
             redshift=redshift,
-            cosmology=header.cosmology() if header else {},
-            provenance=provenance_of(files),
+            cosmology={} if header is None else header.cosmology,
+            provenance={**provenance_of(files), **assumptions(assumed)},
         )
+
+    def _side(self, header: SnapshotHeader) -> float:
+        """The side of the snapshot's box [Mpc/h], in the unit that it states, or that of groups."""
+        stated = header.units.get("length")
+        if stated is not None and self.length_unit is not None:
+            agree(stated, LENGTHS[self.length_unit], "length", f"--length-unit {self.length_unit}")
+        return header.box * (stated or LENGTHS[self.length_unit or "kpc/h"])
 
     def _header(self, path: Path) -> SnapshotHeader | None:
         if self.snapshot is None:
@@ -116,14 +133,16 @@ def read_groups(path: Path, swap: bool = False) -> tuple[dict[str, np.ndarray], 
     """
     files = pieces(path, NAMES, "a group_tab file")
     parts, heads = [], []
+    what = "a group_tab file"
     for place in files:
-        with naming(place):
+        with reading(regular_file(place, what), what):
             head, fields = _read_file(place, swap)
         heads.append(head)
         parts.append(fields)
     wanted, total = int(heads[0]["files"]), int(heads[0]["all"])
     found = sum(int(head["groups"]) for head in heads)
-    if (len(files), found) != (wanted, total):
+    alike = all((head["files"], head["all"]) == (wanted, total) for head in heads)
+    if (len(files), found) != (wanted, total) or not alike:
         raise InputError(
             f"expected {total} groups in {wanted} files, as {files[0]} says, got {found} in "
             f"{len(files)}; copy those that are missing"
@@ -171,6 +190,13 @@ def _check_order(fields: Mapping[str, np.ndarray], head: np.void, swap: bool) ->
         raise InputError(
             "expected field 'GroupLen' of one particle or more and 'GroupMass' in 1e10 Msun/h, got "
             f"{length[:3].tolist()}... and {mass[:3].tolist()}...; bytes may be swapped: {remedy}"
+        )
+    types = fields["GroupLenType"].sum(axis=1, dtype=np.int64)
+    if np.any(types) and np.any(types != length):
+        first = int(np.flatnonzero(types != length)[0])
+        raise InputError(
+            f"expected field 'GroupLenType' of group {first} to add up to its 'GroupLen', "
+            f"{length[first]}, got {types[first]}; the file is damaged: copy it again"
         )
 
 

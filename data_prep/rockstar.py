@@ -8,31 +8,39 @@ arXiv:1110.4372 and 1110.4370)::
     #Om = 0.300000; Ol = 0.700000; h = 0.680000     #Full box size = 250.000000 Mpc/h
     #Box size: 250.000000 Mpc/h
 
-Consistent-trees has the scale factor in the column ``scale``. Units are ours: comoving Mpc/h,
-physical peculiar km/s, Msun/h. Columns are found by name, in any case.
+Consistent-trees has the scale factor in the column ``scale``. Units are those that the header
+states, and where it states none comoving Mpc/h, physical peculiar km/s and Msun/h. Columns are
+found by name, in any case; identifiers stay integers.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from data_prep.boxes import place_in_box
 from data_prep.fields import parse_fields, require
-from data_prep.files import existing, provenance_of
+from data_prep.files import assumptions, provenance_of
+from data_prep.header_checks import checked_side, redshift_at
+from data_prep.list_header import ListHeader
+from data_prep.list_rows import read_rows
 from data_prep.source import BoxSource
-from galgen.data.catalogue import Catalogue
+from galgen.data.catalogue import POSITIONS, STANDARD_UNITS, VELOCITIES, Catalogue
 from galgen.errors import InputError
+from galgen.reading import reading, regular_file
+from galgen.units import conversion_factor
 
 COLUMNS = "x=x,y=y,z=z,vx=vx,vy=vy,vz=vz,mass=mvir"
-NUMBER = r"\s*[:=]\s*([-+.\deE]+)"
 HOST = ("pid", "parent_id")
-TAIL = 1 << 16
+WHOLE = re.compile(r".*id|np|num_p|num_prog|phantom|mmp\?|snap_(num|idx)", re.IGNORECASE)
+"""Columns of whole numbers, which keep every bit."""
+KINDS = {**dict.fromkeys(POSITIONS, "lengths"), **dict.fromkeys(VELOCITIES, "velocities")}
+KINDS |= {"mass": "masses"}
+"""What the standard columns measure, as :class:`ListHeader` calls it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +55,31 @@ class RockstarSource(BoxSource):
     """Side [Mpc/h], if not the header's."""
 
     def read(self, path: Path) -> Iterator[Catalogue]:
-        header = ListHeader.read(path)
+        what = "a halo list of Rockstar or consistent-trees"
+        with reading(regular_file(path, what), what):
+            header = ListHeader.read(path)
+            table, factor = self._rows(path, header)
+        side = header.box if self.box is None else self.box
+        if factor is None or side is None:
+            raise InputError(
+                f"expected lines '#a = ...' and '#Box size: ...' in the header, got {header}; is "
+                "it a list of Rockstar or consistent-trees?"
+            )
+        columns, assumed = _in_ours(table, header)
+        yield place_in_box(
+            columns,
+            checked_side(side, "the box"),
+            redshift=redshift_at(factor),
+            cosmology=header.cosmology,
+            provenance={
+                **provenance_of([path]),
+                "finder": header.finder,
+                **assumptions(assumed),
+            },
+        )
+
+    def _rows(self, path: Path, header: ListHeader) -> tuple[dict[str, np.ndarray], float | None]:
+        """The columns that are wanted, of the haloes that are, and the scale factor."""
         fields = parse_fields(self.columns)
         present = {name.lower(): number for number, name in enumerate(header.names)}
         lowered = {c: dataclasses.replace(f, name=f.name.lower()) for c, f in fields.items()}
@@ -58,117 +90,28 @@ class RockstarSource(BoxSource):
             raise InputError(f"expected a column pid for --distinct, got {list(header.names)}")
         extra = {"": host} if self.distinct and host is not None else {}
         scale = {" ": present["scale"]} if header.scale is None and "scale" in present else {}
-        table = read_rows(path, len(header.names), {**wanted, **extra, **scale})
-        kept = table.pop("") == -1 if extra else slice(None)
+        whole = [c for c in wanted if c not in KINDS and WHOLE.fullmatch(lowered[c].name)]
+        table = read_rows(path, len(header.names), {**wanted, **extra, **scale}, whole)
         factor = header.scale if not scale else _one_scale(table.pop(" "))
-        if factor is None or (self.box is None and header.box is None):
-            raise InputError(
-                f"expected lines '#a = ...' and '#Box size: ...' in the header, got {header}; is "
-                "it a list of Rockstar or consistent-trees?"
-            )
-        yield place_in_box(
-            {name: values[kept] for name, values in table.items()},
-            self.box or header.box or 0.0,
-            redshift=1 / factor - 1,
-            cosmology=header.cosmology,
-            provenance={**provenance_of([path]), "finder": header.finder},
-        )
+        kept = table.pop("") == -1 if extra else slice(None)
+        return {name: values[kept] for name, values in table.items()}, factor
 
 
-@dataclasses.dataclass(frozen=True)
-class ListHeader:
-    """What the lines with ``#`` say.
-
-    Attributes:
-        names: of the columns.
-        scale: factor, if a line has it.
-        box: side [Mpc/h], if a line has it.
-        cosmology: omega_m and h.
-        finder: rockstar or consistent-trees.
-    """
-
-    names: tuple[str, ...]
-    scale: float | None
-    box: float | None
-    cosmology: Mapping[str, float]
-    finder: str
-
-    @classmethod
-    def read(cls, path: Path) -> ListHeader:
-        """The header of a list.
-
-        Raises:
-            InputError: if there is no list, or no header.
-        """
-        existing(path, "a halo list")
-        lines = []
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                if not line.startswith("#"):
-                    break
-                lines.append(line[1:].rstrip("\n"))
-        if not lines:
-            raise InputError(
-                "expected a first line '#ID DescID Mvir ...', got none with #; is it a list of "
-                "Rockstar or consistent-trees?"
-            )
-        text = "\n".join(lines[1:])
-        matter = _number(r"\bOm(?:ega_M)?", text)
-        hubble = _number(r"\bh0?", text)
-        found = {"omega_m": matter, "h": hubble}
-        return cls(
-            names=tuple(re.sub(r"\(\d+\)$", "", word) for word in lines[0].split()),
-            scale=_number(r"(?m)^\s*a", text),
-            box=_number(r"(?:Full b|B)ox size", text),
-            cosmology={name: value for name, value in found.items() if value is not None},
-            finder="consistent-trees" if "scale" in lines[0].lower().split("(")[0] else "rockstar",
-        )
-
-
-def _number(label: str, text: str) -> float | None:
-    match = re.search(label + NUMBER, text)
-    return float(match.group(1)) if match else None
-
-
-def read_rows(path: Path, width: int, wanted: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """Chosen columns of a list, as float64.
-
-    Args:
-        path: of the list.
-        width: number of columns that the header names.
-        wanted: name -> number of the column.
-
-    Raises:
-        InputError: if a row has more or fewer columns, or one that is no number.
-    """
-    _check_end(path, width)
-    numbers = list(wanted.values())
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "loadtxt: input contained no data")
-            table = np.loadtxt(path, usecols=numbers, ndmin=2)
-    except ValueError as error:
-        raise InputError(
-            f"expected {width} numbers in every row, got {' '.join(str(error).split())}; copy the "
-            "file again"
-        ) from error
-    if not len(table):
-        table = np.zeros((0, len(numbers)))
-    return {name: table[:, place] for place, name in enumerate(wanted)}
-
-
-def _check_end(path: Path, width: int) -> None:
-    """A truncated list ends within a row: too few columns, or no end of line."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - TAIL))
-        last = file.read().decode(errors="replace")
-    row = last.rstrip("\n").rsplit("\n", 1)[-1]
-    found: Sequence[str] = row.split()
-    if not row.startswith("#") and (len(found) != width or not last.endswith("\n")):
-        raise InputError(
-            f"expected {width} columns and an end of line in the last row, got {len(found)}; it is "
-            "truncated: copy the file again"
-        )
+def _in_ours(
+    table: Mapping[str, np.ndarray], header: ListHeader
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Columns in galgen's units, and what was assumed."""
+    columns, assumed = dict(table), []
+    for name, kind in KINDS.items():
+        if name not in columns:
+            continue
+        wanted, stated = STANDARD_UNITS[name], header.units.get(kind)
+        if stated is None:
+            assumed.append(f"{kind} in {wanted}")
+            continue
+        factor = conversion_factor(stated, wanted, f"column {name!r}", header.cosmology.get("h"))
+        columns[name] = columns[name] if factor == 1 else columns[name] * factor
+    return columns, assumed
 
 
 def _one_scale(scales: np.ndarray) -> float | None:

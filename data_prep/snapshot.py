@@ -4,19 +4,26 @@ Binary format 1 (Springel 2005, section 6.2): a record of 256 bytes with its len
 after: ``int32 npart[6]; float64 mass[6], time, redshift; int32 flag_sfr, flag_feedback; uint32
 npartTotal[6]; int32 flag_cooling, num_files; float64 BoxSize, Omega0, OmegaLambda, HubbleParam;
 ...``. Format 2 has a record of 8 bytes, ``HEAD``, before it. Both come in either byte order. HDF5
-has the same as attributes of ``/Header``, or of ``/Parameters`` (Gadget-4) or ``/Cosmology``.
+has the same as attributes of ``/Header``, ``/Parameters`` (Gadget-4) or ``/Cosmology`` (SWIFT), and
+may state its units (:mod:`data_prep.stated_units`).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from data_prep.files import existing, naming, open_hdf5
+from data_prep.header_checks import checked_redshift, cosmology_of
+from data_prep.stated_units import Kind, system_of
+from galgen.cosmology import canonical_parameters
 from galgen.errors import InputError
+from galgen.reading import reading, regular_file
+from galgen.reading.hdf5 import attribute_names, find_group, number_attribute, open_hdf5
 
 LENGTH = 256
 FIELDS = (
@@ -29,16 +36,20 @@ FIELDS = (
     ("npart_total", "u4", 6),
     ("flag_cooling", "i4"),
     ("num_files", "i4"),
-    ("box", "f8"),
-    ("omega_m", "f8"),
-    ("omega_lambda", "f8"),
-    ("h", "f8"),
+    ("BoxSize", "f8"),
+    ("Omega0", "f8"),
+    ("OmegaLambda", "f8"),
+    ("HubbleParam", "f8"),
     ("rest", "u1", 96),
 )
-WHERE = {
-    "omega_m": ("Omega0", "Omega_m"),
-    "h": ("HubbleParam", "h"),
-}
+NUMBERS = ("time", "redshift", "BoxSize", "Omega0", "OmegaLambda", "HubbleParam")
+GROUPS = ("Parameters", "Cosmology", "Units", "Header")
+SCALE = ("ExpansionFactor", "Scale-factor", "Time")
+MATTER = ("Omega0", "Omega_m", "Omega_Matter")
+HUBBLE = ("HubbleParam", "h")
+SILENT = re.compile(r"Hubble|DarkEnergyFile|Omega_?(r|g|ur|Radiation)|Omega_nu", re.IGNORECASE)
+"""Names that look like cosmology and change no distance: radiation, the Hubble constant in a code's
+own units, and densities of neutrinos at the snapshot's own time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,26 +59,21 @@ class SnapshotHeader:
     Attributes:
         box: side, in the snapshot's unit of length.
         redshift: of the snapshot.
-        omega_m: matter density today.
-        h: Hubble constant in 100 km/s/Mpc.
+        cosmology: parameters by galgen's names, omega_m and h among them.
+        units: factors for Mpc/h, Msun/h and km/s, of those units that it states.
     """
 
     box: float
     redshift: float
-    omega_m: float
-    h: float
+    cosmology: Mapping[str, float]
+    units: Mapping[Kind, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        sound = self.box > 0 and self.redshift > -0.01 and 0 < self.omega_m <= 1 and 0 < self.h < 2
-        if not sound:
+        if not (np.isfinite(self.box) and self.box > 0):
             raise InputError(
-                "expected a header with BoxSize above 0, a redshift, Omega0 up to 1 and "
-                f"HubbleParam up to 2, got {self}; is it the header of a cosmological snapshot?"
+                f"expected BoxSize above 0, got {self.box:g}; is it the header of a cosmological "
+                "snapshot?"
             )
-
-    def cosmology(self) -> dict[str, float]:
-        """Parameters by galgen's names."""
-        return {"omega_m": self.omega_m, "h": self.h}
 
 
 def read_snapshot_header(path: Path) -> SnapshotHeader:
@@ -76,11 +82,10 @@ def read_snapshot_header(path: Path) -> SnapshotHeader:
     Raises:
         InputError: if it is missing, truncated or no snapshot.
     """
-    existing(path, "a snapshot")
-    with naming(path):
-        if path.suffix in (".hdf5", ".h5"):
-            with open_hdf5(path, "a snapshot") as file:
-                return hdf5_header(file)
+    if path.suffix in (".hdf5", ".h5"):
+        with open_hdf5(path, "a snapshot") as file:
+            return hdf5_header(file)
+    with reading(regular_file(path, "a snapshot"), "a snapshot"):
         return _binary_header(path)
 
 
@@ -88,37 +93,47 @@ def hdf5_header(file: h5py.File) -> SnapshotHeader:
     """The header of an open snapshot or group catalogue.
 
     Raises:
-        InputError: if an attribute is missing, or scale factor and redshift contradict.
+        InputError: if an attribute is missing, has several values or one that cannot be true, or
+            scale factor and redshift contradict.
     """
-    attributes: dict[str, float] = {}
-    for group in ("Parameters", "Cosmology", "Header"):
-        if group in file:
-            numbers = {n: v for n, v in file[group].attrs.items() if np.size(v) == 1}
-            attributes |= {n: v for n, v in numbers.items() if np.asarray(v).dtype.kind in "fiu"}
-    if "Header" not in file:
-        raise InputError(f"expected a group 'Header', got {list(file)}; is this another format?")
-
-    def value(*names: str) -> float:
-        for name in names:
-            if name in attributes:
-                return float(np.asarray(attributes[name]).reshape(()))
+    find_group(file, "Header")
+    places = {name: find_group(file, name) for name in GROUPS if name in file}
+    named = {name: places[where] for where in places for name in attribute_names(places[where])}
+    redshift = checked_redshift(_number(places, ("Redshift",)), "attribute 'Redshift'")
+    scale = next((name for name in SCALE if name in named), None)
+    if scale is not None and not abs(_number(places, (scale,)) * (1 + redshift) - 1) <= 1e-3:
         raise InputError(
-            f"expected an attribute {names[0]!r} of Header, got {sorted(attributes)}; copy the "
-            "file again, or take another"
+            f"expected attribute {scale!r} 1 / (1 + Redshift) = {1 / (1 + redshift):.4g}, got "
+            f"{_number(places, (scale,)):.4g}; the header is mislabelled"
         )
-
-    redshift = value("Redshift")
-    if "Time" in attributes and abs(value("Time") * (1 + redshift) - 1) > 1e-3:
-        raise InputError(
-            f"expected attribute 'Time' 1 / (1 + Redshift) = {1 / (1 + redshift):.4g}, got "
-            f"{value('Time'):.4g}; the header is mislabelled"
-        )
+    for names in (MATTER, HUBBLE):
+        _number(places, names)
+    cosmology = cosmology_of(named, lambda name: _number(places, (name,)), SILENT)
     return SnapshotHeader(
-        box=value("BoxSize"),
+        box=_number(places, ("BoxSize",)),
         redshift=redshift,
-        omega_m=value(*WHERE["omega_m"]),
-        h=value(*WHERE["h"]),
+        cosmology=cosmology,
+        units=system_of(places, cosmology["h"]),
     )
+
+
+def _number(places: Mapping[str, h5py.Group], names: tuple[str, ...]) -> float:
+    """The attribute of one of the names, in whichever group; all that are there must agree."""
+    found: dict[str, float] = {}
+    for where, place in places.items():
+        for name in names:
+            if name in place.attrs:
+                found[f"{where}/{name}"] = number_attribute(place, name)
+    if not found:
+        present = sorted({name for place in places.values() for name in attribute_names(place)})
+        raise InputError(
+            f"expected an attribute {names[0]!r} of Header, got {present}; copy the file again, or "
+            "take another"
+        )
+    values = list(found.values())
+    if not np.allclose(values, values[0], rtol=1e-6, atol=0, equal_nan=True):
+        raise InputError(f"expected one value of {names[0]!r}, got {found}; mend the one wrong")
+    return values[0]
 
 
 def _binary_header(path: Path) -> SnapshotHeader:
@@ -142,9 +157,23 @@ def _binary_header(path: Path) -> SnapshotHeader:
             continue
         found = np.frombuffer(start, kind, 1, place)[0]
         if found["opening"] == found["closing"] == LENGTH:
-            names = ("box", "redshift", "omega_m", "h")
-            return SnapshotHeader(**{name: float(found[name]) for name in names})
+            return _of_fields({name: float(found[name]) for name in NUMBERS})
     raise InputError(
         "expected a Gadget header, a record of 256 bytes, at the start, got another beginning; "
         "is it truncated, or in another format (HDF5 ends in .hdf5)?"
+    )
+
+
+def _of_fields(found: Mapping[str, float]) -> SnapshotHeader:
+    redshift = checked_redshift(found["redshift"], "field 'redshift'")
+    if found["time"] and not abs(found["time"] * (1 + redshift) - 1) <= 1e-3:
+        raise InputError(
+            f"expected field 'time' 1 / (1 + redshift) = {1 / (1 + redshift):.4g}, got "
+            f"{found['time']:.4g}; the header is mislabelled"
+        )
+    named = {name: found[name] for name in ("Omega0", "OmegaLambda", "HubbleParam")}
+    return SnapshotHeader(
+        box=found["BoxSize"],
+        redshift=redshift,
+        cosmology=canonical_parameters(named, "the header"),
     )

@@ -21,7 +21,6 @@ from data_prep.boxes import (
     random_splits,
     thin,
 )
-from data_prep.files import naming
 from data_prep.parameters import ParameterTable, simulation_of, together
 from data_prep.units import check_units
 from galgen.data.catalogue import Catalogue
@@ -29,6 +28,7 @@ from galgen.data.suite import Suite, SuiteWriter
 from galgen.data.suite_summary import suite_summary
 from galgen.errors import InputError
 from galgen.randomness import Role, child_seed
+from galgen.reading import reading
 
 PUBLISHED = "published"
 """Provenance of a catalogue's split in the files it comes from."""
@@ -95,7 +95,7 @@ class BoxSource(Source):
             table = ParameterTable.read(self.parameter_table, self.ignore, self.parameter_names)
             rows = table.join(self.inputs, self.id_pattern)
         for path in self.inputs:
-            with naming(path):
+            with reading(path, "raw data"):
                 for box in self.read(path):
                     completed = self._completed(box, rows.get(path, {}), path)
                     if self.check_units:

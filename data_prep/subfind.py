@@ -5,7 +5,8 @@ subhaloes, which Gadget-4 counts as Nsubhalos, the others as Nsubgroups), ``/Gro
 ``/Subhalo`` a dataset per field; a snapshot may be in several files,
 ``fof_subhalo_tab_099.3.hdf5`` or ``groups_099.hdf5``. Lengths are in kpc/h, masses in 1e10 Msun/h.
 GroupVel is the peculiar velocity times a, SubhaloVel the peculiar velocity itself (IllustrisTNG
-data release, Nelson et al. 2019, arXiv:1812.05609, and its list of fields).
+data release, Nelson et al. 2019, arXiv:1812.05609, and its list of fields). What a file states of
+its units comes first (:mod:`data_prep.stated_units`).
 """
 
 from __future__ import annotations
@@ -19,12 +20,21 @@ import h5py
 import numpy as np
 
 from data_prep.boxes import place_in_box
-from data_prep.fields import Unit, parse_fields, read_columns, require
-from data_prep.files import naming, open_hdf5, pieces, provenance_of
+from data_prep.field_units import FieldUnits, Velocity, kind_of
+from data_prep.fields import parse_fields, read_columns, require
+from data_prep.files import assumptions, pieces, provenance_of
 from data_prep.snapshot import SnapshotHeader, hdf5_header
-from data_prep.source import LENGTHS, BoxSource, LengthUnit
+from data_prep.source import BoxSource, LengthUnit
+from data_prep.stated_units import Stated, of_field
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
+from galgen.reading.hdf5 import (
+    attribute_names,
+    find_group,
+    number_attribute,
+    open_hdf5,
+    read_numbers,
+)
 
 NAMES = r"(?:fof_subhalo_tab|fof_tab|groups)_\d+(\.(?P<number>\d+))?\.(?:hdf5|h5)"
 Objects = Literal["haloes", "subhaloes"]
@@ -33,9 +43,6 @@ GROUPS: Mapping[Objects, tuple[str, tuple[str, ...]]] = {
     "subhaloes": ("Subhalo", ("Nsubgroups", "Nsubhalos")),
 }
 """Where each is, and what the header calls their number: AREPO's name, then Gadget-4's."""
-LENGTH_ENDINGS = ("Pos", "CM", "HalfmassRad", "HalfmassRadType", "VmaxRad", "PhotometricsRad")
-"""Of the names of lengths; SubhaloMassInRad, a mass within a radius, is none."""
-SMALLEST_BOX = 1.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,10 +55,11 @@ class SubfindSource(BoxSource):
     """Field of the mass; GroupMass or SubhaloMass if not given. E.g. Group_M_Crit200."""
     columns: str = ""
     """More columns, galgen name=field, [i] a component, e.g. stars=SubhaloMassType[4]."""
-    length_unit: LengthUnit = "kpc/h"
-    """Of positions and box."""
-    velocity: Literal["arepo", "peculiar", "sqrt_a"] = "arepo"
-    """arepo, GroupVel times a, SubhaloVel as it is; both as they are; or both over sqrt(a)."""
+    length_unit: LengthUnit | None = None
+    """Of positions and box, where the file does not state it; kpc/h if not given."""
+    velocity: Velocity | None = None
+    """arepo, GroupVel times a, SubhaloVel as it is; both as they are; or both over sqrt(a). Where
+    the file does not state it; arepo if not given."""
 
     def read(self, path: Path) -> Iterator[Catalogue]:
         group, _ = GROUPS[self.objects]
@@ -62,45 +70,45 @@ class SubfindSource(BoxSource):
         )
         mass = self.mass or f"{group}Mass"
         fields = parse_fields(f"{standard},mass={mass},{self.columns}")
-        values, header, files = read_subfind(
-            path, self.objects, [field.name for field in fields.values()]
-        )
-        side = header.box * LENGTHS[self.length_unit]
-        if side < SMALLEST_BOX:
-            raise InputError(
-                f"expected attribute 'BoxSize' in {self.length_unit}, got {header.box:g}, a box of "
-                f"{side:g} Mpc/h; if lengths are in Mpc/h pass --length-unit Mpc/h"
-            )
-        require(fields, values)
-        units = {name: unit for name in values if (unit := self._unit(name, header.redshift))}
-        columns, names = read_columns(fields, values.__getitem__, units)
+        found = read_subfind(path, self.objects, [field.name for field in fields.values()])
+        require(fields, found.fields)
+        known = FieldUnits(found.header, found.stated, self.length_unit, self.velocity)
+        side = known.side(f"{group}Pos")
+        units = {name: unit for name in found.fields if (unit := known.unit(name))}
+        columns, names = read_columns(fields, found.fields.__getitem__, units)
         yield place_in_box(
             columns,
             side,
             units=names,
-            redshift=header.redshift,
-            cosmology=header.cosmology(),
-            provenance={**provenance_of(files), "objects": self.objects},
+            redshift=found.header.redshift,
+            cosmology=found.header.cosmology,
+            provenance={
+                **provenance_of(found.files),
+                "objects": self.objects,
+                **assumptions(known.assumed),
+            },
         )
 
-    def _unit(self, field: str, redshift: float) -> Unit | None:
-        """The unit of a field, by its name."""
-        a = 1 / (1 + redshift)
-        if field.endswith(LENGTH_ENDINGS) or "_R_" in field:
-            return Unit(LENGTHS[self.length_unit], "Mpc/h")
-        if "Mass" in field or "_M_" in field:
-            return Unit(1e10, "Msun/h")
-        if field in ("GroupVel", "SubhaloVel"):
-            stored_times_a = self.velocity == "arepo" and field == "GroupVel"
-            over_root = self.velocity == "sqrt_a"
-            return Unit(1 / a if stored_times_a else a**0.5 if over_root else 1.0, "km/s")
-        return Unit(1.0, "km/s") if field in ("SubhaloVelDisp", "SubhaloVmax") else None
+
+@dataclasses.dataclass(frozen=True)
+class SubfindFields:
+    """What was read of a snapshot's catalogue.
+
+    Attributes:
+        fields: values by name, as stored.
+        stated: what the file says of the units of each, where it does.
+        header: of the snapshot.
+        files: that they are from.
+    """
+
+    fields: Mapping[str, np.ndarray]
+    stated: Mapping[str, Stated]
+    header: SnapshotHeader
+    files: Sequence[Path]
 
 
-def read_subfind(
-    path: Path, objects: Objects, fields: Sequence[str]
-) -> tuple[dict[str, np.ndarray], SnapshotHeader, list[Path]]:
-    """Fields of a snapshot's catalogue, as stored, its header, and the files they are from.
+def read_subfind(path: Path, objects: Objects, fields: Sequence[str]) -> SubfindFields:
+    """Fields of a snapshot's catalogue.
 
     Args:
         path: one of its files, or their folder.
@@ -114,21 +122,26 @@ def read_subfind(
     group, counts = GROUPS[objects]
     files = pieces(path, NAMES, "a Subfind catalogue")
     parts: list[dict[str, np.ndarray]] = []
-    headers = []
+    stated: list[Mapping[str, Stated]] = []
+    headers: list[SnapshotHeader] = []
     for place in files:
-        with naming(place), open_hdf5(place, "a Subfind catalogue") as file:
+        with open_hdf5(place, "a Subfind catalogue") as file:
             headers.append(hdf5_header(file))
             wanted = _whole_number(file, ("NumFiles",))
             total = _whole_number(file, [f"{count}_Total" for count in counts])
             number = _whole_number(file, [f"{count}_ThisFile" for count in counts])
-            parts.append({n: _read_field(file, group, n, number) for n in fields if number})
-    if len(files) != wanted or len(set(headers)) != 1:
+            if number:
+                within = find_group(file, group)
+                parts.append({name: read_numbers(within, name, number) for name in fields})
+                stated.append(_stated(within, fields, headers[-1].cosmology["h"]))
+    if len(files) != wanted:
         raise InputError(
-            f"expected {wanted} files of one snapshot, as {files[-1]} says, got {len(files)} with "
-            f"{len(set(headers))} different headers; copy those that are missing"
+            f"expected {wanted} files of one snapshot, as {files[-1]} says, got {len(files)}; copy "
+            "those that are missing"
         )
-    filled = [part for part in parts if part]
-    columns = {name: np.concatenate([part[name] for part in filled]) for name in fields if filled}
+    _check_alike(headers, files, "the same header")
+    _check_alike(stated, files, "fields in the same units")
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in fields if parts}
     found = len(next(iter(columns.values()))) if columns else 0
     if found != total or not found:
         remedy = "copy the files again" if total else "take another snapshot"
@@ -136,35 +149,39 @@ def read_subfind(
             f"expected {total or 'some'} {objects} in {files[0]} and its pieces, got {found}; "
             f"{remedy}"
         )
-    return columns, headers[0], files
+    return SubfindFields(columns, stated[0], headers[0], files)
 
 
-def _read_field(file: h5py.File, group: str, name: str, number: int) -> np.ndarray:
-    if group not in file or name not in file[group]:
-        present = sorted(file[group]) if group in file else sorted(file)
-        raise InputError(f"expected a field {group}/{name}, got {present}; choose one of these")
-    try:
-        values = file[group][name][()]
-    except OSError as error:
-        raise InputError(
-            f"expected a whole field {group}/{name}, got one that cannot be read ({error}); copy "
-            "the file again"
-        ) from error
-    if len(values) != number:
-        raise InputError(
-            f"expected {number} values of {group}/{name}, as the header says, got {len(values)}; "
-            "copy the file again"
-        )
-    return values
+def _check_alike(found: Sequence[object], files: Sequence[Path], what: str) -> None:
+    for place, one in zip(files, found, strict=False):
+        if one != found[0]:
+            raise InputError(
+                f"expected {what} in all files of a snapshot, got another in {place} than in "
+                f"{files[0]}; copy it again"
+            )
+
+
+def _stated(group: h5py.Group, fields: Sequence[str], h: float) -> dict[str, Stated]:
+    """What the file says of the units of fields whose kind is known."""
+    kinds = {name: kind for name in fields if (kind := kind_of(name))}
+    found = {name: of_field(group[name], kind, h) for name, kind in kinds.items()}
+    return {name: unit for name, unit in found.items() if unit is not None}
 
 
 def _whole_number(file: h5py.File, names: Sequence[str]) -> int:
     """The attribute of Header that has one of the names."""
-    attributes = file["Header"].attrs
+    header = find_group(file, "Header")
+    present = attribute_names(header)
     for name in names:
-        if name in attributes:
-            return int(attributes[name])
+        if name in present:
+            value = number_attribute(header, name)
+            if not (value >= 0 and value.is_integer()):
+                raise InputError(
+                    f"expected a whole number in attribute {name!r} of Header, got {value:g}; copy "
+                    "the file again"
+                )
+            return int(value)
     raise InputError(
         f"expected an attribute {' or '.join(map(repr, names))} of Header, got "
-        f"{sorted(attributes)}; is it a group catalogue?"
+        f"{sorted(present)}; is it a group catalogue?"
     )

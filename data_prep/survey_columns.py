@@ -23,8 +23,8 @@ from astropy.table import Table
 from jaxtyping import Bool, Float
 
 from data_prep.boxes import columns_of
-from data_prep.files import existing
 from galgen.errors import InputError
+from galgen.reading import regular_file
 
 Weighting = Literal["auto", "boss", "eboss", "none"]
 SYSTEMATIC = ("WEIGHT_SYSTOT", "WEIGHT_CP", "WEIGHT_NOZ")
@@ -61,7 +61,7 @@ def read_sky(path: Path, weights: Weighting = "auto") -> Sky:
         InputError: if the file or a column is missing, angles or redshifts are outside their
             bounds, or weights are negative.
     """
-    existing(path, "a FITS catalogue")
+    regular_file(path, "a FITS catalogue")
     try:
         with path.open("rb") as file:
             # h^3/Mpc^3 and the like are no units to astropy; none is used here.

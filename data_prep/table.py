@@ -21,8 +21,8 @@ from data_prep.parameters import together
 from data_prep.source import BoxSource
 from galgen.cosmology import canonical_parameters
 from galgen.data.catalogue import Catalogue
-from galgen.data.catalogue_parquet import import_pyarrow
 from galgen.errors import InputError
+from galgen.reading.parquet import import_pyarrow
 
 NUMPY = (".npy", ".npz")
 TEXT = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv"}

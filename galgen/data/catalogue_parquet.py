@@ -5,15 +5,14 @@ pyarrow does it, which is not among what galgen needs otherwise: ``pip install '
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from galgen.data.catalogue import Catalogue
 from galgen.data.catalogue_metadata import catalogue_from, metadata_of, not_ours
 from galgen.errors import InputError
+from galgen.reading.parquet import import_pyarrow
 
 KEY = b"galgen"
 
@@ -55,17 +54,3 @@ def read_parquet(path: Path) -> Catalogue:
         raise not_ours(path)
     columns = {name: np.asarray(table.column(name)) for name in table.column_names}
     return catalogue_from(text, columns, path)
-
-
-def import_pyarrow() -> tuple[Any, Any]:
-    """The modules pyarrow and pyarrow.parquet.
-
-    Raises:
-        InputError: if pyarrow is not installed.
-    """
-    try:
-        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise InputError(
-            "expected pyarrow for Parquet, got none installed; pip install 'galgen[formats]'"
-        ) from error

@@ -28,10 +28,10 @@ import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
-from galgen.data.catalogue_parquet import import_pyarrow
 from galgen.errors import InputError
 from galgen.mocks.sky_catalogue import SkyCatalogue
 from galgen.publishing import Publication
+from galgen.reading.parquet import import_pyarrow
 
 FORMAT = "galgen-sky"
 VERSION = 1

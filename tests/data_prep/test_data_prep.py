@@ -161,7 +161,7 @@ def test_fastfood_round_trip(tmp_path, dtype):
 
 def test_fastfood_damage(tmp_path):
     path = tmp_path / "a.ff"
-    with pytest.raises(InputError, match="got none; check the path"):
+    with pytest.raises(InputError, match="got no such file; check the path"):
         read_fastfood(path)
     write_fastfood(path, box_columns(), 100.0)
     whole = path.read_bytes()
@@ -169,10 +169,10 @@ def test_fastfood_damage(tmp_path):
     with pytest.raises(InputError, match="whole Fortran records"):
         read_fastfood(path)
     path.write_bytes(b"SIMPLE  =  T  and so on, as FITS begins")
-    with pytest.raises(InputError, match=r"whole Fortran records .* another format"):
+    with pytest.raises(InputError, match=r"a\.ff: .*whole Fortran records, .* another format"):
         read_fastfood(path)
     path.write_bytes(np.frombuffer(whole, "<u4").astype(">u4").tobytes())
-    with pytest.raises(InputError, match=r"whole Fortran records .* byte-swapped"):
+    with pytest.raises(InputError, match=r"whole Fortran records, .* byte-swapped"):
         read_fastfood(path)
     path.write_bytes(whole[:28])
     with pytest.raises(InputError, match="a fast-food header"):

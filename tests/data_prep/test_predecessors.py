@@ -75,7 +75,7 @@ def test_damage_is_named(tmp_path):
     whole = path.read_bytes()
     for size in (0, 10, len(whole) - 1):
         path.write_bytes(whole[:size])
-        with pytest.raises(InputError, match=r"train_halos\.npy: expected a whole NumPy array"):
+        with pytest.raises(InputError, match=r"train_halos\.npy: .*(whole NumPy|11200 bytes)"):
             read(path)
     np.save(path, stack[:, :, :6])
     with pytest.raises(InputError, match=r"haloes, 7\), got shape \(2, 200, 6\); name each"):

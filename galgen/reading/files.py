@@ -2,12 +2,14 @@
 
 Every reader opens its file through :func:`regular_file` and works inside :func:`reading`, which
 turns whatever h5py, astropy, pyarrow, zipfile, NumPy and the operating system raise into an
-:class:`~galgen.errors.InputError` that names the file.
+:class:`~galgen.errors.InputError` that names the file. The other rooms of this folder do both for
+the formats of h5py, astropy, pyarrow and NumPy.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,8 @@ SMALL = 1 << 26
 """Bytes that any file may declare, however small it is."""
 COMPRESSED = 256
 """How many times its size a file may declare: more than compression of real numbers gains."""
+PIECE = 1 << 22
+"""Bytes that are read at a time where a file is only passed through."""
 
 
 @contextlib.contextmanager
@@ -43,10 +47,15 @@ def reading(path: Path, what: str = "a file") -> Iterator[None]:
             "damaged? copy it again"
         ) from error
     except Exception as error:
-        raise InputError(
-            f"{path}: expected {what}, got one that cannot be read ({_said(error)}); copy it "
-            "again, or is it another format?"
-        ) from error
+        raise InputError(f"{path}: {unreadable(what, error)}") from error
+
+
+def unreadable(what: str, error: Exception) -> str:
+    """The line about a file, or a field, that a library could not read."""
+    return (
+        f"expected {what}, got one that cannot be read ({said(error)}); copy it again, or is it "
+        "another format?"
+    )
 
 
 def regular_file(path: Path, what: str = "a file") -> Path:
@@ -66,13 +75,20 @@ def regular_file(path: Path, what: str = "a file") -> Path:
         if not stat.S_ISREG(found.st_mode):
             kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
             raise InputError(f"expected {what} at {path}, got {kind}; name a file")
-        if found.st_size > SMALL and found.st_blocks * 512 * COMPRESSED < found.st_size:
-            raise InputError(
-                f"expected {what} at {path}, got {found.st_size} bytes of which the disk holds "
-                f"{found.st_blocks * 512}; it was not copied to the end: copy it again"
-            )
-        with path.open("rb"):
-            return path
+        with path.open("rb") as file:
+            if found.st_size > SMALL and _is_hollow(file.fileno(), found):
+                raise InputError(
+                    f"expected {what} at {path}, got {found.st_size} bytes of which the disk holds "
+                    f"{found.st_blocks * 512}; it was not copied to the end: copy it again"
+                )
+        return path
+
+
+def _is_hollow(descriptor: int, found: os.stat_result) -> bool:
+    """Whether nearly all of a file is a hole, and not only on its way to the disk."""
+    if found.st_blocks * 512 * COMPRESSED >= found.st_size:
+        return False
+    return os.lseek(descriptor, 0, os.SEEK_HOLE) < found.st_size
 
 
 def check_declared(declared: int, path: Path, field: str) -> None:
@@ -94,7 +110,18 @@ def check_declared(declared: int, path: Path, field: str) -> None:
         )
 
 
-def _said(error: Exception) -> str:
+def pieces_of(path: Path, what: str = "a file") -> Iterator[bytes]:
+    """The bytes of a file, a few megabytes at a time.
+
+    Raises:
+        InputError: as :func:`regular_file`.
+    """
+    with reading(regular_file(path, what), what), path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def said(error: Exception) -> str:
     """An error's kind and words, short and in one line."""
     words = " ".join(str(error).split())
     shown = words if len(words) <= 160 else words[:157] + "..."

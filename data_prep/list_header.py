@@ -1,0 +1,122 @@
+"""What the lines with ``#`` of a halo list of Rockstar or consistent-trees say."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.header_checks import cosmology_of
+from galgen.errors import InputError
+from galgen.units import conversion_factor
+
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+PAIR = re.compile(rf"([A-Za-z]\w*)\s*=\s*({NUMBER})(?![\w.])")
+BOX = re.compile(r"(?:Full b|B)ox size\s*[:=]\s*(\S+)[ \t]*([^\n]*)")
+UNITS: Mapping[str, tuple[str, ...]] = {
+    "lengths": (r"^Units: .*\bPositions in ([^(\n]+)", r"^X/Y/Z: [^(\n]*\(([^)\n]+)\)"),
+    "velocities": (r"^Units: .*\bVelocities in ([^(\n]+)", r"^VX/VY/VZ: [^(\n]*\(([^)\n]+)\)"),
+    "masses": (r"^Units: .*\bMasses in ([^(\n]+)", r"^Mvir: [^(\n]*\(([^)\n]+)\)"),
+}
+"""How each finder states the units of positions, velocities and masses."""
+SILENT = re.compile(r"Omega_?(r|g|Radiation)", re.IGNORECASE)
+"""Names that look like cosmology and change no distance."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ListHeader:
+    """What the lines with ``#`` say.
+
+    Attributes:
+        names: of the columns.
+        scale: factor, if a line has it.
+        box: side [Mpc/h], if a line has it.
+        cosmology: parameters by galgen's names.
+        units: as text, of lengths, velocities and masses, of those that are stated.
+        finder: rockstar or consistent-trees.
+    """
+
+    names: tuple[str, ...]
+    scale: float | None
+    box: float | None
+    cosmology: Mapping[str, float]
+    units: Mapping[str, str]
+    finder: str
+
+    @classmethod
+    def read(cls, path: Path) -> ListHeader:
+        """The header of a list.
+
+        Raises:
+            InputError: if there is none, two lines contradict, or a row of numbers is among them.
+        """
+        lines = []
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if not line.startswith("#"):
+                    break
+                lines.append(line[1:].rstrip("\n"))
+        if not lines:
+            raise InputError(
+                "expected a first line '#ID DescID Mvir ...', got none with #; is it a list of "
+                "Rockstar or consistent-trees?"
+            )
+        names = tuple(re.sub(r"\(\d+\)$", "", word) for word in lines[0].split())
+        for number, line in enumerate(lines[1:], 2):
+            if _is_row(line, len(names)):
+                raise InputError(
+                    f"expected a header in lines with #, got a row of {len(names)} numbers in line "
+                    f"{number}; take away its #, or the row"
+                )
+        text = "\n".join(lines[1:])
+        numbers = _numbers(text)
+        cosmology = cosmology_of(numbers, numbers.__getitem__, SILENT)
+        return cls(
+            names=names,
+            scale=numbers.get("a"),
+            box=_box(text, cosmology.get("h")),
+            cosmology=cosmology,
+            units=_units(text),
+            finder="consistent-trees" if "scale" in lines[0].lower().split("(")[0] else "rockstar",
+        )
+
+
+def _is_row(line: str, width: int) -> bool:
+    words = line.split()
+    return len(words) == width > 1 and all(re.fullmatch(NUMBER, word) for word in words)
+
+
+def _numbers(text: str) -> dict[str, float]:
+    """What lines like ``Om = 0.3; Ol = 0.7`` say."""
+    found: dict[str, float] = {}
+    for name, value in PAIR.findall(text):
+        if found.setdefault(name, float(value)) != float(value):
+            raise InputError(
+                f"expected one {name} in the header, got {found[name]:g} and {value}; mend it"
+            )
+    return found
+
+
+def _box(text: str, h: float | None) -> float | None:
+    """The side of the box [Mpc/h]; lines that say so must agree."""
+    sides = set()
+    for value, unit in BOX.findall(text):
+        if not re.fullmatch(NUMBER, value):
+            raise InputError(f"expected a number as box size in the header, got {value!r}; mend it")
+        sides.add(float(value) * conversion_factor(unit or "Mpc/h", "Mpc/h", "the box size", h))
+    if len(sides) > 1 and not np.isclose(min(sides), max(sides), rtol=1e-6):
+        raise InputError(f"expected one box size in the header, got {sorted(sides)}; mend it")
+    return max(sides, default=None)
+
+
+def _units(text: str) -> dict[str, str]:
+    found = {}
+    for kind, patterns in UNITS.items():
+        for pattern in patterns:
+            match = re.search(pattern, text, re.MULTILINE)
+            if match:
+                found[kind] = re.sub(r"\b(comoving|physical|peculiar)\b|,", "", match[1]).strip()
+    return found

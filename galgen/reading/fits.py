@@ -1,0 +1,61 @@
+"""FITS: files whose headers and sizes agree, before rows are read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
+
+from galgen.errors import InputError
+from galgen.reading.files import check_declared, reading, regular_file
+
+GZIP = b"\x1f\x8b"
+
+
+@contextlib.contextmanager
+def open_fits(path: Path, what: str, strict: bool = False, **options: Any) -> Iterator[Any]:
+    """A FITS file as astropy's HDUList; what goes wrong while it is open is one line.
+
+    Args:
+        path: of the file, which may be compressed by gzip.
+        what: is expected in it, for errors.
+        strict: whether what astropy only warns of is an error: for files that galgen wrote. In
+            those of others unusual cards and units are common, and pass.
+        options: of astropy.io.fits.open.
+
+    Raises:
+        InputError: if there is no such file, it is no FITS, or an extension declares more than the
+            file holds.
+    """
+    with (
+        reading(regular_file(path, what), what),
+        warnings.catch_warnings(),
+        path.open("rb") as raw,
+    ):
+        warnings.simplefilter("error" if strict else "ignore", AstropyWarning)
+        warnings.filterwarnings("error", "(?s).*(corrupt|truncat)", AstropyWarning)
+        packed = raw.read(len(GZIP)) == GZIP
+        raw.seek(0)
+        held = None if packed else os.fstat(raw.fileno()).st_size
+        with fits.open(raw, memmap=False, **options) as file:
+            for number, unit in enumerate(file):
+                _check_size(unit, number, path, held)
+            yield file
+
+
+def _check_size(unit: Any, number: int, path: Path, held: int | None) -> None:
+    """Refuse an extension that ends beyond the file."""
+    declared, start = int(unit.size), int(unit.fileinfo()["datLoc"])
+    if held is None:
+        check_declared(declared, path, f"extension {number} (NAXIS, PCOUNT)")
+    elif declared < 0 or start + declared > held:
+        raise InputError(
+            f"expected extension {number} (NAXIS, PCOUNT) to end within the file, got its end at "
+            f"byte {start + declared} of {held}; it is truncated: copy it again"
+        )
