@@ -40,6 +40,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "cosmology",
         "reading",
         "randomness",
+        "resolution",
         "lazy",
     ),
 }

@@ -250,7 +250,7 @@ class Infer(Command):
             print(line)
         found = calibration_of(done)
         if found is not None:
-            print("\n".join(calibration_text(*found)))
+            print("\n".join(calibration_text(found)))
         figures = write_figures(output, done, prior)
         print(f"posteriors of {len(done)} catalogues in {output}, with {len(figures)} figures")
 

@@ -15,6 +15,7 @@ from galgen.errors import InputError
 from galgen.inference.caution import check_catalogue
 from galgen.inference.inference_model import PosteriorModel
 from galgen.inference.observation import TrainedRun, observe, standardizer_of
+from galgen.inference.sampling.diagnosis import degenerate
 from galgen.inference.sampling.result import PosteriorSamples
 from galgen.inference.vectors import Parameters
 from galgen.randomness import Role, random_key
@@ -56,10 +57,12 @@ def sample_posterior(
         keys = jax.vmap(functools.partial(jax.random.fold_in, start))(filled)
         standard = _draw(settings, number, run.params, keys, batch.x, batch.mask)
         drawn |= dict(zip(rows, parameters.decode(np.asarray(standard)), strict=False))
-    return [
-        PosteriorSamples(parameters.names, drawn[row][None], cautions=cautions[row])
-        for row in range(len(catalogues))
-    ]
+    names, found = parameters.names, []
+    for row in range(len(catalogues)):
+        samples = drawn[row][None]
+        judged = (*cautions[row], *degenerate(names, samples))
+        found.append(PosteriorSamples(names, samples, cautions=judged))
+    return found
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

@@ -66,6 +66,7 @@ class CatalogueTest:
         Raises:
             InputError: for fewer than two catalogues of each in every fold, or sets that do not
                 share a box or the columns.
+            FloatingPointError: if the classifier diverges.
         """
         rng = random_generator(Role.CLASSIFIER_FOLDS, self.seed)
         number = min(len(generated), len(held_out)) // self.folds * self.folds
@@ -117,12 +118,21 @@ class CatalogueTest:
         params = jax.jit(lambda key: model.initial_params(self.network, key, first))(fresh)
         with tempfile.TemporaryDirectory() as folder:
             state = self.trainer.fit(loss, params, source, Path(folder))
-        classify = jax.jit(lambda params, batch: model.bind(self.network, params).classify(batch))
+        tell = jax.jit(
+            lambda params, batch: model.bind(self.network, params).log_probability(batch)
+        )
         left = np.flatnonzero(unseen)
         said = np.empty(len(left), bool)
         for start in range(0, len(left), BATCH):
             rows = np.resize(left[start : start + BATCH], BATCH)
             x, mask = pad([clouds[i] for i in rows], sizes[-1])
-            found = np.asarray(classify(state.ema, Batch(x, mask)))
-            said[start : start + BATCH] = found[: len(left) - start]
+            found = np.asarray(tell(state.ema, Batch(x, mask)))[: len(left) - start]
+            if not np.all(
+                np.isfinite(found)
+            ):  # of which the most probable class would be the first
+                raise FloatingPointError(
+                    "expected finite outputs of the classifier, got others: it has diverged; lower "
+                    "the learning rate of its trainer"
+                )
+            said[start : start + BATCH] = found.argmax(axis=-1)
         return said

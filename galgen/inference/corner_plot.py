@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from galgen.errors import InputError
 from galgen.inference.prior import Prior
+from galgen.inference.sampling.diagnosis import moving
 from galgen.inference.sampling.result import PosteriorSamples
 from galgen.plot_style import BASE, GENERATED, HELD_OUT
 
@@ -79,9 +80,13 @@ def _checked(posteriors: Mapping[str, PosteriorSamples]) -> tuple[str, ...]:
             f"{[list(p.names) for p in found]}; plot them apart"
         )
     for posterior in found:
-        for name, column in zip(posterior.names, posterior.flat.T, strict=True):
-            if not column.max() > column.min():
-                raise InputError(f"expected draws of {name} that differ, got {column[0]} only")
+        rows = zip(posterior.names, moving(posterior.samples), posterior.flat.T, strict=True)
+        for name, moves, column in rows:
+            if not moves:
+                raise InputError(
+                    f"expected finite draws of {name} that differ, got {column[0]:g} and the like; "
+                    "leave the parameter out, or draw again"
+                )
     return found[0].names
 
 

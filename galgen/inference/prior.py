@@ -25,9 +25,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy import stats
 
 from galgen.errors import InputError
+from galgen.inference.truncated_normal import log_between, truncated_normal
+from galgen.resolution import resolved
 
 Bounds = tuple[float, float]
 
@@ -127,6 +128,11 @@ class Uniform(Prior):
                 f"expected rising, finite bounds of {self.name}, got {self.low} to {self.high}; "
                 "swap them, or fix the parameter instead"
             )
+        if not resolved(self.high - self.low, max(abs(self.low), abs(self.high))):
+            raise InputError(
+                f"expected bounds of {self.name} that float32 tells apart, got {self.low} to "
+                f"{self.high}; widen them, or fix the parameter instead"
+            )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -163,7 +169,8 @@ class Gaussian(Prior):
     high: float = math.inf
 
     def __post_init__(self) -> None:
-        if not (self.deviation > 0 and self.low < self.high) or not self._mass > 0:
+        rising = self.deviation > 0 and self.low < self.high
+        if not rising or not math.exp(self._log_mass) > 0:
             raise InputError(
                 f"expected a positive deviation of {self.name} and rising bounds that hold some of "
                 f"the normal, got {self.deviation} in {self.low} to {self.high} about {self.mean}"
@@ -186,18 +193,15 @@ class Gaussian(Prior):
         return (self.low - self.mean) / self.deviation, (self.high - self.mean) / self.deviation
 
     @property
-    def _mass(self) -> float:
-        low, high = self._ends
-        if low > 0:  # the far tail is known to more digits from its own side
-            low, high = -high, -low
-        return float(stats.norm.cdf(high) - stats.norm.cdf(low))
+    def _log_mass(self) -> float:
+        return log_between(*self._ends)
 
     def sample(self, key: jax.Array, number: int) -> Float[Array, "number parameters"]:
-        drawn = jax.random.truncated_normal(key, *self._ends, (number, 1))
+        drawn = truncated_normal(key, *self._ends, (number, 1))
         return jnp.clip(self.mean + self.deviation * drawn, self.low, self.high)
 
     def log_prob(self, theta: Float[Array, "*lead parameters"]) -> Float[Array, "*lead"]:
-        constant = math.log(self.deviation) + 0.5 * math.log(2 * math.pi) + math.log(self._mass)
+        constant = math.log(self.deviation) + 0.5 * math.log(2 * math.pi) + self._log_mass
         squared = ((theta - self.mean) / self.deviation) ** 2
         return _within(theta, self.bounds, -0.5 * squared - constant)
 

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Float
 
 from galgen.data.catalogue import Catalogue
+from galgen.errors import InputError
 from galgen.inference.caution import Caution
 from galgen.inference.chebyshev import ChebyshevGrid, product, weights
 from galgen.inference.field_level import FieldLevel
@@ -218,13 +219,12 @@ def grid_posterior(
         values = field.evaluate(observation, coarse.points, seed, replicas, batch)
         values -= values.mean(axis=0).max()
         axes = tuple(np.linspace(low, high, fine) for low, high in bounds)
-        log_prior = np.asarray(prior.log_prob(jnp.asarray(product(axes), jnp.float32)))
-        found = coarse.interpolate(values, axes) + np.where(np.isfinite(log_prior), log_prior, -1e9)
+        found = coarse.interpolate(values, axes) + _log_prior(prior, product(axes))
         missed = float(coarse.highest(values.mean(axis=0)))
         return GridPosterior(field.names, axes, found, observation.cautions), missed
 
     posterior, missed = on(prior.bounds)
-    if missed > COARSE and (smaller := _support(posterior)) != prior.bounds:
+    if not missed <= COARSE and (smaller := _support(posterior)) != prior.bounds:
         posterior, missed = on(smaller)
     return dataclasses.replace(posterior, cautions=posterior.cautions + _judged(posterior, missed))
 
@@ -241,15 +241,38 @@ def _support(posterior: GridPosterior) -> tuple[tuple[float, float], ...]:
     return tuple(bounds)
 
 
+def _log_prior(prior: Prior, points: np.ndarray) -> Float[np.ndarray, " points"]:
+    """The log prior, with a finite number far below all others where it is zero.
+
+    Raises:
+        InputError: for a density that is NaN or infinite, or zero everywhere.
+    """
+    found = np.asarray(prior.log_prob(jnp.asarray(points, jnp.float32)), np.float64)
+    wrong, possible = np.isnan(found) | (found == np.inf), np.isfinite(found)
+    if wrong.any() or not possible.any():
+        raise InputError(
+            f"expected a prior density of {list(prior.names)} that is finite, and positive "
+            f"somewhere within its bounds, got {wrong.sum()} NaN or infinite and "
+            f"{possible.sum()} positive of {found.size}; mend the density"
+        )
+    return np.where(possible, found, -1e9)
+
+
 def _judged(posterior: GridPosterior, missed: float) -> tuple[Caution, ...]:
     found = []
-    noise = float(np.max(posterior.mean_error / posterior.deviation))
-    if noise > NOISY:
-        text = f"Monte Carlo moves the mean by {noise:.2g} posterior deviations; raise --replicas"
-        found.append(Caution("noise", text))
-    if missed > COARSE:
+    steps = [float(axis[1] - axis[0]) for axis in posterior.axes]
+    rows = zip(posterior.names, posterior.deviation, steps, strict=True)
+    narrow = [name for name, deviation, step in rows if not deviation > 0.5 * step]
+    noise = posterior.mean_error / np.maximum(posterior.deviation, steps)
+    if not np.max(noise) <= NOISY:
+        text = f"Monte Carlo moves the mean by {np.max(noise):.2g} posterior deviations"
+        found.append(Caution("noise", f"{text}; raise --replicas"))
+    if not missed <= COARSE:
         text = f"interpolation misses up to {missed:.2g} nats; raise --grid"
         found.append(Caution("grid", text))
+    if narrow:
+        text = f"the posterior of {', '.join(narrow)} is narrower than a step of the grid"
+        found.append(Caution("grid", f"{text}; narrow the bounds"))
     return tuple(found)
 
 

@@ -162,7 +162,7 @@ class SLCPTask(Task):
         shape = rng.uniform(-3.0, 3.0, (self.proposals, 3))
         weight = self._weight(shape, scatter)
         effective = weight.sum() ** 2 / np.sum(weight**2)
-        if effective < 2 * number:
+        if not effective >= 2 * number:
             raise InputError(
                 f"expected an effective number of proposals above {2 * number}, got "
                 f"{effective:.0f} of {self.proposals}; raise proposals, or take an observation "

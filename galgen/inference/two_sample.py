@@ -29,6 +29,7 @@ from jaxtyping import Array, Bool, Float, Int
 from galgen.errors import InputError
 from galgen.inference.classifier import Classification
 from galgen.randomness import Role, random_generator, random_key
+from galgen.resolution import precision_of, spread
 from galgen.training.state import initial_state, make_step
 from galgen.types import Batch, Params
 
@@ -63,6 +64,7 @@ class ClassifierTwoSample:
     null     ``(permutations,)`` accuracy under permuted labels, as many as were asked for
     p_value  float or None       small where the sets differ; None without permutations
     vectors  int                 of each set
+    constant column numbers      the same in both sets but for rounding, and left out
     ======== =================== =========================================================
     """
 
@@ -71,6 +73,7 @@ class ClassifierTwoSample:
     null: Float[np.ndarray, " permutations"]
     p_value: float | None
     vectors: int
+    constant: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,26 +110,33 @@ class ClassifierTest:
             seed: of folds, permutations and weights.
 
         Raises:
-            InputError: for sets that are too small, not finite, or of different columns.
+            InputError: for sets that are too small, not finite, of different columns, or the same
+                in all of them.
+            FloatingPointError: if a classifier diverges.
         """
         self._check(first, second)
         rng = random_generator(Role.CLASSIFIER_FOLDS, seed)
         number = min(len(first), len(second)) // self.folds * self.folds
         chosen = [x[rng.permutation(len(x))[:number]] for x in (first, second)]
-        deviation = chosen[0].std(axis=0)
-        x = (np.concatenate(chosen) - chosen[0].mean(axis=0)) / np.where(
-            deviation > 0, deviation, 1
-        )
+        both, kept = _standardised(*chosen)
         truth = np.arange(2 * number) >= number
         labels = np.stack([truth, *(rng.permutation(truth) for _ in range(self.permutations))])
         order = rng.permutation(2 * number).reshape(self.folds, -1)
         seen = np.stack([np.delete(order, i, axis=0).ravel() for i in range(self.folds)])
         start = random_key(Role.CLASSIFIER_WEIGHTS, seed)
-        right = np.asarray(self._accuracies(x.astype(np.float32), labels, seen, order, start))
+        right = np.asarray(self._accuracies(both, labels, seen, order, start))
+        if not np.all(np.isfinite(right)):
+            raise FloatingPointError(
+                f"expected finite outputs of every classifier, got others in "
+                f"{np.sum(~np.isfinite(right))} of {right.size} trainings; lower learning_rate"
+            )
         accuracy = right.mean(axis=1)
         more = int(np.sum(accuracy[1:] >= accuracy[0]))
         p_value = (1 + more) / (1 + self.permutations) if self.permutations else None
-        return ClassifierTwoSample(float(accuracy[0]), right[0], accuracy[1:], p_value, number)
+        constant = tuple(np.flatnonzero(~kept).tolist())
+        return ClassifierTwoSample(
+            float(accuracy[0]), right[0], accuracy[1:], p_value, number, constant
+        )
 
     def _check(self, first: np.ndarray, second: np.ndarray) -> None:
         if first.ndim != 2 or first.shape[1:] != second.shape[1:]:
@@ -160,8 +170,11 @@ class ClassifierTest:
 
             def one_fold(seen, unseen, key):
                 params = self._train(network, Batch(x[seen], None, one_hot[seen]), key)
-                found = Classification().bind(network, params).classify(Batch(x[unseen]))
-                return jnp.mean(found == label[unseen])
+                bound = Classification().bind(network, params)
+                said = bound.log_probability(Batch(x[unseen]))
+                right = jnp.mean(jnp.argmax(said, axis=-1) == label[unseen])
+                # The most probable class of NaN is class 0: half right, as if nothing differed.
+                return jnp.where(jnp.all(jnp.isfinite(said)), right, jnp.nan)
 
             return jax.vmap(one_fold)(seen, unseen, jax.random.split(key, len(seen)))
 
@@ -184,3 +197,25 @@ class ClassifierTest:
             lambda state, _: (step(state, key_steps, data)[0], None), start, None, self.steps
         )
         return last.ema
+
+
+def _standardised(
+    first: Float[np.ndarray, "number columns"], second: Float[np.ndarray, "number columns"]
+) -> tuple[Float[np.ndarray, "both kept"], Bool[np.ndarray, " columns"]]:
+    """Both sets by the first one's mean and spread, and which columns were kept.
+
+    A column that is constant in the first set is told by the spread of both, and left out where it
+    is constant in both: a classifier would take the last digit for a difference.
+    """
+    both = np.concatenate([first, second])
+    coarser = np.maximum(precision_of(first), precision_of(second))
+    one, together = spread(first, coarser), spread(both, coarser)
+    scales = np.where(one > 0, one, together)
+    kept = (scales > 0) & (together > 0)
+    if not kept.any():
+        raise InputError(
+            "expected vectors that differ, got the same in all columns but for rounding; no "
+            "classifier can tell them apart"
+        )
+    x = (both - first.mean(axis=0))[:, kept] / scales[kept]
+    return x.astype(np.float32), kept

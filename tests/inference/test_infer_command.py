@@ -276,7 +276,8 @@ def test_calibration_needs_ten_catalogues_of_known_parameters() -> None:
         )
         for i in range(30)
     }
-    ranks, distances = calibration_of(all_known)
+    found = calibration_of(all_known)
+    ranks, distances = found.ranks, found.distances
     assert min(ranks.p_values.values()) > 0.01 and distances.within_band
     assert calibration_of({i: p for i, p in all_known.items() if i < 9}) is None
     blind = {i: dataclasses.replace(p, truth={"omega_m": 0.3}) for i, p in all_known.items()}

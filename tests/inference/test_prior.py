@@ -10,6 +10,7 @@ from scipy import stats
 
 from galgen.errors import InputError
 from galgen.inference.prior import DensityPrior, Gaussian, ProductPrior, Uniform, uniform_prior
+from galgen.inference.truncated_normal import quantile
 
 KEY = jax.random.key(0)
 PRIOR = ProductPrior(
@@ -103,3 +104,37 @@ def test_a_density_written_elsewhere() -> None:
 def test_what_is_no_prior(make, words) -> None:
     with pytest.raises(InputError, match=words):
         make()
+
+
+TAILS = [
+    *((sigma, math.inf) for sigma in (0.0, 2.0, 5.0, 6.0, 8.0, 10.0, 20.0)),
+    *((sigma, sigma + width) for sigma in (4.0, 5.5, 9.5) for width in (0.001, 0.5, 3.0)),
+    *((-3.0, 3.0), (-1.0, 9.0), (-20.0, 30.0), (-9.0, 0.5), (-math.inf, 2.5)),
+]
+
+
+@pytest.mark.parametrize(("low", "high"), TAILS)
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_cut_normal_is_exact_far_in_the_tail(low: float, high: float, side: int) -> None:
+    """In float32 the usual inverse gives 8.0 +- 0.0 beyond 8 deviations."""
+    ends = (low, high) if side == 1 else (-high, -low)
+    law = stats.truncnorm(*ends)
+    even = jnp.asarray((np.arange(20_000) + 0.5) / 20_000, jnp.float32)
+    drawn = np.asarray(quantile(even, *ends), np.float64)
+    assert drawn.min() >= ends[0] and drawn.max() <= ends[1]
+    assert drawn.mean() == pytest.approx(law.mean(), abs=1e-3 * law.std())
+    assert drawn.std() == pytest.approx(law.std(), rel=1e-3)
+    levels = [0.01, 0.16, 0.5, 0.84, 0.99]
+    assert np.allclose(np.quantile(drawn, levels), law.ppf(levels), atol=5e-3 * law.std())
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.96, 1.2), (0.97, 0.98), (0.4, 0.64)])
+def test_a_prior_cut_beyond_five_deviations_has_draws_and_a_density(
+    low: float, high: float
+) -> None:
+    prior = Gaussian("sigma_8", 0.8, 0.02, low, high)
+    law = stats.truncnorm((low - 0.8) / 0.02, (high - 0.8) / 0.02, 0.8, 0.02)
+    drawn = np.asarray(jax.jit(prior.sample, static_argnums=1)(KEY, 4000), np.float64)[:, 0]
+    assert stats.kstest(drawn, law.cdf).pvalue > 1e-3
+    found = prior.log_prob(jnp.asarray(drawn, jnp.float32)[:, None])
+    assert np.allclose(found, law.logpdf(drawn), atol=1e-2)

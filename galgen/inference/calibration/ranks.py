@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import stats
 
+from galgen.arrays import as_finite
 from galgen.errors import InputError
 from galgen.randomness import Role, random_generator
 
@@ -121,7 +122,7 @@ def ranks_of(
 
 
 def check_sets(samples: np.ndarray, truths: np.ndarray) -> None:
-    """Raise an InputError unless there is a posterior for each of ten truths or more."""
+    """Refuse, with an InputError, all but a finite posterior for each of ten truths or more."""
     if samples.ndim != 3 or truths.shape != (samples.shape[0], samples.shape[2]):
         raise InputError(
             f"expected samples (catalogues, draws, parameters) and truths (catalogues, parameters),"
@@ -132,3 +133,11 @@ def check_sets(samples: np.ndarray, truths: np.ndarray) -> None:
             f"expected 10 catalogues or more for a test of calibration, got {len(truths)}; "
             "infer more of them"
         )
+    wrong = np.flatnonzero(~np.all(np.isfinite(samples), axis=(1, 2)))
+    if len(wrong):
+        shown = ", ".join(map(str, wrong[:5])) + ", ..." * (len(wrong) > 5)
+        raise InputError(
+            f"expected finite draws, got NaN or infinite ones in {len(wrong)} of {len(truths)} "
+            f"posteriors (numbers {shown}); mend these, for a NaN has no rank"
+        )
+    as_finite(truths, "truths")

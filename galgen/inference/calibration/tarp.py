@@ -23,9 +23,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from galgen.arrays import as_finite
 from galgen.errors import InputError
 from galgen.inference.calibration.ranks import BAND, check_sets
 from galgen.randomness import Role, random_generator
+from galgen.resolution import SINGLE, spread
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -85,18 +87,22 @@ def tarp(
         InputError: for shapes that do not fit, fewer than ten catalogues, or truths all alike.
     """
     check_sets(samples, truths)
-    low, high = truths.min(axis=0), truths.max(axis=0)
-    if np.any(high <= low):
-        raise InputError("expected truths that differ in every parameter, got one value; vary them")
+    low, high, deviation = truths.min(axis=0), truths.max(axis=0), spread(truths, SINGLE)
+    if not np.all(deviation > 0):
+        constant = np.flatnonzero(deviation == 0).tolist()
+        raise InputError(
+            "expected truths that differ in every parameter, got the same but for rounding in "
+            f"columns {constant}; vary them, or leave them out"
+        )
     if references is None:
         references = random_generator(Role.TARP_REFERENCES, seed).uniform(low, high, truths.shape)
+    as_finite(references, "references")
     if references.shape != truths.shape:
         raise InputError(
             f"expected reference points of shape {truths.shape}, got {references.shape}"
         )
-    spread = truths.std(axis=0)
-    reach = np.linalg.norm((truths - references) / spread, axis=-1)
-    distances = np.linalg.norm((samples - references[:, None]) / spread, axis=-1)
+    reach = np.linalg.norm((truths - references) / deviation, axis=-1)
+    distances = np.linalg.norm((samples - references[:, None]) / deviation, axis=-1)
     nearer = np.sum(distances < reach[:, None], axis=1)
     # With a finite number of draws f takes steps; spread evenly within them it stays uniform.
     draws = samples.shape[1]

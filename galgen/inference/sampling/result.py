@@ -10,16 +10,12 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from arviz_stats.base.array import array_stats
 from jaxtyping import Float, Int
 
 from galgen.inference.caution import Caution
+from galgen.inference.sampling import diagnosis
 
 QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
-LARGEST_R_HAT = 1.01
-"""Beyond which chains have not mixed (ibid., section 4.3)."""
-FEWEST_EFFECTIVE = 100.0
-"""Effective draws of a chain's bulk and tail, over all chains (ibid.: 100 per chain is safe)."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,18 +60,21 @@ class PosteriorSamples:
 
     @property
     def r_hat(self) -> Float[np.ndarray, " parameters"]:
-        """Rank-normalised split R-hat of each parameter; 1 where chains agree."""
-        return np.asarray(array_stats.rhat(self.samples, chain_axis=0, draw_axis=1))
+        """Rank-normalised split R-hat of each parameter; 1 where chains agree.
+
+        Of one chain, that of its two halves; NaN where draws do not move or are not finite.
+        """
+        return diagnosis.r_hat(self.samples)
 
     @property
     def ess_bulk(self) -> Float[np.ndarray, " parameters"]:
-        """Independent draws that would tell the mean as well."""
-        return np.asarray(array_stats.ess(self.samples, 0, 1, method="bulk"))
+        """Independent draws that would tell the mean as well; NaN as for R-hat."""
+        return diagnosis.ess_bulk(self.samples)
 
     @property
     def ess_tail(self) -> Float[np.ndarray, " parameters"]:
         """Independent draws that would tell the 5% and 95% quantiles as well."""
-        return np.asarray(array_stats.ess(self.samples, 0, 1, method="tail", prob=(0.05, 0.95)))
+        return diagnosis.ess_tail(self.samples)
 
     def summary(self) -> dict[str, dict[str, float]]:
         """Mean, std, quantiles, noise of the mean, R-hat and effective sizes, by parameter."""
@@ -93,15 +92,7 @@ class PosteriorSamples:
 
     def judged(self) -> PosteriorSamples:
         """With what its diagnostics caution against."""
-        found = []
-        if np.max(self.r_hat) > LARGEST_R_HAT:
-            text = (
-                f"R-hat up to {np.max(self.r_hat):.3f}: chains differ; draw more, or warm up longer"
-            )
-            found.append(Caution("r_hat", text))
-        fewest = float(min(self.ess_bulk.min(), self.ess_tail.min()))
-        if fewest < FEWEST_EFFECTIVE:
-            found.append(Caution("ess", f"{fewest:.0f} effective draws only; draw more"))
+        found = list(diagnosis.diagnosed(self.names, self.samples))
         if self.divergences is not None and self.divergences.sum():
             text = f"{self.divergences.sum()} of {self.samples.shape[0] * self.samples.shape[1]}"
             found.append(Caution("divergences", f"{text} transitions diverged; warm up longer"))
