@@ -14,6 +14,7 @@ holds the experiment that it draws with.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import flax.errors
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -33,7 +35,7 @@ from galgen import __version__
 from galgen.data.dataset import Dataset, Prepared
 from galgen.data.encoding import Condition, Draw, Encoding
 from galgen.errors import InputError
-from galgen.generative import Model, Sampler, SamplingMethod
+from galgen.generative import Model, Sampler, Samples, SamplingMethod
 from galgen.monitor import Monitor
 from galgen.randomness import Role, child_seed, random_key
 from galgen.serialization import read_json, write_json
@@ -136,14 +138,19 @@ class Experiment:
         shard = share_of_rows(devices)
         prepared = self.data.prepare(self.trainer.batch_size, self.trainer.seed, shard)
         first = prepared.source.batch(0)
-        put_batch(first, devices, self.trainer.accumulate)  # raises before anything is written
+        # What cannot be used raises before anything is written.
+        put_batch(first, devices, self.trainer.accumulate)
         watch = self._watch(prepared.encoding, shard, folder, devices)
+        loss, source = self.loss(prepared), prepared.source
+        with _built_for_data():
+            params = self.initial_params(first)
+            key = random_key(Role.STEPS, self.trainer.seed)
+            jax.eval_shape(loss, params, key, first)
+            jax.eval_shape(lambda *inputs: self._drawn(*inputs).x, params, key, first)
         if is_first():
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / "encoding.json", prepared.encoding)
             write_json(description, self)
-        params = self.initial_params(first)
-        loss, source = self.loss(prepared), prepared.source
         state = self.trainer.fit(
             loss, params, source, folder, resume, mesh, profile, watch, trackers
         )
@@ -178,19 +185,26 @@ class Experiment:
         """
 
         def sample(params, key, batch, mesh, trajectory=False):
-            with spread_over(mesh), multiplying_in(self.precision):
-                drawn = self.sampler(
-                    self.model.drawn_from(params),
-                    self.model.bind(self.network, params),
-                    key,
-                    batch.x.shape,
-                    batch.mask,
-                    batch.condition,
-                    trajectory,
-                )
+            with spread_over(mesh):
+                drawn = self._drawn(params, key, batch, trajectory)
             return drawn.trajectory if trajectory else drawn.x
 
         return jax.jit(sample, static_argnames=("mesh", "trajectory"))
+
+    def _drawn(
+        self, params: Params, key: jax.Array, batch: Batch, trajectory: bool = False
+    ) -> Samples:
+        """Draws of the shapes, mask and condition of a batch."""
+        with multiplying_in(self.precision):
+            return self.sampler(
+                self.model.drawn_from(params),
+                self.model.bind(self.network, params),
+                key,
+                batch.x.shape,
+                batch.mask,
+                batch.condition,
+                trajectory,
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,7 +239,8 @@ class Run:
         encoding: Encoding[Any] = read_json(folder / "encoding.json")
         condition = [{name: low for name, (low, _) in encoding.condition_ranges.items()}]
         draw = encoding.plan(condition, 1, 0)[0]
-        params = jax.eval_shape(lambda: experiment.initial_params(draw.blank))
+        with _built_for_data():
+            params = jax.eval_shape(lambda: experiment.initial_params(draw.blank))
         trainer = experiment.trainer
         if ema_decay is not None and ema_decay not in trainer.decays:
             raise InputError(
@@ -342,3 +357,17 @@ class Run:
         for path, leaf in jax.tree_util.tree_leaves_with_path(self.params):
             digest.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())
         return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _built_for_data() -> Iterator[None]:
+    """What Python, JAX or Flax raise of a network's fields is an error in the configuration."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, TypeError, ArithmeticError, flax.errors.FlaxError) as error:
+        raise InputError(
+            f"expected a network and a model that fit the data, got {type(error).__name__}: "
+            f"{str(error).strip().splitlines()[0]}; change the network or the model"
+        ) from error

@@ -12,6 +12,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from galgen.errors import InputError
 from galgen.generative.ode import AdaptiveSteps
 from galgen.generative.sampler import Samples, SamplingMethod
 from galgen.masking import zero_padding
@@ -33,7 +34,7 @@ class AdaptiveSampler(SamplingMethod):
 
     def __post_init__(self) -> None:
         if self.frames < 2:
-            raise ValueError(f"expected at least 2 frames, start and end, got {self.frames}")
+            raise InputError(f"expected at least 2 frames, start and end, got {self.frames}")
 
     def __call__(self, model, denoiser, key, shape, mask=None, condition=None, trajectory=False):
         path = model.path

@@ -35,6 +35,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
 from galgen.generative.base import Base, Normal
 from galgen.generative.noise_schedule import LinearSchedule, NoiseSchedule
 from galgen.generative.path import SMALLEST_COEFFICIENT, Ends, Path, expand_time
@@ -201,7 +202,7 @@ class VarianceExploding(AffinePath):
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma_min < self.sigma_max:
-            raise ValueError(
+            raise InputError(
                 f"expected 0 < sigma_min < sigma_max, got sigma_min={self.sigma_min} and "
                 f"sigma_max={self.sigma_max}; noise falls from t=0 to t=1"
             )

@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
+
 
 class Base(abc.ABC):
     """A distribution of rows."""
@@ -28,9 +30,9 @@ class Base(abc.ABC):
         """Log density of every row.
 
         Raises:
-            ValueError: for a base that can be drawn from but has no density.
+            InputError: for a base that can be drawn from but has no density.
         """
-        raise ValueError(
+        raise InputError(
             "expected a base with a density for a likelihood, got an empirical one; "
             "use Normal(), Uniform() or a GaussianMixture"
         )
@@ -60,7 +62,7 @@ class Uniform(Base):
 
 def _check_width(width: int, shape: tuple[int, ...]) -> None:
     if shape[-1:] != (width,):
-        raise ValueError(
+        raise InputError(
             f"expected data of {width} columns, as the base has, got the shape {shape}; "
             "change the columns of the base or of the data"
         )
@@ -81,7 +83,7 @@ class GaussianMixture(Base):
     def __post_init__(self) -> None:
         widths = {len(mean) for mean in self.means}
         if len(widths) != 1 or not self.deviation > 0:
-            raise ValueError(
+            raise InputError(
                 f"expected means of one width and a positive deviation, got widths "
                 f"{sorted(widths)} and deviation={self.deviation}"
             )
@@ -121,7 +123,7 @@ class Empirical(Base):
     def __post_init__(self) -> None:
         widths = {len(point) for point in self.points}
         if len(widths) != 1:
-            raise ValueError(
+            raise InputError(
                 f"expected at least one point, all of one width, got widths {sorted(widths)}; "
                 "give Empirical.of an array of shape (number, features)"
             )

@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from galgen.errors import InputError
 from galgen.generative.coupling import Coupling, Independent
 from galgen.generative.exchange import Exchange
 from galgen.generative.guidance import check_dropout, drop_condition
@@ -78,7 +79,7 @@ class Bridge(DenoisingModel):
             :class:`~galgen.generative.guidance.Guidance`; 0.1 is usual.
 
     Raises:
-        ValueError: for a prediction, exchange or weighting that the path does not allow, or a
+        InputError: for a prediction, exchange or weighting that the path does not allow, or a
             dropout outside [0, 1).
     """
 
@@ -96,7 +97,7 @@ class Bridge(DenoisingModel):
             require_noise(self.path, "for a weighting by signal-to-noise ratio")
         check_dropout(self.condition_dropout)
         if self.exchange is not None and not isinstance(self.coupling, Independent):
-            raise ValueError(
+            raise InputError(
                 f"expected Independent() where targets are exchanged, got {self.coupling}: only "
                 "then is the pairing a draw of the posterior; leave out one of them"
             )
@@ -105,7 +106,7 @@ class Bridge(DenoisingModel):
         """The normalised squared error of ``denoiser`` on one batch; see the module's docstring.
 
         Raises:
-            ValueError: for a mask of the wrong shape, or data that are not finite (not under jit).
+            InputError: for a mask of the wrong shape, or data that are not finite (not under jit).
         """
         task = self.regression(key, batch)
         return self.mean_error(task, self.answer(denoiser, task) - task.target)
@@ -114,7 +115,7 @@ class Bridge(DenoisingModel):
         """States, times and targets of one batch, drawn anew for every key.
 
         Raises:
-            ValueError: for a mask of the wrong shape, or data that are not finite (not under jit).
+            InputError: for a mask of the wrong shape, or data that are not finite (not under jit).
         """
         key_base, key_coupling, key_time, key_exchange, key_way, key_drop = jax.random.split(key, 6)
         _check_mask(batch.x, batch.mask)
@@ -172,7 +173,7 @@ class Bridge(DenoisingModel):
         """The data and noise that ``denoiser`` sees in ``x`` at time ``t``; zero on padded rows.
 
         Raises:
-            ValueError: for a path whose ends the prediction does not determine, a mask of the wrong
+            InputError: for a path whose ends the prediction does not determine, a mask of the wrong
                 shape, or a time outside [0, 1] (not under jit).
         """
         times, output = self._evaluate(denoiser, x, t, mask, condition)
@@ -190,7 +191,7 @@ class Bridge(DenoisingModel):
         """d x / d t of the generating flow at ``x``; zero on padded rows.
 
         Raises:
-            ValueError: for a mask of the wrong shape, or a time outside [0, 1] (not under jit).
+            InputError: for a mask of the wrong shape, or a time outside [0, 1] (not under jit).
         """
         times, output = self._evaluate(denoiser, x, t, mask, condition)
         unit = self.unit(x, mask)
@@ -209,7 +210,7 @@ class Bridge(DenoisingModel):
 
 def _check_mask(x: Float[Array, "..."], mask: Bool[Array, "..."] | None) -> None:
     if mask is not None and mask.shape != x.shape[:2]:
-        raise ValueError(
+        raise InputError(
             f"expected a mask of shape {x.shape[:2]}, one entry per row of data {x.shape}, got "
             f"{mask.shape}; pass mask=None if all rows are real"
         )
@@ -219,7 +220,7 @@ def _check_finite(data: Float[Array, "..."]) -> None:
     finite = jnp.all(jnp.isfinite(data))
     if not isinstance(finite, jax.core.Tracer) and not finite:
         number = int(jnp.sum(~jnp.isfinite(data)))
-        raise ValueError(
+        raise InputError(
             f"expected finite data, got {number} values that are not, of {data.size}; "
             "clean the catalogue or mask these rows"
         )

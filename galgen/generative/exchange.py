@@ -30,6 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.errors import InputError
 from galgen.generative.path import Ends, Path
 from galgen.geometry import morton_code, wrap
 
@@ -50,7 +51,7 @@ class Exchange:
 
     def __post_init__(self) -> None:
         if self.sweeps < 1:
-            raise ValueError(f"expected at least one sweep, got {self.sweeps}; use None for none")
+            raise InputError(f"expected at least one sweep, got {self.sweeps}; use None for none")
 
     def __call__(
         self,
@@ -65,10 +66,10 @@ class Exchange:
         """The mean of ``target(ends)`` along the chain, one row for each row of ``x``.
 
         Raises:
-            ValueError: for data that are not clouds, or a path without a transition density.
+            InputError: for data that are not clouds, or a path without a transition density.
         """
         if data.ndim != 3:
-            raise ValueError(
+            raise InputError(
                 f"expected clouds of shape (batch, points, features), got {data.shape}; "
                 "use exchange=None for data that are not clouds"
             )

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
 from galgen.generative.model import Denoiser
 
 
@@ -38,10 +39,10 @@ def check_dropout(fraction: float) -> None:
     """Accept a fraction of examples.
 
     Raises:
-        ValueError: outside [0, 1).
+        InputError: outside [0, 1).
     """
     if not 0 <= fraction < 1:
-        raise ValueError(f"expected a condition_dropout in [0, 1), got {fraction}; try 0.1")
+        raise InputError(f"expected a condition_dropout in [0, 1), got {fraction}; try 0.1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Guidance:
     def __post_init__(self) -> None:
         low, high = self.interval
         if not self.scale >= 0 or not 0 <= low < high <= 1:
-            raise ValueError(
+            raise InputError(
                 "expected a scale of 0 or more and an interval within [0, 1], got "
                 f"scale={self.scale} and interval={self.interval}"
             )
@@ -70,12 +71,12 @@ class Guidance:
         """The guided denoiser.
 
         Raises:
-            ValueError: when called without a condition.
+            InputError: when called without a condition.
         """
 
         def guided(x, t, mask, condition):
             if condition is None:
-                raise ValueError(
+                raise InputError(
                     "expected a condition to guide towards, got None; leave out the guidance"
                 )
             x, t, mask = jax.tree.map(lambda a: jnp.concatenate([a, a]), (x, t, mask))

@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
 from galgen.generative.affine_path import EuclideanPath
 from galgen.generative.base import Base, Normal
 from galgen.generative.path import Ends, expand_time
@@ -48,7 +49,7 @@ class StochasticInterpolant(EuclideanPath):
 
     def __post_init__(self) -> None:
         if not (self.scale >= 0 and self.smoothing > 0):
-            raise ValueError(
+            raise InputError(
                 f"expected a scale of 0 or more and a positive smoothing, got {self.scale} and "
                 f"{self.smoothing}; without smoothing the velocity is infinite at both ends"
             )

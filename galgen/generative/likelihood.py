@@ -35,6 +35,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.errors import InputError
 from galgen.generative.bridge import Bridge
 from galgen.generative.model import Denoiser
 from galgen.generative.ode import AdaptiveSteps, Solver
@@ -76,7 +77,7 @@ class Hutchinson(Divergence):
 
     def __post_init__(self) -> None:
         if self.probes < 2:
-            raise ValueError(
+            raise InputError(
                 f"expected at least 2 probes, from which an error can be told, got {self.probes}"
             )
 
@@ -144,7 +145,7 @@ class Likelihood:
             condition: standardised parameters, one row per example.
 
         Raises:
-            ValueError: if the density of the path's start is not known.
+            InputError: if the density of the path's start is not known.
         """
         x = zero_padding(x, mask)
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
 from galgen.generative.path import Path
 from galgen.generative.prediction import require_noise
 from galgen.generative.product_path import ProductPath
@@ -24,7 +25,7 @@ class LogSNRTimes(Times):
         log_snr_min, log_snr_max: where times begin and end.
 
     Raises:
-        ValueError: for a product of paths, a path without Gaussian noise, or levels that it does
+        InputError: for a product of paths, a path without Gaussian noise, or levels that it does
             not reach (not under jit).
     """
 
@@ -35,13 +36,13 @@ class LogSNRTimes(Times):
     def __post_init__(self) -> None:
         require_noise(self.path, "for times of given log-SNR")
         if isinstance(self.path, ProductPath):
-            raise ValueError(f"expected one path, got {self.path!r}; give one of its groups")
+            raise InputError(f"expected one path, got {self.path!r}; give one of its groups")
         ends = self._log_snr(jnp.array([0.0, 1.0]))
         wanted = (self.log_snr_min, self.log_snr_max)
         if not isinstance(ends, jax.core.Tracer):
             low, high = (float(end) for end in ends)
             if not low - 1e-3 <= self.log_snr_min < self.log_snr_max <= high + 1e-3:
-                raise ValueError(
+                raise InputError(
                     f"expected rising levels within the path's {low} to {high}, got {wanted}; "
                     "narrow them or widen the path"
                 )

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
 from galgen.generative.model import Model
 from galgen.generative.normalizing_flow import NormalizingFlow
 from galgen.generative.sampler import Samples, SamplingMethod
@@ -94,10 +95,10 @@ class FlowSampler(SamplingMethod):
         """Draw ``shape[0]`` examples of a :class:`BoundFlow`, which stands for the denoiser.
 
         Raises:
-            ValueError: for a mask.
+            InputError: for a mask.
         """
         if mask is not None:
-            raise ValueError(
+            raise InputError(
                 f"expected no mask, got one of shape {mask.shape}; flows draw vectors of one length"
             )
         stages = denoiser.stages(key, shape, condition)
@@ -106,7 +107,7 @@ class FlowSampler(SamplingMethod):
 
 def _checked(network: nn.Module, batch: Batch) -> NormalizingFlow:
     if not isinstance(network, NormalizingFlow) or jnp.ndim(batch.x) != 2:
-        raise ValueError(
+        raise InputError(
             f"expected a NormalizingFlow of vectors (batch, features), got {type(network).__name__}"
             f" and data {jnp.shape(batch.x)}; choose coupling_flow(...) on such data, or a Bridge"
         )

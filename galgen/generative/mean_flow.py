@@ -47,6 +47,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from galgen.errors import InputError
 from galgen.generative.affine_path import LinearPath
 from galgen.generative.coupling import Coupling, Independent
 from galgen.generative.guidance import check_dropout, drop_condition
@@ -81,7 +82,7 @@ class MeanFlow(DenoisingModel):
             guidance needs.
 
     Raises:
-        ValueError: for another path, a fraction outside [0, 1], or guidance without dropout.
+        InputError: for another path, a fraction outside [0, 1], or guidance without dropout.
     """
 
     path: Path
@@ -101,13 +102,13 @@ class MeanFlow(DenoisingModel):
                     "LinearPath() or TorusGeodesic(), or another path with a Bridge",
                 )
         if not 0 <= self.matching <= 1:
-            raise ValueError(
+            raise InputError(
                 f"expected a fraction of examples from 0 to 1, got matching={self.matching}; "
                 "0.5 is usual"
             )
         check_dropout(self.condition_dropout)
         if self.guidance != 1 and not self.condition_dropout:
-            raise ValueError(
+            raise InputError(
                 f"expected a condition_dropout above 0 for guidance={self.guidance}, got 0: the "
                 "flow without condition is learned from those examples; try 0.1"
             )
@@ -119,7 +120,7 @@ class MeanFlow(DenoisingModel):
         Data that are not finite make it not finite.
 
         Raises:
-            ValueError: for a mask of the wrong shape.
+            InputError: for a mask of the wrong shape.
         """
         key_base, key_coupling, key_time, key_until, key_way, key_drop = jax.random.split(key, 6)
         mask, data = batch.mask, zero_padding(batch.x, batch.mask)
@@ -220,7 +221,7 @@ class MeanFlowSampler(SamplingMethod):
 
     def __post_init__(self) -> None:
         if self.steps < 1:
-            raise ValueError(f"expected at least one step, got {self.steps}; 1 to 4 are usual")
+            raise InputError(f"expected at least one step, got {self.steps}; 1 to 4 are usual")
 
     @property
     def draws(self) -> type[Model]:

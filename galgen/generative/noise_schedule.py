@@ -32,6 +32,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
+
 
 @runtime_checkable
 class NoiseSchedule(Protocol):
@@ -43,7 +45,7 @@ class NoiseSchedule(Protocol):
 
 def _check_range(log_snr_min: float, log_snr_max: float) -> None:
     if not log_snr_min < log_snr_max:
-        raise ValueError(
+        raise InputError(
             f"expected log_snr_min < log_snr_max, got {log_snr_min} and {log_snr_max}; time runs "
             "from noise to data, so log-SNR rises"
         )

@@ -32,6 +32,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from galgen.errors import InputError
+
 State = Any
 """A pytree of arrays."""
 
@@ -73,7 +75,7 @@ class RungeKutta:
 
     def __post_init__(self) -> None:
         if [len(row) for row in self.rows] != list(range(len(self.weights))) or not self.weights:
-            raise ValueError(
+            raise InputError(
                 "expected one weight per row and in each row one entry per row before it, got "
                 f"rows={self.rows} and weights={self.weights}"
             )
@@ -114,7 +116,7 @@ class FixedSteps(Solver):
 
     def __post_init__(self) -> None:
         if self.steps < 1:
-            raise ValueError(f"expected at least one step, got {self.steps}; 32 is usual")
+            raise InputError(f"expected at least one step, got {self.steps}; 32 is usual")
 
     def __call__(self, field: Field, state: State, times: Float[Array, " times"]) -> Solution:
         @jax.checkpoint
@@ -154,7 +156,7 @@ class AdaptiveSteps(Solver):
 
     def __post_init__(self) -> None:
         if not (self.rtol >= 0 and self.atol > 0 and self.max_steps >= 1):
-            raise ValueError(
+            raise InputError(
                 "expected rtol of 0 or more, a positive atol and at least one step, got "
                 f"rtol={self.rtol}, atol={self.atol} and max_steps={self.max_steps}"
             )

@@ -28,6 +28,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from galgen.errors import InputError
+
 SMALLEST_COEFFICIENT = 1e-4
 """Divisions by alpha or sigma stop here: at the ends of a path they would amplify rounding."""
 
@@ -48,7 +50,7 @@ def expand_time(t: Float[Array, " number"], x: Float[Array, "batch *event"]) -> 
     """``t`` with trailing axes, to broadcast against ``x``.
 
     Raises:
-        ValueError: for a time outside [0, 1]; under ``jit`` values are not seen.
+        InputError: for a time outside [0, 1]; under ``jit`` values are not seen.
     """
     check_time(t)
     return t.reshape(t.shape + (1,) * (x.ndim - t.ndim))
@@ -60,7 +62,7 @@ def check_time(t: Float[Array, "..."]) -> None:
         return
     times = np.asarray(t)
     if not np.all((times >= -1e-6) & (times <= 1 + 1e-6)):
-        raise ValueError(
+        raise InputError(
             f"expected times from 0 (base) to 1 (data), got {times.min()} to {times.max()}; "
             "rescale them"
         )
@@ -96,9 +98,9 @@ class Path(abc.ABC):
         """Log density of the state ``x`` at t=0 (``sample_start``); padded rows count nothing.
 
         Raises:
-            ValueError: for a path whose start has no density that is known.
+            InputError: for a path whose start has no density that is known.
         """
-        raise ValueError(
+        raise InputError(
             f"expected a path whose start has a known density for a likelihood, got {self!r}; "
             "use one from a normal or a uniform base"
         )
@@ -150,7 +152,7 @@ class Path(abc.ABC):
         """The ends of the path that passes ``x`` with this velocity.
 
         Raises:
-            ValueError: for a path whose ends the velocity does not determine.
+            InputError: for a path whose ends the velocity does not determine.
         """
         raise self.unfit(
             "a path that its velocity determines", "to find its ends", "an ODE sampler"
@@ -165,7 +167,7 @@ class Path(abc.ABC):
         """The ends of the path that passes ``x`` from this noise.
 
         Raises:
-            ValueError: for a path whose ends the noise does not determine.
+            InputError: for a path whose ends the noise does not determine.
         """
         raise self._no_noise("to find the data in x_t")
 
@@ -178,7 +180,7 @@ class Path(abc.ABC):
         """The ends of the path that passes ``x`` towards this data.
 
         Raises:
-            ValueError: for a path without Gaussian noise, but affine ones.
+            InputError: for a path without Gaussian noise, but affine ones.
         """
         raise self._no_noise("to find the noise between data and x_t")
 
@@ -191,7 +193,7 @@ class Path(abc.ABC):
             Both to broadcast against the columns of ``x``, whose values are not read.
 
         Raises:
-            ValueError: for a path without Gaussian noise.
+            InputError: for a path without Gaussian noise.
         """
         raise self._no_noise("for a signal-to-noise ratio")
 
@@ -204,7 +206,7 @@ class Path(abc.ABC):
         """log K_t(x | data) of every row, up to a constant of ``t``.
 
         Raises:
-            ValueError: for a path without Gaussian noise.
+            InputError: for a path without Gaussian noise.
         """
         raise self._no_noise("for a transition density")
 
@@ -218,7 +220,7 @@ class Path(abc.ABC):
         """A draw of the state at time ``earlier`` <= ``t``, given ``x`` at ``t``.
 
         Raises:
-            ValueError: for a path without Gaussian noise.
+            InputError: for a path without Gaussian noise.
         """
         raise self._no_noise("for a stochastic sampler")
 

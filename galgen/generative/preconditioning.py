@@ -23,6 +23,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from galgen.errors import InputError
 from galgen.generative.path import Ends
 from galgen.generative.prediction import Prediction, require_affine, require_noise
 
@@ -39,7 +40,7 @@ class PreconditionedPrediction(Prediction):
 
     def __post_init__(self) -> None:
         if not self.deviation > 0:
-            raise ValueError(f"expected a positive deviation, got {self.deviation}; 1 is usual")
+            raise InputError(f"expected a positive deviation, got {self.deviation}; 1 is usual")
 
     def check(self, path):
         require_affine(path, "for preconditioning")

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
 from galgen.generative.path import Path
 
 Tree = TypeVar("Tree")
@@ -36,14 +37,14 @@ class ProductPath(Path):
 
     def __post_init__(self) -> None:
         if len(self.paths) != len(self.columns) or min(self.columns, default=0) < 1:
-            raise ValueError(
+            raise InputError(
                 f"expected one positive number of columns per path, got {len(self.paths)} paths "
                 f"and columns={self.columns}"
             )
 
     def _split(self, x: Float[Array, "*lead features"]) -> list[Float[Array, "*lead group"]]:
         if x.shape[-1] != sum(self.columns):
-            raise ValueError(
+            raise InputError(
                 f"expected {sum(self.columns)} columns (groups of {self.columns}), got "
                 f"{x.shape[-1]}; change the path's columns or the data's columns"
             )

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.errors import InputError
 from galgen.generative.bridge import Bridge
 from galgen.generative.guidance import Guidance
 from galgen.generative.model import Model
@@ -73,17 +74,17 @@ class SamplingMethod(abc.ABC):
             trajectory: also return states on the way.
 
         Raises:
-            ValueError: for a path that the method cannot follow.
+            InputError: for a path that the method cannot follow.
         """
 
     def check(self, model: Model) -> None:
         """Accept the models that it draws from.
 
         Raises:
-            ValueError: for a model of another family; the message names the remedy.
+            InputError: for a model of another family; the message names the remedy.
         """
         if not issubclass(model.drawn_as, self.draws):
-            raise ValueError(
+            raise InputError(
                 f"expected a model that is drawn as a {self.draws.__name__} for "
                 f"{type(self).__name__}, got {type(model).__name__}; a Bridge goes with Sampler, "
                 "a MeanFlow with MeanFlowSampler, and MaximumLikelihood with FlowSampler"
@@ -109,7 +110,7 @@ class Sampler(SamplingMethod):
 
     def __post_init__(self) -> None:
         if self.steps < 1 or not self.lateness > 0:
-            raise ValueError(
+            raise InputError(
                 f"expected at least one step and a positive lateness, got steps={self.steps} and "
                 f"lateness={self.lateness}"
             )

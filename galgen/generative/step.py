@@ -35,6 +35,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
 from galgen.generative.path import SMALLEST_COEFFICIENT, Ends, Path
 from galgen.generative.prediction import require_affine, require_noise
 
@@ -68,7 +69,7 @@ class Step(abc.ABC):
         """The memory before the first step; none unless said otherwise.
 
         Raises:
-            ValueError: for a path that the rule cannot follow.
+            InputError: for a path that the rule cannot follow.
         """
         return ()
 
@@ -121,7 +122,7 @@ class DDIM(Step):
 
     def __post_init__(self) -> None:
         if not 0 <= self.eta <= 1:
-            raise ValueError(f"expected eta from 0 to 1, got {self.eta}; 1 is ancestral sampling")
+            raise InputError(f"expected eta from 0 to 1, got {self.eta}; 1 is ancestral sampling")
 
     def start(self, path, x):
         if self.eta:
@@ -195,9 +196,9 @@ class Churn(Step):
 
     def __post_init__(self) -> None:
         if not self.amount >= 0:
-            raise ValueError(f"expected an amount of 0 or more, got {self.amount}; 1 is ancestral")
+            raise InputError(f"expected an amount of 0 or more, got {self.amount}; 1 is ancestral")
         if isinstance(self.step, DPMSolver):
-            raise ValueError(
+            raise InputError(
                 f"expected a step without memory to churn, got {self.step}: fresh noise makes what "
                 "it remembers false; use Heun() or DDIM()"
             )

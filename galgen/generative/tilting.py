@@ -35,6 +35,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from galgen.errors import InputError
 from galgen.generative.bridge import Bridge
 from galgen.generative.model import Denoiser, DenoisingModel, Model
 from galgen.types import Batch
@@ -61,15 +62,15 @@ def tilted(
             each; resampled within each, so that conditions do not compete.
 
     Raises:
-        ValueError: for a temperature that is not positive, or groups that do not divide the batch.
+        InputError: for a temperature that is not positive, or groups that do not divide the batch.
     """
     number = len(reward)
     if not temperature > 0:
-        raise ValueError(
+        raise InputError(
             f"expected a positive temperature, got {temperature}; its unit is that of the reward"
         )
     if groups < 1 or number % groups:
-        raise ValueError(
+        raise InputError(
             f"expected groups that divide the batch of {number}, got {groups}; draw as many "
             "examples at every condition"
         )
@@ -103,7 +104,7 @@ class Anchored(DenoisingModel):
         strength: of the penalty, in units of the bridge's own loss.
 
     Raises:
-        ValueError: for a negative strength.
+        InputError: for a negative strength.
     """
 
     bridge: Bridge
@@ -112,7 +113,7 @@ class Anchored(DenoisingModel):
 
     def __post_init__(self) -> None:
         if not self.strength >= 0:
-            raise ValueError(
+            raise InputError(
                 f"expected a strength of at least 0, got {self.strength}; 0 is the bridge alone"
             )
 

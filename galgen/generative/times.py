@@ -20,6 +20,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
+
 
 class Times(abc.ABC):
     """A density of training times."""
@@ -59,7 +61,7 @@ class LogitNormalTimes(Times):
 
     def __post_init__(self) -> None:
         if not self.deviation > 0:
-            raise ValueError(f"expected a positive deviation, got {self.deviation}; 1 is usual")
+            raise InputError(f"expected a positive deviation, got {self.deviation}; 1 is usual")
 
     def quantile(self, u: Float[Array, " number"]) -> Float[Array, " number"]:
         normal = jax.scipy.stats.norm.ppf(jnp.clip(u, 1e-6, 1.0 - 1e-6))

@@ -37,6 +37,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
 from galgen.generative.base import Base, Uniform
 from galgen.generative.path import Ends, Path, expand_time
 from galgen.geometry import PeriodicBox, geodesic, wrap
@@ -100,7 +101,7 @@ class TorusDiffusion(_TorusPath):
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma_min < self.sigma_max or self.sigma_max < 0.4:
-            raise ValueError(
+            raise InputError(
                 "expected 0 < sigma_min < sigma_max with sigma_max of at least 0.4, so that noise "
                 f"fills the box, got sigma_min={self.sigma_min} and sigma_max={self.sigma_max}"
             )
@@ -122,7 +123,7 @@ class TorusDiffusion(_TorusPath):
             fraction: of the mean separation, at t=1; less for more strongly clustered points.
         """
         if not (number >= 1 and 0 < fraction < 0.5):
-            raise ValueError(
+            raise InputError(
                 "expected at least one point and a fraction between 0 and 0.5, got "
                 f"number={number} and fraction={fraction}; 0.02 is usual"
             )
@@ -193,7 +194,7 @@ class TorusDiffusion(_TorusPath):
         return _BOX.move(x, fresh.astype(x.dtype) * jax.random.normal(key, x.shape, x.dtype))
 
     def squared_distance(self, base, data):
-        raise ValueError(
+        raise InputError(
             "expected a path from base points to data points for a coupling, got a diffusion, "
             "whose noise belongs to each point; use Independent()"
         )

@@ -58,6 +58,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from galgen.errors import InputError
 from galgen.generative.bridge import Bridge
 from galgen.generative.model import Denoiser, DenoisingModel, Model
 from galgen.generative.path import Path
@@ -117,7 +118,7 @@ class VariationalDiffusion(DenoisingModel):
         shared: all examples see the same times and noise.
 
     Raises:
-        ValueError: for a path without Gaussian noise, a log-SNR that is infinite at an end (not
+        InputError: for a path without Gaussian noise, a log-SNR that is infinite at an end (not
             under jit), or draws that are odd.
     """
 
@@ -130,17 +131,17 @@ class VariationalDiffusion(DenoisingModel):
     def __post_init__(self) -> None:
         require_noise(self.bridge.path, "for an evidence lower bound")
         if self.draws < 2 or self.draws % 2:
-            raise ValueError(
+            raise InputError(
                 f"expected an even number of draws, of which pairs tell the error, got {self.draws}"
             )
         if self.decoder is not None and not np.all(np.asarray(self.decoder) > 0):
-            raise ValueError(
+            raise InputError(
                 f"expected decoder widths above zero, got {self.decoder}; None takes the path's"
             )
         for part in self.bridge.path.parts:
             levels = log_snr(part, self.times.quantile(jnp.array([0.0, 1.0])), jnp.zeros((1, 1)))
             if not isinstance(levels, jax.core.Tracer) and not np.all(np.isfinite(levels)):
-                raise ValueError(
+                raise InputError(
                     f"expected a finite log-SNR at both ends, got {np.ravel(levels)} from {part!r} "
                     f"and {self.times!r}; cut the path short by LogSNRTimes"
                 )
@@ -163,7 +164,7 @@ class VariationalDiffusion(DenoisingModel):
             condition: standardised parameters, one row per example.
 
         Raises:
-            ValueError: for a mask of the wrong shape, or decoder widths of the wrong number.
+            InputError: for a mask of the wrong shape, or decoder widths of the wrong number.
         """
         data = zero_padding(x, mask)
         precise = data.astype(jnp.promote_types(data.dtype, jnp.float32))
@@ -202,7 +203,7 @@ class VariationalDiffusion(DenoisingModel):
         noise, features = sigma / alpha, data.shape[-1]
         width = noise if self.decoder is None else jnp.asarray(self.decoder, data.dtype)
         if width.size not in (1, features):
-            raise ValueError(
+            raise InputError(
                 f"expected one decoder width, or one for each of {features} columns, got "
                 f"{width.size}; change the decoder or the data's columns"
             )

@@ -31,6 +31,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
 from galgen.generative.path import Path
 from galgen.generative.prediction import Prediction
 from galgen.generative.times import Times
@@ -63,7 +64,7 @@ class MinSNRWeighting(Weighting):
 
     def __post_init__(self) -> None:
         if not self.gamma > 0:
-            raise ValueError(f"expected a positive gamma, got {self.gamma}; 5 is usual")
+            raise InputError(f"expected a positive gamma, got {self.gamma}; 5 is usual")
 
     def __call__(self, log_snr: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         return jnp.minimum(1.0, self.gamma * jnp.exp(-log_snr))

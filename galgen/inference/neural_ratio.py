@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
 from galgen.inference.inference_model import PosteriorModel, check_condition, encode
 from galgen.inference.neural_likelihood import SampledPosterior
 from galgen.inference.sampling.sampler import PosteriorSampler
@@ -69,7 +70,7 @@ class NeuralRatio(PosteriorModel):
 
     def __post_init__(self) -> None:
         if self.chance < 1:
-            raise ValueError(f"expected at least one chance pair for each, got {self.chance}")
+            raise InputError(f"expected at least one chance pair for each, got {self.chance}")
 
     @property
     def head(self) -> RatioHead:
@@ -89,7 +90,7 @@ class NeuralRatio(PosteriorModel):
     ) -> Float[Array, ""]:
         theta = check_condition(batch)
         if len(theta) <= self.chance:
-            raise ValueError(
+            raise InputError(
                 f"expected batches of more than {self.chance} examples, so that there are pairs "
                 f"by chance, got {len(theta)}; raise --trainer.batch-size"
             )

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
 from galgen.generative.affine_path import LinearPath
 from galgen.generative.bridge import Bridge
 from galgen.generative.likelihood import ExactDivergence, Likelihood
@@ -132,7 +133,7 @@ class MatchingHead(PosteriorHead):
 
     def __post_init__(self) -> None:
         if self.draws < 1:
-            raise ValueError(f"expected at least one draw per example, got {self.draws}")
+            raise InputError(f"expected at least one draw per example, got {self.draws}")
 
     def initial_params(self, key, u, features):
         return initial_denoiser(self.network, key, Batch(u, None, features))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import flax.linen as nn
 from jaxtyping import Array, Bool, Float
 
+from galgen.errors import InputError
 from galgen.networks.layers import ZERO, FeedForward
 
 
@@ -19,15 +20,15 @@ def check_images(
     """Images in a batch, without a mask, and something to tell apart.
 
     Raises:
-        ValueError: otherwise.
+        InputError: otherwise.
     """
     if x.ndim != 4 or mask is not None:
-        raise ValueError(
+        raise InputError(
             f"expected images (batch, height, width, channels) and no mask, got shape {x.shape}; "
             "add the axis that is missing, or use a PooledNetwork for clouds"
         )
     if classes < 2:
-        raise ValueError(f"expected at least two classes, got {classes}; set classes")
+        raise InputError(f"expected at least two classes, got {classes}; set classes")
 
 
 class ConvolutionalClassifier(nn.Module):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from galgen.errors import InputError
 from galgen.networks.layers import ZERO, AdaptiveNorm, Embedding, read_columns
 
 
@@ -53,7 +54,7 @@ class ConvolutionalNetwork(nn.Module):
     ) -> Float[Array, "batch height wide channels"]:
         factor = 2 ** (len(self.widths) - 1)
         if x.ndim != 4 or mask is not None or x.shape[1] % factor or x.shape[2] % factor:
-            raise ValueError(
+            raise InputError(
                 f"expected images (batch, height, width, channels) with sides divisible by "
                 f"{factor} and no mask, got shape {x.shape}; change widths or pad the images"
             )

@@ -18,6 +18,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from galgen.errors import InputError
 from galgen.masking import masked_mean, number_of_points
 from galgen.networks.layers import FeedForward, fourier_features
 
@@ -45,7 +46,7 @@ class PooledNetwork(nn.Module):
         self, x: Float[Array, "batch *event"], mask: Bool[Array, "batch points"] | None
     ) -> Float[Array, "batch features"]:
         if x.ndim != 3:
-            raise ValueError(
+            raise InputError(
                 f"expected clouds (batch, points, columns), got shape {x.shape}; "
                 "use VectorNetwork for vectors"
             )
@@ -76,7 +77,7 @@ class VectorNetwork(nn.Module):
         self, x: Float[Array, "batch *event"], mask: Bool[Array, "batch points"] | None
     ) -> Float[Array, "batch features"]:
         if x.ndim != 2 or mask is not None:
-            raise ValueError(
+            raise InputError(
                 f"expected vectors (batch, columns) without a mask, got shape {x.shape}; "
                 "use a PooledNetwork for clouds"
             )

@@ -27,6 +27,7 @@ import jraph
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from galgen.errors import InputError
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import masked_mean, number_of_points, zero_padding
 from galgen.neighbors import in_domains
@@ -61,7 +62,7 @@ class GraphNetwork(nn.Module):
         geometry: ``PeriodicBox()``, or ``Euclidean()``, which adds absolute positions to the nodes.
 
     Raises:
-        ValueError: at a call, for a width that the heads do not divide, or a cloud of fewer than
+        InputError: at a call, for a width that the heads do not divide, or a cloud of fewer than
             three columns.
     """
 
@@ -82,7 +83,7 @@ class GraphNetwork(nn.Module):
         condition: Float[Array, "batch condition"] | None = None,
     ) -> Float[Array, "batch points features"]:
         if self.width % self.heads:
-            raise ValueError(
+            raise InputError(
                 f"expected a width divisible by {self.heads} heads, got {self.width}; "
                 "change width or heads"
             )

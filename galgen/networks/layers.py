@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.errors import InputError
 from galgen.geometry import Geometry
 from galgen.masking import number_of_points, zero_padding
 from galgen.neighbors import Halo, Neighbors, nearest_neighbors, read_neighbors
@@ -136,11 +137,11 @@ def read_columns(
         columns: of the data.
 
     Raises:
-        ValueError: if there are weights already, made for another number of columns.
+        InputError: if there are weights already, made for another number of columns.
     """
     known = network.variables.get("params", {}).get("input")
     if known is not None and (more := known["kernel"].shape[-2] - features.shape[-1]):
-        raise ValueError(
+        raise InputError(
             f"expected {columns + more} columns, for which the weights of this "
             f"{type(network).__name__} were made, got {columns}; pass those columns, or "
             "initialise new weights"
@@ -154,10 +155,10 @@ def split_columns(
     """Positions and marks.
 
     Raises:
-        ValueError: if ``x`` has no room for ``dim`` position columns.
+        InputError: if ``x`` has no room for ``dim`` position columns.
     """
     if x.ndim != 3 or not 1 <= dim <= x.shape[-1]:
-        raise ValueError(
+        raise InputError(
             f"expected clouds (batch, points, features) with at least {dim} columns of position, "
             f"got shape {x.shape}; add position columns, or change the network's dim"
         )
@@ -196,12 +197,12 @@ def place_features(
     """What a point says of itself: its marks and, unless ``relative``, where it is.
 
     Raises:
-        ValueError: for ``relative`` in an open box, which has walls and no translations.
+        InputError: for ``relative`` in an open box, which has walls and no translations.
     """
     if not relative:
         return absolute_features(positions, marks, octaves, geometry)
     if not geometry.periodic:
-        raise ValueError(
+        raise InputError(
             f"expected PeriodicBox() where relative=True, got {geometry}: an open box has walls; "
             "set relative=False"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import flax.linen as nn
 from jaxtyping import Array, Bool, Float
 
+from galgen.errors import InputError
 from galgen.networks.layers import Embedding, FeedForward, Output, ResidualBlock, read_columns
 
 
@@ -28,7 +29,7 @@ class MLP(nn.Module):
         condition: Float[Array, "batch condition"] | None = None,
     ) -> Float[Array, "batch features"]:
         if x.ndim != 2 or mask is not None:
-            raise ValueError(
+            raise InputError(
                 f"expected vectors (batch, features) without a mask, got shape {x.shape} and "
                 f"mask {'present' if mask is not None else 'None'}; use a point-cloud network"
             )

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Int
 
+from galgen.errors import InputError
 from galgen.masking import number_of_points
 from galgen.spreading import (
     BY_CHANNEL,
@@ -66,10 +67,10 @@ class PaintedMesh(NamedTuple):
         """The modes ``beyond`` < |n| <= ``size / 4`` of the unit box.
 
         Raises:
-            ValueError: if the mesh is too coarse to have such a mode.
+            InputError: if the mesh is too coarse to have such a mode.
         """
         if size // 4 <= beyond:
-            raise ValueError(
+            raise InputError(
                 f"expected a mesh of at least {4 * beyond + 4} per side, whose modes up to a "
                 f"quarter of it go beyond the direct ones (|n| <= {beyond}), got {size}; "
                 "raise mesh or lower largest_mode"

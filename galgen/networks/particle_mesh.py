@@ -36,6 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from galgen.errors import InputError
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import number_of_points, zero_padding
 from galgen.neighbors import Neighbors, in_domains, nearest_neighbors
@@ -189,7 +190,7 @@ class ParticleMesh(nn.Module):
         geometry: ``PeriodicBox()``, or ``Euclidean()`` for an open box.
 
     Raises:
-        ValueError: at a call, for a mesh that is too coarse or in an open box, or a cloud of fewer
+        InputError: at a call, for a mesh that is too coarse or in an open box, or a cloud of fewer
             than three columns.
     """
 
@@ -247,7 +248,7 @@ class ParticleMesh(nn.Module):
         modes: list[Modes] = [DirectModes.of(positions, mask, self.largest_mode)]
         if self.mesh is not None:
             if not self.geometry.periodic:
-                raise ValueError(
+                raise InputError(
                     f"expected a periodic box for a mesh, got {self.geometry} and "
                     f"mesh={self.mesh}; use mesh=None in an open box"
                 )

@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
 from galgen.geometry import Geometry
 
 
@@ -68,10 +69,10 @@ def wave_vectors(pairs: int, octaves: int, dim: int) -> Float[np.ndarray, "pairs
     cycles, ``octaves`` of them, which resolve distances, and last the other modes by length.
 
     Raises:
-        ValueError: if there are too few pairs for every axis to be seen.
+        InputError: if there are too few pairs for every axis to be seen.
     """
     if pairs < dim or octaves < 1:
-        raise ValueError(
+        raise InputError(
             f"expected at least {2 * dim} channels to turn (a pair for each of {dim} axes) and "
             f"one octave, got {2 * pairs} and {octaves}; raise width, lower heads or set octaves"
         )

@@ -35,6 +35,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 from scipy.stats import qmc
 
+from galgen.errors import InputError
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import number_of_points, zero_padding
 from galgen.networks.attention import attend
@@ -134,7 +135,7 @@ class SetTransformer(nn.Module):
             the torus. Full attention in a ``PeriodicBox``.
 
     Raises:
-        ValueError: at a call, for fields that contradict each other, or fewer columns than ``dim``.
+        InputError: at a call, for fields that contradict each other, or fewer columns than ``dim``.
     """
 
     width: int = 96
@@ -184,19 +185,19 @@ class SetTransformer(nn.Module):
     def _check(self) -> None:
         """Fields that contradict each other."""
         if self.heads < 1 or self.width % (2 * self.heads):
-            raise ValueError(
+            raise InputError(
                 f"expected an even number of channels for each head, got width={self.width}, "
                 f"heads={self.heads}; change one of them"
             )
         if self.inducing is None:
             return
         if self.inducing < 1:
-            raise ValueError(
+            raise InputError(
                 f"expected at least one inducing point, got inducing={self.inducing}; "
                 "use None for full attention"
             )
         if self.relative:
-            raise ValueError(
+            raise InputError(
                 f"expected full attention where relative=True, got inducing={self.inducing}: "
                 "inducing points have places in the box; set inducing=None or relative=False"
             )

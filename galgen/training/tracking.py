@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import time
@@ -84,8 +85,12 @@ class TensorBoard:
     """
 
     def __init__(self, folder: Path) -> None:
-        writer = _imported("tensorboardX").SummaryWriter
-        self._writer = writer(str(own_folder(folder)))
+        self._folder, self._library = folder, _imported("tensorboardX")
+
+    @functools.cached_property
+    def _writer(self) -> Any:
+        """Opened by the first number: before it, a run may still be refused."""
+        return self._library.SummaryWriter(str(own_folder(self._folder)))
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """A point of every curve."""
@@ -94,7 +99,8 @@ class TensorBoard:
 
     def close(self) -> None:
         """Write what waits."""
-        self._writer.close()
+        if "_writer" in vars(self):
+            self._writer.close()
 
 
 class WeightsAndBiases:
@@ -110,9 +116,18 @@ class WeightsAndBiases:
     """
 
     def __init__(self, project: str, folder: Path, configuration: Mapping[str, Any]) -> None:
-        self._run = _imported("wandb").init(
-            project=project, name=folder.name, dir=str(folder), config=dict(configuration)
-        )
+        self._options = {
+            "project": project,
+            "name": folder.name,
+            "dir": str(folder),
+            "config": dict(configuration),
+        }
+        self._library = _imported("wandb")
+
+    @functools.cached_property
+    def _run(self) -> Any:
+        """Begun by the first number: before it, a run may still be refused."""
+        return self._library.init(**self._options)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """A point of every curve."""
@@ -120,7 +135,8 @@ class WeightsAndBiases:
 
     def close(self) -> None:
         """Say that the run has ended."""
-        self._run.finish()
+        if "_run" in vars(self):
+            self._run.finish()
 
 
 def _imported(module: str) -> Any:

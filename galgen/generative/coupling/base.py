@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.errors import InputError
 from galgen.generative.path import Path
 from galgen.masking import number_of_points
 
@@ -51,7 +52,7 @@ class CloudCoupling(Coupling):
 
     def __call__(self, key, path, base, data, mask, condition=None):
         if data.ndim != 3:
-            raise ValueError(
+            raise InputError(
                 f"expected clouds of shape (batch, points, features), got {data.shape}; use "
                 "Independent() or MinibatchTransport() for data that are not clouds"
             )

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.errors import InputError
 from galgen.generative.coupling.base import CloudCoupling
 from galgen.generative.coupling.curve import (
     check_columns,
@@ -51,7 +52,7 @@ class BisectionAssignment(CloudCoupling):
 
     def __post_init__(self) -> None:
         if not 1 <= self.columns <= 3 or self.sweeps < 0:
-            raise ValueError(
+            raise InputError(
                 "expected one to three columns and no negative number of sweeps, got "
                 f"columns={self.columns} and sweeps={self.sweeps}; "
                 "use SinkhornAssignment() for points of more dimensions"

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
+from galgen.errors import InputError
 from galgen.generative.coupling.base import CloudCoupling
 from galgen.generative.path import Path
 from galgen.geometry import hilbert_code
@@ -48,7 +49,7 @@ class SpaceFillingCurve(CloudCoupling):
 
     def __post_init__(self) -> None:
         if not 1 <= self.columns <= 3:
-            raise ValueError(
+            raise InputError(
                 f"expected a curve through one to three columns, got columns={self.columns}; "
                 "use SinkhornAssignment() for points of more dimensions"
             )
@@ -72,7 +73,7 @@ class SpaceFillingCurve(CloudCoupling):
 def check_columns(columns: int, data: Float[Array, "batch points features"]) -> None:
     """Raise ValueError if the data have fewer than ``columns`` columns."""
     if data.shape[-1] < columns:
-        raise ValueError(
+        raise InputError(
             f"expected at least {columns} columns of positions, got data of shape {data.shape}; "
             f"set columns={data.shape[-1]}"
         )

@@ -26,6 +26,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from galgen.errors import InputError
 from galgen.generative.coupling.assignment import assign
 from galgen.generative.coupling.base import Coupling
 
@@ -47,20 +48,20 @@ class MinibatchTransport(Coupling):
 
     def __post_init__(self) -> None:
         if self.condition_weight is not None and not self.condition_weight > 0:
-            raise ValueError(
+            raise InputError(
                 f"expected a positive condition_weight, got {self.condition_weight}; "
                 "math.inf pairs equal conditions only, None is for data without a condition"
             )
 
     def __call__(self, key, path, base, data, mask, condition=None):
         if mask is not None:
-            raise ValueError(
+            raise InputError(
                 "expected whole examples without a mask, got padded clouds; "
                 "use OptimalAssignment() within each cloud"
             )
         if (condition is None) != (self.condition_weight is None):
             given = "none" if condition is None else f"one of shape {condition.shape}"
-            raise ValueError(
+            raise InputError(
                 f"expected a condition if, and only if, there is a condition_weight, got "
                 f"condition_weight={self.condition_weight} and for the condition {given}: optimal "
                 "transport that ignores it skews the base of every condition; use "

@@ -36,6 +36,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.errors import InputError
 from galgen.generative.coupling.base import CloudCoupling
 
 ENTRIES = 2**22
@@ -69,7 +70,7 @@ class SinkhornAssignment(CloudCoupling):
 
     def __post_init__(self) -> None:
         if not self.tolerance > 0 or self.iterations < 2:
-            raise ValueError(
+            raise InputError(
                 "expected a positive tolerance and at least 2 iterations, got "
                 f"tolerance={self.tolerance} and iterations={self.iterations}; "
                 "use OptimalAssignment() for the exact optimum"

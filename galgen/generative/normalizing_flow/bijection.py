@@ -28,6 +28,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
+
 Rows = Float[Array, "*lead features"]
 """What bijections carry: rows of numbers, whatever the leading axes."""
 Condition = Float[Array, "*lead condition"] | None
@@ -156,7 +158,7 @@ class BoxMuller(Bijection):
 
 def _halves(x: Rows) -> tuple[Float[Array, "*lead half"], Float[Array, "*lead half"]]:
     if x.shape[-1] % 2:
-        raise ValueError(
+        raise InputError(
             f"expected an even number of columns, got {x.shape[-1]}; Box-Muller works on pairs"
         )
     first, second = jnp.split(x, 2, axis=-1)

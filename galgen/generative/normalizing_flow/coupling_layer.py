@@ -19,6 +19,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
 from galgen.generative.normalizing_flow.bijection import Bijection, Carried, Condition, Rows
 from galgen.generative.normalizing_flow.transforms import RationalQuadraticSpline, ScalarTransform
 
@@ -71,7 +72,7 @@ class CouplingLayer(Bijection):
 
     def _carry(self, carry: Callable, rows: Rows, condition: Condition) -> Carried:
         if rows.shape[-1] < 2:
-            raise ValueError(
+            raise InputError(
                 f"expected at least two columns to couple, got {rows.shape[-1]}; "
                 "use MaskedAutoregressive for one"
             )

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
 from galgen.generative.base import Base, Normal
 from galgen.generative.normalizing_flow.bijection import (
     Bijection,
@@ -76,10 +77,10 @@ class NormalizingFlow(nn.Module):
         """The loss for a :class:`~galgen.training.Trainer`; it draws nothing from the key.
 
         Raises:
-            ValueError: if the batch is padded.
+            InputError: if the batch is padded.
         """
         if batch.mask is not None:
-            raise ValueError(
+            raise InputError(
                 f"expected vectors without a mask, got a padded batch of shape {batch.x.shape}; "
                 "flows give densities of examples of one length"
             )

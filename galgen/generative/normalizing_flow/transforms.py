@@ -35,6 +35,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from galgen.errors import InputError
+
 SMALLEST = 1e-2
 """Of a slope at a knot, and of a bin over the mean bin: what single precision can invert."""
 
@@ -128,7 +130,7 @@ class RationalQuadraticSpline(ScalarTransform):
 
     def __post_init__(self) -> None:
         if self.bins < 2 or self.bound <= 0:
-            raise ValueError(
+            raise InputError(
                 f"expected at least 2 bins and a positive bound, got bins={self.bins} and "
                 f"bound={self.bound}; 8 bins in 5 standard deviations serve most data"
             )
