@@ -98,7 +98,7 @@ def converted(
         InputError: if the unit is not known, measures something else, or needs an h that is not
             known.
     """
-    unit = parsed(stated, name)
+    unit = None if stated == wanted else parsed(stated, name)
     if unit is None:
         return values
     factor, logarithm = _factor(unit, wanted, name, h)
