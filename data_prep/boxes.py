@@ -1,114 +1,102 @@
-"""What every source does with its catalogues: place in a box, cut, thin, and split."""
+"""What every source does with its catalogues: place them in a box, and split them."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
+from data_prep.options import CENTRE
 from galgen.data.catalogue import POSITIONS, Catalogue
+from galgen.data.cutting import shift, wrap
 from galgen.errors import InputError
 from galgen.randomness import Role, random_generator
 
 _EDGE = 1e-6
 
 
-def place_in_box(columns: Mapping[str, np.ndarray], side: float, **fields: Any) -> Catalogue:
-    """A catalogue in a periodic cube, with positions that rounding left on its edge wrapped.
+def place_in_box(
+    columns: Mapping[str, np.ndarray],
+    side: float | tuple[float, float, float],
+    corner: tuple[float, float, float] | str | None = None,
+    wrapped: bool = False,
+    **fields: Any,
+) -> Catalogue:
+    """A catalogue in a box, with positions that rounding left on its edge wrapped.
+
+    Args:
+        columns: those of the catalogue; positions in Mpc/h.
+        side: of the box [Mpc/h], or its three sides.
+        corner: where the box begins [Mpc/h]; ``centre`` if the origin is its middle.
+        wrapped: whether positions beyond the box are on its other side.
+        fields: others of the catalogue.
 
     Raises:
-        InputError: if positions are outside the box, or fill less than a hundredth of it.
+        InputError: if positions are outside the box, or within a hundredth of it along each axis.
     """
-    if not side > 0:
-        raise InputError(f"expected a positive box side in Mpc/h, got {side}; pass --box")
-    wrapped = dict(columns)
+    a, b, c = (float(length) for length in np.broadcast_to(side, 3))
+    sides = (a, b, c)
+    if not min(sides) > 0:
+        raise InputError(f"expected positive box sides in Mpc/h, got {shown(sides)}; pass --box")
     for name in POSITIONS:
         if name not in columns:
             raise InputError(
                 f"expected a column {name!r}, got {list(columns)}; map it with --columns"
             )
+    if corner is not None:
+        begins = tuple(-length / 2 for length in sides) if isinstance(corner, str) else corner
+        columns = shift(columns, begins)
+    if wrapped:
+        columns = wrap(columns, sides)
+    placed = dict(columns)
+    for name, length in zip(POSITIONS, sides, strict=True):
         values = np.asarray(columns[name], dtype=np.float64)
-        on_edge = (values >= side) & (values <= side * (1 + _EDGE))
-        values = np.where(on_edge | ((values < 0) & (values >= -side * _EDGE)), 0.0, values)
-        if len(values) > 10 and np.ptp(values) < 0.01 * side:
+        on_edge = (values >= length) & (values <= length * (1 + _EDGE))
+        values = np.where(on_edge | ((values < 0) & (values >= -length * _EDGE)), 0.0, values)
+        placed[name] = values
+    if len(placed["x"]) > 10:
+        spans = [float(np.ptp(placed[name])) for name in POSITIONS]
+        if all(span < 0.01 * length for span, length in zip(spans, sides, strict=True)):
             raise InputError(
-                f"expected positions that fill a box of {side:g} Mpc/h, got {name!r} within "
-                f"{np.ptp(values):.3g}; check the units (Gpc/h?) or pass the true --box"
+                f"expected positions that fill a box of {shown(sides)} Mpc/h, got all within "
+                f"{max(spans):.3g}; check the units (Gpc/h?) or pass the true --box"
             )
-        wrapped[name] = values
-    return Catalogue(wrapped, (side, side, side), **fields)
+    _check_inside(placed, sides)
+    return Catalogue(placed, sides, **fields)
 
 
-def cut_into_cubes(catalogue: Catalogue, side: float) -> list[Catalogue]:
-    """The catalogue in open cubes of a side, positions relative to each corner; rests are dropped.
-
-    Cubes without a point are among them: they tell how often there is none.
-
-    Raises:
-        InputError: if the cube is larger than the box.
-    """
-    cells = [int(length / side * (1 + 1e-9)) for length in catalogue.box]
-    if side <= 0 or min(cells) < 1:
-        raise InputError(
-            f"expected a positive cube side up to the box {catalogue.box} Mpc/h, got {side:g}; "
-            "pass a smaller --cut"
-        )
-    cell = np.floor(catalogue.positions / side).astype(np.int64)
-    inside = np.flatnonzero(np.all(cell < cells, axis=1))
-    flat = np.ravel_multi_index(tuple(cell[inside].T), cells)
-    order = np.argsort(flat, kind="stable")
-    number = int(np.prod(cells))
-    bounds = np.searchsorted(flat[order], np.arange(number + 1))
-    return [
-        open_cube(
-            catalogue.select(inside[order[bounds[i] : bounds[i + 1]]]),
-            np.array(np.unravel_index(i, cells)) * side,
-            side,
-        )
-        for i in range(number)
+def _check_inside(columns: Mapping[str, np.ndarray], sides: tuple[float, float, float]) -> None:
+    """Refuse positions outside the box, with the options that may help."""
+    ranges = {}
+    for name, side in zip(POSITIONS, sides, strict=True):
+        values = columns[name]
+        outside = int(np.sum(~((values >= 0) & (values < side))))
+        if outside and np.all(np.isfinite(values)):
+            ranges[name] = (float(values.min()), float(values.max()), outside, len(values))
+    if not ranges:
+        return
+    name, (low, high, outside, number) = next(iter(ranges.items()))
+    side = sides[POSITIONS.index(name)]
+    options = [
+        "--wrap if the box is periodic and these are beyond its edge",
+        f"--shift {CENTRE} if the origin is its middle"
+        if -0.51 * side < low < -0.4 * side and high < 0.51 * side
+        else "--shift CORNER if it begins elsewhere than at 0",
+        "--box X Y Z if it is no cube",
     ]
-
-
-def open_cube(
-    catalogue: Catalogue, corner: Float[np.ndarray, "3"], side: float, **changes: Any
-) -> Catalogue:
-    """The points of one cube as an open catalogue, positions from its corner."""
-    columns = dict(catalogue.columns)
-    for axis, name in enumerate(POSITIONS):
-        relative = columns[name] - corner[axis]
-        columns[name] = np.clip(relative, 0.0, np.nextafter(side, 0.0))
-    text = " ".join(f"{value:g}" for value in corner)
-    return catalogue.replace(
-        columns=columns,
-        box=(side, side, side),
-        periodic=False,
-        provenance={**catalogue.provenance, "corner [Mpc/h]": text},
-        **changes,
+    raise InputError(
+        f"expected column {name!r} in [0, {side:g}) Mpc/h, got [{low:.6g}, {high:.6g}], {outside} "
+        f"of {number} outside; check the units (kpc/h?), or pass {', '.join(options)}"
     )
 
 
-def thin(
-    catalogue: Catalogue, mass_min: float | None, n_max: int | None, seed: int = 0
-) -> Catalogue:
-    """The points above a mass, and at most so many: the most massive, or random without mass.
-
-    Raises:
-        InputError: if there is a mass limit and no mass, or ``n_max`` is below one.
-    """
-    if mass_min is not None:
-        catalogue = catalogue.select(catalogue.column("mass") >= mass_min)
-    if n_max is None or len(catalogue) <= n_max:
-        return catalogue
-    if n_max < 1:
-        raise InputError(f"expected at least one point to keep, got {n_max}; raise --n-max")
-    if "mass" in catalogue.columns:
-        kept = np.argsort(-catalogue.columns["mass"], kind="stable")[:n_max]
-    else:
-        kept = random_generator(Role.KEPT_POINTS, seed).choice(len(catalogue), n_max, replace=False)
-    return catalogue.select(np.sort(kept))
+def shown(sides: tuple[float, float, float]) -> str:
+    """The sides of a box as text: one number for a cube."""
+    if len(set(sides)) == 1:
+        return f"{sides[0]:g}"
+    return " x ".join(f"{side:g}" for side in sides)
 
 
 def check_fractions(fractions: Mapping[str, float]) -> None:
@@ -175,19 +163,3 @@ def parse_numbers(text: str) -> dict[str, float]:
         if isinstance(error, InputError):
             raise
         raise InputError(f"expected numbers in {text!r}, got other text; {error}") from error
-
-
-def columns_of(table: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
-    """Columns of a table by name in any case.
-
-    Raises:
-        InputError: if one is missing; the message lists those present.
-    """
-    by_lower = {name.lower(): name for name in table}
-    missing = [name for name in wanted if name.lower() not in by_lower]
-    if missing:
-        raise InputError(
-            f"expected columns {list(wanted)}, got {list(table)}; rename "
-            f"{', '.join(missing)} or choose another file"
-        )
-    return {name: table[by_lower[name.lower()]] for name in wanted}

@@ -10,6 +10,7 @@ import tyro
 from data_prep.abacus import AbacusSource
 from data_prep.cosmobench import CosmoBenchSource
 from data_prep.fastfood import FastFoodSource
+from data_prep.options import joined
 from data_prep.predecessors import PredecessorsSource
 from data_prep.quijote import QuijoteSource
 from data_prep.rockstar import RockstarSource
@@ -46,7 +47,9 @@ def parse(arguments: Sequence[str]) -> Source:
     if first not in ("-h", "--help", *SOURCES):
         hint = meant(first, SOURCES) or f"; {PROGRAM} --help tells of them"
         raise InputError(f"expected a source among {', '.join(SOURCES)}, got {first!r}{hint}")
-    return read_options(f"{PROGRAM} {first}", arguments[1:], lambda words: _read([first, *words]))
+    return read_options(
+        f"{PROGRAM} {first}", arguments[1:], lambda words: _read([first, *joined(words)])
+    )
 
 
 def _read(words: Sequence[str]) -> Source:

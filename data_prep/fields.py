@@ -54,13 +54,16 @@ def parse_fields(text: str) -> dict[str, Field]:
     Raises:
         InputError: if it does not read so.
     """
-    fields = {}
-    for column, field in parse_pairs(text).items():
-        match = FIELD.fullmatch(field)
-        assert match is not None
-        component = match.group("component")
-        fields[column] = Field(match.group("name"), None if component is None else int(component))
-    return fields
+    return {column: parse_field(field) for column, field in parse_pairs(text).items()}
+
+
+def parse_field(text: str) -> Field:
+    """``"GroupPos[0]"`` as a field."""
+    match = FIELD.fullmatch(text)
+    if match is None:
+        raise InputError(f"expected the name of a field, got {text!r}; name one")
+    component = match.group("component")
+    return Field(match.group("name"), None if component is None else int(component))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,11 +106,13 @@ def read_columns(
 
 
 def without_logarithms(named: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Columns as float64; ``log_<name>`` becomes ``<name>``, its power of ten."""
+    """Floats as float64, integers with every bit; ``log_<name>`` becomes ``<name>``."""
     columns = {}
     for name, values in named.items():
-        numbers = np.asarray(values, dtype=np.float64)
-        columns[source_column(name)] = 10.0**numbers if name.startswith(LOG_PREFIX) else numbers
+        if name.startswith(LOG_PREFIX):
+            columns[source_column(name)] = 10.0 ** np.asarray(values, dtype=np.float64)
+        else:
+            columns[name] = Field(name).of(values)
     return columns
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.raw_files import open_table
+from data_prep.raw_files import Choice, open_table
 from data_prep.raw_table import RawColumn, alike
 from galgen.cosmology import canonical_parameters
 from galgen.errors import InputError
@@ -75,7 +75,7 @@ class ParameterTable:
                 are names, a value is no number or cannot be what it is named, or a simulation
                 comes twice.
         """
-        table = open_table(path, names=names, naming="--parameter-names")
+        table = open_table(path, Choice(names=tuple(names), naming="--parameter-names"))
         if table.numbered:
             raise InputError(
                 f"expected names in the first line of {path}, got none; write them there, or pass "

@@ -2,29 +2,153 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from data_prep.compressed import contents
-from data_prep.raw_table import RawTable
+import numpy as np
+from astropy.table import Table
+
+from data_prep.compressed import SUFFIXES, contents, opener_of
+from data_prep.raw_fits import read_fits
+from data_prep.raw_numpy import ALONE, tables_of
+from data_prep.raw_parquet import read_parquet_table
+from data_prep.raw_table import RawColumn, RawTable, raw_column
 from data_prep.raw_text import read_text
-from galgen.reading import reading
+from galgen.errors import InputError
+from galgen.reading import reading, regular_file
+from galgen.reading.numpy_files import array_in, read_npy, read_npz
+
+BEGINNINGS = {
+    b"SIMPLE  =": "FITS",
+    b"PAR1": "Parquet",
+    b"\x93NUMPY": "npy",
+    b"PK\x03\x04": "npz",
+    b"PK\x05\x06": "npz",
+    b"\x89HDF\r\n\x1a\n": "HDF5",
+    b"<?xml": "XML",
+    b"<VOTABLE": "XML",
+    b"#ASDF": "ASDF",
+    b"# %ECSV": "ECSV",
+}
+ENDINGS = {
+    ".fits": "FITS",
+    ".fit": "FITS",
+    ".parquet": "Parquet",
+    ".npy": "npy",
+    ".npz": "npz",
+    ".ecsv": "ECSV",
+}
+OTHERS = ("HDF5", "XML", "ASDF")
+LONGEST = max(map(len, BEGINNINGS))
 
 
-def open_table(
-    path: Path, names: Sequence[str] = (), header: bool = True, naming: str = "--names"
-) -> RawTable:
-    """The table of a file.
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """Which table of a file, and how it is read.
 
-    Args:
-        path: of the file.
-        names: of all columns of a text file that does not have them.
+    Attributes:
+        names: of all columns of a text file, if it does not have them.
         header: False if the first line of a text file is of the data, whatever it looks like.
+        hdu: number or name of the table in FITS; the first if None.
+        array: of an ``.npz`` that has all columns.
         naming: the option that ``names`` comes from, for errors.
+    """
+
+    names: tuple[str, ...] = ()
+    header: bool = True
+    hdu: str | None = None
+    array: str | None = None
+    naming: str = "--names"
+
+
+def open_table(path: Path, choice: Choice | None = None) -> RawTable:
+    """The one table of a file.
 
     Raises:
-        InputError: if there is none, or it cannot be read.
+        InputError: if there is none, several, or it cannot be read.
     """
-    content = contents(path, "a table")
-    with reading(path, "a table"):
-        return read_text(path, content, names, header, naming)
+    tables, _ = open_tables(path, choice or Choice())
+    if len(tables) != 1:
+        raise InputError(f"expected one table in {path}, got {len(tables)}; split it")
+    return tables[0]
+
+
+def open_tables(
+    path: Path, choice: Choice
+) -> tuple[list[RawTable], Mapping[str, np.ndarray] | None]:
+    """The tables of a file, and the arrays of one of NumPy.
+
+    Raises:
+        InputError: if there is no file, or no table in it, or it cannot be read.
+    """
+    regular_file(path, "a table")
+    tables, arrays = _opened(path, choice)
+    return [_guarded(table, path) for table in tables], arrays
+
+
+def _guarded(table: RawTable, path: Path) -> RawTable:
+    """The table, errors of whose reading name the file."""
+
+    def read(places: Sequence[int]) -> list[RawColumn]:
+        with reading(path, "a whole table"):
+            return table.read(places)
+
+    return dataclasses.replace(table, read=read)
+
+
+def _opened(path: Path, choice: Choice) -> tuple[list[RawTable], Mapping[str, np.ndarray] | None]:
+    content = None if opener_of(path) is None else contents(path, "a table")
+    with path.open("rb") as file:
+        start = file.read(LONGEST) if content is None else content[:LONGEST]
+    kind = _format(start, path)
+    with reading(path, "a table of text" if kind == "text" else f"a whole {kind} file"):
+        if kind in OTHERS:
+            raise InputError(
+                f"expected a table of text, FITS, Parquet or NumPy in {path}, got {kind}; convert "
+                "it, or choose the source that reads it"
+            )
+        if kind == "FITS":
+            return [read_fits(path, choice.hdu)], None
+        if content is not None and kind in ("Parquet", "npz"):
+            raise InputError(
+                f"expected {kind}, which compresses by itself, in {path}, got it compressed again; "
+                "decompress it"
+            )
+        if kind == "Parquet":
+            return [read_parquet_table(path)], None
+        if kind in ("npy", "npz"):
+            arrays = _arrays(path, content, kind)
+            return tables_of(arrays, path, choice.array), arrays
+        text = contents(path, "a table") if content is None else content
+        if kind == "ECSV":
+            return [_table_of_ecsv(path, text)], None
+        return [read_text(path, text, choice.names, choice.header, choice.naming)], None
+
+
+def _arrays(path: Path, content: bytes | None, kind: str) -> Mapping[str, np.ndarray]:
+    if kind == "npz":
+        return read_npz(path, "a whole npz file")
+    return {ALONE: read_npy(path, "a whole npy file") if content is None else array_in(content)}
+
+
+def _format(start: bytes, path: Path) -> str:
+    for beginning, kind in BEGINNINGS.items():
+        if start.startswith(beginning):
+            return kind
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in SUFFIXES]
+    return ENDINGS.get(suffixes[-1] if suffixes else "", "text")
+
+
+def _table_of_ecsv(path: Path, content: bytes) -> RawTable:
+    """The table of an ECSV file, which states units and types."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of units that astropy does not know
+        table = Table.read(content.decode("utf-8-sig"), format="ascii.ecsv")
+
+    def read(places: Sequence[int]) -> list[RawColumn]:
+        columns = [table.columns[place] for place in places]
+        return [raw_column(column.name, column, str(column.unit or "")) for column in columns]
+
+    return RawTable(str(path), tuple(table.colnames), read)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, Shaped
 
+from galgen.arrays import native_order
 from galgen.errors import InputError
 
 FORTRAN = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+))[dD]?((?<=[dD])[-+]?\d+|[-+]\d+)")
@@ -138,8 +139,9 @@ def table_of_arrays(
 def raw_column(name: str, values: np.ndarray, unit: str = "") -> RawColumn:
     """A column of an array; a masked one has its mask as what is missing."""
     if isinstance(values, np.ma.MaskedArray):
-        return RawColumn(name, values.filled(), np.ma.getmaskarray(values), unit)
-    return RawColumn(name, np.asarray(values), None, unit)
+        filled = native_order(np.asarray(values.filled()))
+        return RawColumn(name, filled, np.ma.getmaskarray(values), unit)
+    return RawColumn(name, native_order(np.asarray(values)), None, unit)
 
 
 def _spelled(words: list[str], name: str) -> np.ndarray:

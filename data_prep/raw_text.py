@@ -28,6 +28,7 @@ DELIMITERS = ";,\t|"
 MISSING = ("", "NA", "N/A", "n/a", "<NA>", "null", "NULL", "None", "none", "--", "masked")
 NUMBER = re.compile(r"[-+]?((\d+\.?\d*|\.\d+)([eEdD]?[-+]?\d+)?|nan|inf|infinity)", re.I | re.ASCII)
 NAME_AND_UNIT = re.compile(r"(?P<name>.*?\S)\s*[\[(](?P<unit>[^\[\]()]*\D[^\[\]]*)[\])]")
+_HEXADECIMAL = re.compile(r"\b0[xX]")
 _TAB = "\x1f"
 
 
@@ -233,6 +234,8 @@ def _check_names(path: Path, names: Sequence[str], width: int, naming: str) -> N
 def _columns(lines: TextLines, places: Sequence[int]) -> list[RawColumn]:
     """Columns by place, as numbers where all of their cells are."""
     body, delimiter = "\n".join([*lines.rows, ""]), lines.delimiter
+    if not body.isascii() or _HEXADECIMAL.search(body):
+        return _columns_of_text(lines, places)
     if delimiter == "\t":  # which astropy takes for white space
         body, delimiter = body.replace("\t", _TAB), _TAB
     labels = [f"c{place}" for place in range(lines.width)]
@@ -242,7 +245,7 @@ def _columns(lines: TextLines, places: Sequence[int]) -> list[RawColumn]:
                 "ignore"
             )  # of numbers that do not fit their type, which stay text
             table = astropy_text.read(
-                body.encode("ascii", "replace").decode(),
+                body,
                 format="fast_no_header",
                 guess=False,
                 delimiter=delimiter,
@@ -259,6 +262,17 @@ def _columns(lines: TextLines, places: Sequence[int]) -> list[RawColumn]:
         values = np.asarray(column.filled() if gaps is not None else column)
         found.append(RawColumn(labels[place], values, gaps))
     return found
+
+
+def _columns_of_text(lines: TextLines, places: Sequence[int]) -> list[RawColumn]:
+    """Columns by place as text, slowly; astropy would read 0x10 as a number, and ASCII only."""
+    rows = list(_rows(lines))
+    if any(len(row) != lines.width for row in rows):
+        raise _unequal(lines, lines.width)
+    columns = [np.array([row[place] for row in rows]) for place in places]
+    return [
+        RawColumn(f"c{i}", c, np.isin(c, MISSING)) for i, c in zip(places, columns, strict=True)
+    ]
 
 
 def _unequal(lines: TextLines, width: int) -> InputError:

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
 
-from data_prep.boxes import (
-    check_fractions,
-    cut_into_cubes,
-    parse_numbers,
-    random_splits,
-    thin,
-)
+from data_prep.account import Account
+from data_prep.boxes import check_fractions, parse_numbers, place_in_box, random_splits, shown
+from data_prep.options import Corner
 from data_prep.parameters import ParameterTable, simulation_of, together
 from data_prep.units import check_units
 from galgen.data.catalogue import Catalogue
+from galgen.data.cutting import cut_into_cubes, grid_of, thin
+from galgen.data.filling import gaps_of
 from galgen.data.suite import Suite, SuiteWriter
 from galgen.data.suite_summary import suite_summary
 from galgen.errors import InputError
@@ -59,6 +58,8 @@ class Source(abc.ABC):
     """Keep at most so many points of a catalogue: the most massive, or random without masses."""
     n_min: int = 1
     """Drop catalogues with fewer points; 0 keeps empty ones, which are data too."""
+    account: Account = dataclasses.field(init=False, default_factory=Account, compare=False)
+    """What was read and dropped, and what was assumed."""
 
     @abc.abstractmethod
     def boxes(self) -> Iterator[Catalogue]:
@@ -67,7 +68,26 @@ class Source(abc.ABC):
     def cubes(self, box: Catalogue) -> Iterator[Catalogue]:
         """A box above the mass limit, cut if asked."""
         limited = thin(box, self.mass_min, None)
-        yield from [limited] if self.cut is None else cut_into_cubes(limited, self.cut)
+        self.account.drop(f"below {self.mass_min or 0:g} Msun/h", len(box) - len(limited))
+        yield from [limited] if self.cut is None else self._cut(limited, self.cut)
+
+    def _cut(self, box: Catalogue, side: float) -> list[Catalogue]:
+        """The cubes of a box, and in the account what is in none."""
+        cubes, grid = cut_into_cubes(box, side), grid_of(box.box, side)
+        lost = f"{100 * (1 - grid.kept):.3g}%"
+        points = len(box) - sum(map(len, cubes))
+        self.account.drop("in the rest of the box beyond the last whole cube", points)
+        shape = " x ".join(f"{length:.9g}" for length in grid.sides)
+        cells = " x ".join(map(str, grid.cells))
+        self.account.note(f"cut: {cells} cubes of {shape} Mpc/h, {lost} of the volume in none")
+        if grid.kept < 0.99:
+            whole = max(box.box) / max(round(max(box.box) / side), 1)
+            self.account.warn(
+                "rest",
+                f"--cut {side:g} leaves {lost} of the volume of a box of {shown(box.box)} Mpc/h, "
+                f"and {points} points, in no cube; --cut {whole:.9g} divides {max(box.box):g}",
+            )
+        return cubes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,23 +104,62 @@ class BoxSource(Source):
     """Regular expression whose group is the simulation in an input's path."""
     check_units: bool = True
     """Refuse masses and velocities that cannot be in Msun/h and km/s."""
+    wrap: bool = False
+    """Positions beyond the box, by one side or less, are on its other side."""
+    shift: Corner | None = None
+    """Where the box of the files begins [Mpc/h], e.g. -50, or centre; 0 if not given."""
+    open: bool = False
+    """The boxes are parts of something larger, not periodic."""
 
     @abc.abstractmethod
     def read(self, path: Path) -> Iterator[Catalogue]:
         """The boxes of one input."""
 
+    @functools.cached_property
+    def _table_rows(self) -> Mapping[Path, Mapping[str, float]]:
+        if self.parameter_table is None:
+            return {}
+        table = ParameterTable.read(self.parameter_table, self.ignore, self.parameter_names)
+        return table.join(self.inputs, self.id_pattern)
+
+    def row_of(self, path: Path) -> Mapping[str, float]:
+        """The parameters that the table of parameters has for an input."""
+        return self._table_rows.get(path, {})
+
     def boxes(self) -> Iterator[Catalogue]:
-        rows: Mapping[Path, Mapping[str, float]] = {}
-        if self.parameter_table is not None:
-            table = ParameterTable.read(self.parameter_table, self.ignore, self.parameter_names)
-            rows = table.join(self.inputs, self.id_pattern)
         for path in self.inputs:
             with reading(path, "raw data"):
                 for box in self.read(path):
-                    completed = self._completed(box, rows.get(path, {}), path)
+                    completed = self._completed(box, self.row_of(path), path)
                     if self.check_units:
                         check_units(completed)
+                    self.account.read(len(completed), 1)
+                    self._check_filled(completed, path)
+                    if "assumed" in completed.provenance:
+                        self.account.assume(completed.provenance["assumed"])
                     yield completed
+
+    def place(
+        self,
+        columns: Mapping[str, np.ndarray],
+        side: float | tuple[float, float, float],
+        **fields: Any,
+    ) -> Catalogue:
+        """The catalogue of a box of this source: shifted and wrapped if asked, open or periodic."""
+        if self.wrap:
+            self.account.note("positions beyond a box are on its other side, as --wrap says")
+        return place_in_box(columns, side, self.shift, self.wrap, periodic=not self.open, **fields)
+
+    def _check_filled(self, box: Catalogue, path: Path) -> None:
+        """Warn of a periodic box of which a part is empty."""
+        gaps = gaps_of(box) if box.periodic else []
+        if gaps:
+            self.account.warn(
+                "empty",
+                f"{path}: points do not fill the periodic box of {shown(box.box)} Mpc/h: "
+                f"{'; '.join(map(str, gaps))}; pass --open if it is a part of something larger, "
+                "--box X Y Z if it is no cube, or check the units",
+            )
 
     def _completed(self, box: Catalogue, row: Mapping[str, float], path: Path) -> Catalogue:
         """The box with the parameters of its simulation."""
@@ -134,7 +193,14 @@ def prepare(source: Source) -> None:
                     cube, None, source.n_max, child_seed(Role.CUBE, source.seed, number)
                 )
                 number += 1
-                if len(catalogue) >= source.n_min:
+                source.account.drop(
+                    f"beyond the {source.n_max} of a catalogue", len(cube) - len(catalogue)
+                )
+                if len(catalogue) < source.n_min:
+                    source.account.drop(
+                        f"in catalogues of fewer than {source.n_min}", len(catalogue)
+                    )
+                else:
                     writer.add(catalogue)
                     published.append(catalogue.provenance.get(PUBLISHED, ""))
                     box_of.append(place)
@@ -149,6 +215,8 @@ def prepare(source: Source) -> None:
             writer.resplit(_splits(source, fractions, box_of))
     with Suite(source.output) as suite:
         print(f"wrote {suite_summary(suite)}")
+        print(source.account.text(int(suite.counts.sum())))
+    source.account.print_warnings()
     if len(published) < number:
         print(
             f"  dropped: {number - len(published)} catalogues of fewer than {source.n_min} points"

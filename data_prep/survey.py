@@ -1,7 +1,10 @@
 """Surveys on the sky: right ascension, declination and redshift to comoving cubes.
 
-Redshift becomes comoving distance in Mpc/h in a flat Lambda-CDM cosmology with H0 = 100, and the
-sky position a direction; positions stay in redshift space. The footprint is taken to be the
+Redshift becomes the line-of-sight comoving distance in Mpc/h in the cosmology that is given, flat
+Lambda CDM of omega_m = 0.3 unless it says more, and the sky position a direction; positions stay in
+redshift space. In a curved universe they are on a flat chart all the same: radii are right, and
+separations across the line of sight differ by (r/R)^2/6 of themselves, for R = 2998 Mpc/h over
+sqrt(|omega_k|); volumes are those of the chart. The footprint is taken to be the
 HEALPix pixels that hold a galaxy, so pixels should be large enough to be never empty by chance.
 A cube is kept when nearly all of it lies inside the footprint and the redshift range. Randoms say
 better than galaxies where the survey looked: there are many more, so that pixels may be smaller.
@@ -15,60 +18,100 @@ from pathlib import Path
 
 import healpy
 import numpy as np
-from astropy.cosmology import FlatLambdaCDM
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
-from data_prep.boxes import thin
-from data_prep.files import provenance_of
+from data_prep.account import Account
+from data_prep.boxes import parse_numbers, parse_pairs
+from data_prep.files import assumptions, provenance_of
+from data_prep.parameters import together
 from data_prep.source import Source
-from data_prep.survey_columns import UNITS, Weighting, read_sky
+from data_prep.survey_columns import SKY, SkyColumns, Weighting, read_sky
+from galgen.cosmology import astropy_cosmology, canonical_parameters
 from galgen.data.catalogue import Catalogue
+from galgen.data.cutting import thin
 from galgen.errors import InputError
 from galgen.randomness import Role, random_generator
 
 PROBES = 2000
 INSIDE = 0.99
+LARGEST_NSIDE = 8192
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SurveySource(Source):
-    """FITS survey catalogues with RA, DEC and Z, cut into cubes inside the footprint."""
+    """Survey catalogues with RA, DEC and Z, cut into cubes inside the footprint."""
 
     z_min: float
     """Lower end of the redshift range; the survey should be volume limited over it."""
     z_max: float
     """Upper end of the redshift range."""
-    omega_m: float = 0.3
-    """Of the flat cosmology that turns redshifts into distances."""
+    omega_m: float | None = None
+    """Of the cosmology that turns redshifts into distances; 0.3 if not given."""
+    w0: float | None = None
+    """Dark energy today in w(a) = w0 + (1 - a) wa; -1 if not given."""
+    wa: float | None = None
+    """Its change; 0 if not given."""
+    omega_k: float | None = None
+    """Curvature; 0 if not given."""
+    cosmology: str = ""
+    """All of the cosmology in one, e.g. omega_m=0.31,h=0.68,m_nu=0.06."""
     nside: int = 32
     """HEALPix resolution of the footprint."""
     offsets: int = 1
     """Try so many shifts of the grid of cubes and keep the one with the most."""
     randoms: tuple[Path, ...] = ()
-    """FITS catalogues of the survey's randoms, which say where it looked."""
+    """Catalogues of the survey's randoms, which say where it looked."""
     weights: Weighting = "auto"
     """boss: systot (cp + noz - 1); eboss: systot cp noz; auto: WEIGHT, or boss; or none."""
+    columns: str = ""
+    """ra=, dec= or redshift= a column of another name, and more to keep, e.g. id=TARGETID."""
+    hdu: str | None = None
+    """Number or name of the table in FITS; the first, if not given."""
+    drop_missing: bool = False
+    """Drop rows in which a column that is needed is masked, blank, NaN or infinite."""
 
     def boxes(self) -> Iterator[Catalogue]:
         if self.cut is None:
             raise InputError(
                 "expected a cube side for a survey, got none; pass --cut, e.g. --cut 35 (Mpc/h)"
             )
+        cosmology = self._cosmology()
+        chosen = SkyColumns(parse_pairs(self.columns), self.hdu, self.drop_missing)
         for path in self.inputs:
             survey = read_survey(
                 path,
                 self.z_min,
                 self.z_max,
-                self.omega_m,
+                cosmology,
                 self.nside,
                 self.randoms,
                 self.weights,
+                chosen,
+                self.account,
             )
             edges, densities = survey.densities()
             print(f"{path.name}: {len(survey.positions)} galaxies; density in equal volumes")
             for low, high, density in zip(edges, edges[1:], densities, strict=False):
                 print(f"  {low:7.1f} to {high:7.1f} Mpc/h  {density:.3e} h^3/Mpc^3")
-            yield from cut_survey(survey, self.cut, self.offsets, self.seed)
+            cubes = cut_survey(survey, self.cut, self.offsets, self.seed)
+            self.account.read(0, 1)
+            inside = sum(map(len, cubes))
+            self.account.drop("in no cube inside the footprint", len(survey.positions) - inside)
+            share = 100 * len(cubes) * self.cut**3 / survey.footprint.volume
+            self.account.note(f"{len(cubes)} cubes hold {share:.3g}% of the volume of {path.name}")
+            for text in survey.assumed:
+                self.account.assume(text)
+            yield from cubes
+
+    def _cosmology(self) -> dict[str, float]:
+        """The parameters behind distances."""
+        given = {name: getattr(self, name) for name in ("omega_m", "w0", "wa", "omega_k")}
+        options = {name: value for name, value in given.items() if value is not None}
+        text = canonical_parameters(parse_numbers(self.cosmology), "--cosmology")
+        named = together(text, options, ("--cosmology", "the other options"), "leave one out")
+        if "omega_m" not in named:
+            self.account.assume("omega_m 0.3 for distances")
+        return {"omega_m": 0.3, **named}
 
     def cubes(self, box: Catalogue) -> Iterator[Catalogue]:
         yield thin(box, self.mass_min, None)
@@ -86,6 +129,11 @@ class Footprint:
     occupied: Bool[np.ndarray, " pixels"]
     near: float
     far: float
+
+    @property
+    def volume(self) -> float:
+        """Of the region [(Mpc/h)^3]."""
+        return float(4 / 3 * np.pi * np.mean(self.occupied) * (self.far**3 - self.near**3))
 
     def contains(self, positions: Float[np.ndarray, "points 3"]) -> Bool[np.ndarray, " points"]:
         """Whether each position is inside."""
@@ -106,14 +154,18 @@ class SurveyPoints:
         columns: weights, number density: what else is known of each galaxy.
         source: file name and hash.
         cosmology: text, the cosmology behind the distances.
+        units: of the columns.
+        assumed: what the file does not say.
     """
 
     positions: Float[np.ndarray, "points 3"]
     redshift: Float[np.ndarray, " points"]
     footprint: Footprint
-    columns: Mapping[str, Float[np.ndarray, " points"]]
+    columns: Mapping[str, Shaped[np.ndarray, " points"]]
     source: Mapping[str, str]
     cosmology: str
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
     def densities(self, shells: int = 6) -> tuple[np.ndarray, np.ndarray]:
         """Edges [Mpc/h] of shells of equal volume, and the number density [h^3/Mpc^3] in each."""
@@ -128,53 +180,75 @@ def read_survey(
     path: Path,
     z_min: float,
     z_max: float,
-    omega_m: float = 0.3,
+    cosmology: Mapping[str, float] | None = None,
     nside: int = 32,
     randoms: tuple[Path, ...] = (),
     weights: Weighting = "auto",
+    chosen: SkyColumns | None = None,
+    account: Account | None = None,
 ) -> SurveyPoints:
-    """The galaxies of a FITS catalogue with columns RA, DEC, Z (any case) in a redshift range.
+    """The galaxies of a catalogue with columns RA, DEC, Z in a redshift range.
 
     Args:
         path: of the galaxies.
         z_min: lower end of the range.
         z_max: upper end.
-        omega_m: of the flat cosmology behind distances.
+        cosmology: behind distances; omega_m = 0.3, flat Lambda CDM, if None.
         nside: HEALPix resolution of the footprint.
         randoms: catalogues that say where the survey looked; the galaxies do, if there are none.
         weights: how weights multiply (:mod:`data_prep.survey_columns`).
+        chosen: other columns.
+        account: of what is read and left out.
 
     Raises:
-        InputError: if a file or a column is missing, the range holds no galaxy, or angles or
-            redshifts are outside their bounds.
+        InputError: if a file or a column is missing, the range holds no galaxy, a value is missing,
+            or angles or redshifts are outside their bounds.
     """
     if not 0 < z_min < z_max:
         raise InputError(
             f"expected 0 < z_min < z_max, got {z_min} and {z_max}; pass --z-min and --z-max"
         )
-    sky = read_sky(path, weights)
-    cosmology = FlatLambdaCDM(H0=100, Om0=omega_m)
+    if not 1 <= nside <= LARGEST_NSIDE:
+        raise InputError(f"expected an nside from 1 to {LARGEST_NSIDE}, got {nside}; pass --nside")
+    parameters = {"omega_m": 0.3} if cosmology is None else dict(cosmology)
+    history, h = astropy_cosmology(parameters), parameters.get("h", 1.0)
+    chosen, account = chosen or SkyColumns(), account or Account()
+    sky = read_sky(path, weights, chosen, account)
     kept = sky.within(z_min, z_max)
+    account.drop("outside the redshift range", int(np.sum(~kept)))
     if not np.any(kept):
         raise InputError(
             f"expected galaxies between redshift {z_min} and {z_max} in {path}, got none of those "
             f"from {sky.redshift.min():.4g} to {sky.redshift.max():.4g}; change --z-min and --z-max"
         )
     occupied = np.zeros(healpy.nside2npix(nside), bool)
-    for looked in [read_sky(place, "none") for place in randoms] or [sky]:
+    where = dataclasses.replace(chosen, names={n: c for n, c in chosen.names.items() if n in SKY})
+    unseen = Account()
+    for looked in [read_sky(place, "none", where, unseen) for place in randoms] or [sky]:
         directions = looked.directions[looked.within(z_min, z_max)]
         occupied[healpy.vec2pix(nside, *directions.T)] = True
-    near, far = cosmology.comoving_distance([z_min, z_max]).value
+    for reason, number in unseen.dropped.items():
+        account.note(f"{number} randoms {reason} are left out")
+    near, far = history.comoving_distance([z_min, z_max]).value * h
     redshift = sky.redshift[kept]
-    distance = np.asarray(cosmology.comoving_distance(redshift).value)
+    distance = np.asarray(history.comoving_distance(redshift).value) * h
     return SurveyPoints(
         positions=sky.directions[kept] * distance[:, None],
         redshift=redshift,
         footprint=Footprint(occupied, float(near), float(far)),
         columns={name: values[kept] for name, values in sky.columns.items()},
         source=provenance_of([path]),
-        cosmology=f"flat Lambda-CDM, omega_m {omega_m:g}, distances in Mpc/h",
+        cosmology=_described(parameters),
+        units=sky.units,
+        assumed=sky.assumed,
     )
+
+
+def _described(parameters: Mapping[str, float]) -> str:
+    heard = {n: v for n, v in parameters.items() if n in ("omega_m", "w0", "wa", "omega_k", "m_nu")}
+    model = "flat Lambda-CDM" if len(heard) == 1 else "CDM with dark energy"
+    values = ", ".join(f"{name} {value:g}" for name, value in heard.items())
+    return f"{model}, {values}, distances in Mpc/h"
 
 
 def cut_survey(
@@ -191,6 +265,8 @@ def cut_survey(
     Raises:
         InputError: if no cube is inside.
     """
+    if not side > 0:
+        raise InputError(f"expected a positive cube side in Mpc/h, got {side:g}; mend --cut")
     probes = random_generator(Role.PROBES, 0).random((PROBES, 3)) * side
     rng = random_generator(Role.SHIFTS, seed)
     best = np.zeros((0, 3))
@@ -235,9 +311,10 @@ def _catalogues(survey: SurveyPoints, corners: np.ndarray, side: float) -> list[
                 (side, side, side),
                 redshift=float(survey.redshift[rows].mean() if len(rows) else middle),
                 periodic=False,
-                units={name: UNITS[name] for name in survey.columns},
+                units=survey.units,
                 provenance={
                     **survey.source,
+                    **assumptions(survey.assumed),
                     "distances": survey.cosmology,
                     "space": "redshift",
                     "line of sight": " ".join(f"{value:.4f}" for value in centre / distance),

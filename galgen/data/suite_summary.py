@@ -33,6 +33,9 @@ def suite_summary(suite: Suite) -> str:
     if not suite.parameter_names:
         lines["parameters"] = "none"
     lines["sources"] = _sources(suite)
+    assumed = _assumed(suite)
+    if assumed:
+        lines["assumed"] = assumed
     head = f"{suite.path}: {len(suite)} catalogues, {counts.sum()} points"
     return "\n".join([head, *(f"  {name}: {text}" for name, text in lines.items())])
 
@@ -68,6 +71,12 @@ def _sources(suite: Suite) -> str:
     more = "" if found.total() == len(suite) else f" in the first {found.total()} catalogues"
     few = ", ".join(named[:3]) + (", ..." if len(named) > 3 else "")
     return f"{len(named)} raw {'files' if len(named) > 1 else 'file'}{more} ({few})"
+
+
+def _assumed(suite: Suite) -> str:
+    """What raw files did not say, as the provenance of the first catalogues tells it."""
+    texts = dict.fromkeys(text.get("assumed", "") for text in suite.provenance(0, LOOK))
+    return "; ".join(text for text in texts if text)
 
 
 def _tally(names: np.ndarray) -> str:

@@ -15,7 +15,8 @@ from astropy.utils.exceptions import AstropyWarning
 from galgen.errors import InputError
 from galgen.reading.files import check_declared, reading, regular_file
 
-GZIP = b"\x1f\x8b"
+PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")
+"""How files begin that gzip, bzip2 and xz compressed."""
 
 
 @contextlib.contextmanager
@@ -23,7 +24,7 @@ def open_fits(path: Path, what: str, strict: bool = False, **options: Any) -> It
     """A FITS file as astropy's HDUList; what goes wrong while it is open is one line.
 
     Args:
-        path: of the file, which may be compressed by gzip.
+        path: of the file, which may be compressed by gzip, bzip2 or xz.
         what: is expected in it, for errors.
         strict: whether what astropy only warns of is an error: for files that galgen wrote. In
             those of others unusual cards and units are common, and pass.
@@ -40,7 +41,7 @@ def open_fits(path: Path, what: str, strict: bool = False, **options: Any) -> It
     ):
         warnings.simplefilter("error" if strict else "ignore", AstropyWarning)
         warnings.filterwarnings("error", "(?s).*(corrupt|truncat)", AstropyWarning)
-        packed = raw.read(len(GZIP)) == GZIP
+        packed = raw.read(max(map(len, PACKED))).startswith(PACKED)
         raw.seek(0)
         held = None if packed else os.fstat(raw.fileno()).st_size
         with fits.open(raw, memmap=False, **options) as file:

@@ -62,8 +62,8 @@ def read_npz(path: Path, what: str = "NumPy arrays") -> dict[str, np.ndarray]:
         for name, member in members.items():
             with reading(path, f"a whole array {name!r}"):
                 check_declared(member.file_size, path, f"array {name!r}")
-                values = _array_in(archive.read(member))
-            if values is not None:
+                values = array_in(archive.read(member))
+            if not values.dtype.hasobject:
                 arrays[name.removesuffix(ENDING)] = values
         if len(members) < len(archive.infolist()) or not arrays:
             raise InputError(
@@ -73,12 +73,16 @@ def read_npz(path: Path, what: str = "NumPy arrays") -> dict[str, np.ndarray]:
     return arrays
 
 
-def _array_in(content: bytes) -> np.ndarray | None:
-    """The array of a whole ``.npy`` file; None if it is of Python objects."""
+def array_in(content: bytes) -> np.ndarray:
+    """The array of the bytes of an ``.npy`` file, read-only; an empty one if it is of objects.
+
+    Raises:
+        InputError: if its size is not what its header says.
+    """
     file = io.BytesIO(content)
     shape, fortran, dtype = _header(file, len(content))
     if dtype.hasobject:
-        return None
+        return np.empty(0, dtype)
     number = math.prod(shape)
     values = np.frombuffer(content, dtype, -1, file.tell()) if number else np.empty(0, dtype)
     return _shaped(values, shape, fortran)

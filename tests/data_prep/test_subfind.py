@@ -119,7 +119,7 @@ def test_lengths_in_another_unit(tmp_path):
         read(path)
     with h5py.File(path, "r+") as file:
         file["Header"].attrs["BoxSize"] = 1e8
-    with pytest.raises(InputError, match=r"fill a box of 100000 Mpc/h, got 'x' within 99"):
+    with pytest.raises(InputError, match=r"fill a box of 100000 Mpc/h, got all within 99"):
         read(path)
 
 

@@ -54,12 +54,10 @@ def test_weights_of_each_survey(tmp_path):
     found = read_sky(write(path, three | desi)).columns
     np.testing.assert_array_equal(found["weight"], desi["WEIGHT"])
     np.testing.assert_array_equal(found["number_density"], desi["NX"])
-    with pytest.raises(
-        InputError, match=r"WEIGHT_NOZ in .*, got no WEIGHT_SYSTOT among .*--weights"
-    ):
+    with pytest.raises(InputError, match=r"WEIGHT_NOZ, got no WEIGHT_SYSTOT among .*--weights"):
         read_sky(path, "boss")
-    write(path, three | {"WEIGHT": [1.0, -1.0, np.nan]})
-    with pytest.raises(InputError, match=r"weight of 0 or more in .*galaxies.fits, got -1 or NaN"):
+    write(path, three | {"WEIGHT": [1.0, -1.0, 0.5]})
+    with pytest.raises(InputError, match=r"galaxies.fits: expected weight of 0 or more, got -1"):
         read_sky(path)
 
 
@@ -112,7 +110,7 @@ def test_files_that_are_cut_short(tmp_path):
     whole = path.read_bytes()
     for size in (100, 5760, len(whole) // 2):
         path.write_bytes(whole[:size])
-        with pytest.raises(InputError, match=r"expected a FITS table in .*galaxies"):
+        with pytest.raises(InputError, match=r"galaxies\.fits: expected a whole FITS file"):
             read_sky(path)
 
 
