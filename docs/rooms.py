@@ -26,6 +26,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
     "Ground: words that everything shares": (
         "types",
         "masking",
+        "losses",
         "geometry",
         "neighbors",
         "spreading",

@@ -36,6 +36,7 @@ from galgen.data.dataset import Dataset, Prepared
 from galgen.data.encoding import Condition, Draw, Encoding
 from galgen.errors import InputError
 from galgen.generative import Model, Sampler, Samples, SamplingMethod
+from galgen.losses import MeanLoss
 from galgen.monitor import Monitor
 from galgen.randomness import Role, child_seed, random_key
 from galgen.serialization import read_json, write_json
@@ -91,13 +92,13 @@ class Experiment:
     def loss(self, prepared: Prepared) -> Loss:
         """The training loss, with the augmentation of the data."""
 
-        def loss(params: Params, key: jax.Array, batch: Batch) -> Float[Array, ""]:
+        def loss(params: Params, key: jax.Array, batch: Batch) -> MeanLoss:
             key_augment, key_loss = jax.random.split(key)
             if prepared.augment is not None:
                 x = prepared.augment(key_augment, batch.x, batch.mask)
                 batch = dataclasses.replace(batch, x=x)
             with multiplying_in(self.precision):
-                return self.model.training_loss(self.network, params, key_loss, batch)
+                return self.model.mean_loss(self.network, params, key_loss, batch)
 
         return loss
 

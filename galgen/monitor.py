@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import Dataset
@@ -24,6 +24,7 @@ from galgen.data.encoding import Condition
 from galgen.data.features import condition_value
 from galgen.data.suite import Suite
 from galgen.errors import InputError
+from galgen.losses import MeanLoss, as_sums, pooled
 from galgen.randomness import Role, random_key
 from galgen.training import Loss, TrainState
 from galgen.training.feeding import Source
@@ -93,9 +94,9 @@ class Monitor:
         """
 
         @functools.partial(jax.jit, out_shardings=replicated(mesh))
-        def evaluate(params: Params, number: Int[Array, ""], batch: Batch) -> Float[Array, ""]:
+        def evaluate(params: Params, number: Int[Array, ""], batch: Batch) -> MeanLoss:
             key = jax.random.fold_in(random_key(Role.HELD_OUT_LOSS, 0), number)
-            return gathering(loss, mesh)(params, key, batch)
+            return as_sums(gathering(loss, mesh)(params, key, batch), batch)
 
         held_out = self._held_out(data) if self.draws else []
         conditions = [{name: condition_value(c, name) for name in condition} for c in held_out]
@@ -105,7 +106,7 @@ class Monitor:
                 evaluate(state.ema, np.int32(number), put_batch(source.batch(number), mesh))
                 for number in range(self.batches)
             ]
-            found = {LOSS: float(np.mean(jax.device_get(losses)))}
+            found = {LOSS: pooled(jax.device_get(losses))}
             if held_out:
                 weights = jax.tree.map(
                     lambda a: np.asarray(a.addressable_data(0)), whole(state.ema, mesh)

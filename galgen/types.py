@@ -37,9 +37,12 @@ class Batch:
     x         ``(batch, *event)``              standardised data; padded rows are zero
     mask      ``(batch, points)`` or None      True where a row is real
     condition ``(batch, condition)`` or None   standardised parameters
+    weight    ``(batch,)`` or None             how often each example counts in a loss: 0 for one
+                                               that only fills up the batch; None for once
     ========= ================================ ==========================================
     """
 
     x: Float[HostOrDevice, "batch *event"]
     mask: Bool[HostOrDevice, "batch points"] | None = None
     condition: Float[HostOrDevice, "batch condition"] | None = None
+    weight: Float[HostOrDevice, " batch"] | None = None

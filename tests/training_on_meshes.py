@@ -53,6 +53,7 @@ PROBLEM = """
     import json, sys
     from pathlib import Path
     import jax, jax.numpy as jnp, numpy as np
+    from galgen.losses import mean_over_examples, mean_over_points, weight_of_clouds
     from galgen.networks import GraphNetwork, ParticleMesh, SetTransformer
     from galgen.training import Trainer
     from galgen.training.sharding import MeshShape
@@ -85,7 +86,8 @@ PROBLEM = """
             t = jax.random.uniform(key, (len(batch.x),))
             out = network.apply(params, batch.x, t, batch.mask, batch.condition)
             wanted = jnp.sin(6.0 * batch.x) + t[:, None, None]
-            return jnp.sum(jnp.where(batch.mask[..., None], out - wanted, 0.0) ** 2) / 16 / 24
+            each = mean_over_points((out - wanted) ** 2, batch.mask)
+            return mean_over_examples(each, weight_of_clouds(batch)).value
         return loss
 """
 

@@ -5,9 +5,11 @@ of the batch's own target power::
 
     loss = mean over columns of  < |network(x_t, t) - target|^2 > / < |target|^2 >
 
-so that every column weighs alike, and 1 means that nothing has been learned beyond zero. The
-minimiser for each t and x_t is the conditional mean of the target, whatever the (positive)
-normalisation; the batch's power depends on its own targets, but little where it has many rows.
+where < > is the mean over examples of the mean over their points: every catalogue counts once,
+whatever its number of points. So every column weighs alike, and 1 means that nothing has been
+learned beyond zero. The minimiser for each t and x_t is the conditional mean of the target,
+whatever the (positive) normalisation; the batch's power depends on its own targets, but little
+where it has many rows.
 
 With a :class:`~galgen.generative.weighting.Weighting` the error is that of the noise, weighted by
 log-SNR and in units of the mean weight; then it is the same for every prediction.
@@ -35,7 +37,8 @@ from galgen.generative.path import Ends, Path, check_time
 from galgen.generative.prediction import Prediction, VelocityPrediction, require_noise
 from galgen.generative.times import Times, UniformTimes
 from galgen.generative.weighting import Weighting, log_snr, mean_weight, noise_error
-from galgen.masking import masked_mean, zero_padding
+from galgen.losses import MeanLoss, mean_over_examples, mean_over_points, weight_of_clouds
+from galgen.masking import zero_padding
 from galgen.types import Batch
 
 
@@ -52,6 +55,7 @@ class Regression:
     condition ``(batch, condition)`` or None   as the network sees it, some dropped
     unit      broadcasts against ``x``         how far each column travels
     target    ``(batch, *event)``              what the network should output
+    weight    ``(batch,)``                     how often each example counts; 0 without a point
     ========= ================================ ==========================================
     """
 
@@ -61,6 +65,7 @@ class Regression:
     condition: Float[Array, "batch condition"] | None
     unit: Float[Array, "..."]
     target: Float[Array, "batch *event"]
+    weight: Float[Array, " batch"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +107,7 @@ class Bridge(DenoisingModel):
                 "then is the pairing a draw of the posterior; leave out one of them"
             )
 
-    def loss(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
+    def sums(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> MeanLoss:
         """The normalised squared error of ``denoiser`` on one batch; see the module's docstring.
 
         Raises:
@@ -138,23 +143,24 @@ class Bridge(DenoisingModel):
             target = self.exchange(key_exchange, self.path, target_of, x, data, batch.mask, t)
         condition = drop_condition(key_drop, batch.condition, self.condition_dropout)
         precise = jnp.promote_types(data.dtype, jnp.float32)
-        return Regression(x, t, batch.mask, condition, unit, target.astype(precise))
+        weight = weight_of_clouds(batch)
+        return Regression(x, t, batch.mask, condition, unit, target.astype(precise), weight)
 
     def answer(self, denoiser: Denoiser, task: Regression) -> Float[Array, "batch *event"]:
         """What ``denoiser`` outputs, in the precision of the target."""
         output = self._output(denoiser, task.x, task.t, task.mask, task.condition)
         return output.astype(task.target.dtype)
 
-    def mean_error(self, task: Regression, error: Float[Array, "batch *event"]) -> Float[Array, ""]:
+    def mean_error(self, task: Regression, error: Float[Array, "batch *event"]) -> MeanLoss:
         """The loss of an ``error`` of the output; of any difference between two outputs."""
-        axes = tuple(range(task.x.ndim - 1))
         if self.weighting is None:
-            power = masked_mean(task.target**2, task.mask, axes)
-            return jnp.mean(masked_mean(error**2, task.mask, axes) / jnp.maximum(power, 1e-12))
+            each, power = (mean_over_points(a**2, task.mask) for a in (error, task.target))
+            return mean_over_examples(each, task.weight, power)
         error = noise_error(self.prediction, self.path, error, task.x, task.t, task.unit)
         weight = self.weighting(log_snr(self.path, task.t, task.x))
         mean = mean_weight(self.weighting, self.path, self.times, task.x)
-        return jnp.mean(masked_mean(weight * error**2, task.mask, axes) / mean)
+        each = mean_over_points(weight * error**2, task.mask)
+        return mean_over_examples(each, task.weight, mean)
 
     def unit(
         self, x: Float[Array, "batch *event"], mask: Bool[Array, "batch points"] | None

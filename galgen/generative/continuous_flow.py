@@ -1,9 +1,9 @@
 """A continuous normalizing flow: a velocity network trained by likelihood.
 
-The loss is the mean negative log likelihood, in nats per dimension (Chen et al. 2018,
-arXiv:1806.07366, section 4; Grathwohl et al. 2019, arXiv:1810.01367)::
+The loss is the mean negative log likelihood, in nats per dimension of each example (Chen et al.
+2018, arXiv:1806.07366, section 4; Grathwohl et al. 2019, arXiv:1810.01367)::
 
-    loss = - < log p_1(x_1) > / dimensions
+    loss = - < log p_1(x_1) / dimensions >
 
 with log p_1 as in :mod:`galgen.generative.likelihood`. It asks nothing of the way between start and
 data, where flow matching regresses the velocity of a way that is given: every step of training
@@ -16,14 +16,12 @@ from __future__ import annotations
 import dataclasses
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from galgen.generative.bridge import Bridge
 from galgen.generative.likelihood import ExactDivergence, Likelihood
 from galgen.generative.model import Denoiser, DenoisingModel, Model
 from galgen.generative.ode import FixedSteps
-from galgen.masking import masked_sum
+from galgen.losses import MeanLoss, dimensions, mean_over_examples, weight_of_clouds
 from galgen.types import Batch, Params
 
 
@@ -42,13 +40,12 @@ class ContinuousFlow(DenoisingModel):
     bridge: Bridge
     likelihood: Likelihood = Likelihood(ExactDivergence(), FixedSteps(8))
 
-    def loss(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
+    def sums(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> MeanLoss:
         """The mean negative log likelihood of one batch, in nats per dimension."""
         found = self.likelihood(
             self.bridge, denoiser, key, batch.x, batch.mask, batch.condition
         ).value
-        dimensions = masked_sum(jnp.ones_like(batch.x), batch.mask, tuple(range(batch.x.ndim)))
-        return -jnp.sum(found) / jnp.maximum(dimensions, 1.0)
+        return mean_over_examples(-found / dimensions(batch), weight_of_clouds(batch))
 
     def drawn_from(self, params: Params) -> Model:
         return self.bridge

@@ -23,6 +23,7 @@ from galgen.generative.model import Denoiser, Model, bind_denoiser, initial_deno
 from galgen.generative.noise_schedule import MonotoneSchedule
 from galgen.generative.prediction import NoisePrediction, Prediction
 from galgen.generative.variational import VariationalDiffusion
+from galgen.losses import MeanLoss
 from galgen.types import Batch, Params
 
 
@@ -58,10 +59,10 @@ class LearnedDiffusion(Model):
             "schedule": self.schedule.init(key_schedule, jnp.zeros(1)),
         }
 
-    def training_loss(
+    def mean_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
-    ) -> Float[Array, ""]:
-        return self.bound(params).loss(self.bind(network, params), key, batch)
+    ) -> MeanLoss:
+        return self.bound(params).sums(self.bind(network, params), key, batch)
 
     def bind(self, network: nn.Module, params: Params) -> Denoiser:
         return bind_denoiser(network, params["network"])

@@ -18,6 +18,7 @@ from galgen.errors import InputError
 from galgen.generative.model import Model
 from galgen.generative.normalizing_flow import NormalizingFlow
 from galgen.generative.sampler import Samples, SamplingMethod
+from galgen.losses import MeanLoss
 from galgen.types import Batch, Params
 
 
@@ -57,9 +58,9 @@ class MaximumLikelihood(Model):
     def initial_params(self, network: nn.Module, key: jax.Array, batch: Batch) -> Params:
         return _checked(network, batch).init(key, batch.x, batch.condition)
 
-    def training_loss(
+    def mean_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
-    ) -> Float[Array, ""]:
+    ) -> MeanLoss:
         return _checked(network, batch).negative_log_likelihood(params, key, batch)
 
     def bind(self, network: nn.Module, params: Params) -> BoundFlow:

@@ -56,7 +56,8 @@ from galgen.generative.path import Path, expand_time
 from galgen.generative.sampler import Samples, SamplingMethod, march
 from galgen.generative.times import Times, UniformTimes
 from galgen.generative.torus import TorusGeodesic
-from galgen.masking import masked_mean, zero_padding
+from galgen.losses import MeanLoss, mean_over_examples, mean_over_points, weight_of_clouds
+from galgen.masking import zero_padding
 from galgen.types import Batch
 
 Average = Callable[
@@ -113,7 +114,7 @@ class MeanFlow(DenoisingModel):
                 "flow without condition is learned from those examples; try 0.1"
             )
 
-    def loss(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
+    def sums(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> MeanLoss:
         """The squared error of the average velocity on one batch, in units of the velocity's power.
 
         With ``matching=1`` it is that of a :class:`~galgen.generative.bridge.Bridge` by velocity.
@@ -138,9 +139,8 @@ class MeanFlow(DenoisingModel):
         precise = jnp.promote_types(data.dtype, jnp.float32)
         unit = self.path.travelled(self.coupling.length(data, mask), data)
         error, scale = (((a / unit).astype(precise)) for a in (output - target, velocity))
-        axes = tuple(range(x.ndim - 1))
-        power = jnp.maximum(masked_mean(scale**2, mask, axes), 1e-12)
-        return jnp.mean(masked_mean(error**2, mask, axes) / power)
+        each, power = (mean_over_points(a**2, mask) for a in (error, scale))
+        return mean_over_examples(each, weight_of_clouds(batch), power)
 
     def _guided(self, denoiser, velocity, x, t, mask, condition):
         """The velocity of the guided flow; the given one where there is no condition."""

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from galgen.losses import MeanLoss
 from galgen.types import Batch, Params
 
 Denoiser = Callable[
@@ -44,10 +45,16 @@ class Model(abc.ABC):
         """Fresh weights of ``network``, and of what else is learned, for data like ``batch``."""
 
     @abc.abstractmethod
+    def mean_loss(
+        self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
+    ) -> MeanLoss:
+        """What training minimises, on one batch, as the sums that it is a ratio of."""
+
     def training_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
     ) -> Float[Array, ""]:
-        """What training minimises, on one batch."""
+        """What training minimises, on one batch: every example counts once."""
+        return self.mean_loss(network, params, key, batch).value
 
     @abc.abstractmethod
     def bind(self, network: nn.Module, params: Params) -> Any:
@@ -67,8 +74,12 @@ class DenoisingModel(Model):
     """A model whose network is a denoiser."""
 
     @abc.abstractmethod
+    def sums(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> MeanLoss:
+        """What training minimises, on one batch, as the sums that it is a ratio of."""
+
     def loss(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
-        """What training minimises, on one batch."""
+        """What training minimises, on one batch: every example counts once."""
+        return self.sums(denoiser, key, batch).value
 
     def network_condition(
         self, condition: Float[Array, "batch _"] | None, number: int
@@ -79,10 +90,10 @@ class DenoisingModel(Model):
     def initial_params(self, network: nn.Module, key: jax.Array, batch: Batch) -> Params:
         return initial_denoiser(network, key, batch, self.network_condition)
 
-    def training_loss(
+    def mean_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
-    ) -> Float[Array, ""]:
-        return self.loss(self.bind(network, params), key, batch)
+    ) -> MeanLoss:
+        return self.sums(self.bind(network, params), key, batch)
 
     def bind(self, network: nn.Module, params: Params) -> Denoiser:
         return bind_denoiser(network, params)

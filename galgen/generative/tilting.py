@@ -38,6 +38,7 @@ from jaxtyping import Array, Float, Int
 from galgen.errors import InputError
 from galgen.generative.bridge import Bridge
 from galgen.generative.model import Denoiser, DenoisingModel, Model
+from galgen.losses import MeanLoss
 from galgen.types import Batch
 
 
@@ -117,19 +118,20 @@ class Anchored(DenoisingModel):
                 f"expected a strength of at least 0, got {self.strength}; 0 is the bridge alone"
             )
 
-    def loss(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
+    def sums(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> MeanLoss:
         """The loss of the bridge and the penalty, on one batch."""
         task = self.bridge.regression(key, batch)
         answer = self.bridge.answer(denoiser, task)
         away = answer - jax.lax.stop_gradient(self.bridge.answer(self.reference, task))
         error = self.bridge.mean_error(task, answer - task.target)
-        return error + self.strength * self.bridge.mean_error(task, away)
+        penalty = self.bridge.mean_error(task, away)
+        return MeanLoss(error.total + self.strength * penalty.total, error.weight)
 
     def departure(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
         """The penalty without its strength: how far ``denoiser`` has gone, 0 for the reference."""
         task = self.bridge.regression(key, batch)
         away = self.bridge.answer(denoiser, task) - self.bridge.answer(self.reference, task)
-        return self.bridge.mean_error(task, away)
+        return self.bridge.mean_error(task, away).value
 
     def drawn_from(self, params):
         return self.bridge

@@ -67,6 +67,7 @@ from galgen.generative.product_path import ProductPath
 from galgen.generative.times import Times, UniformTimes
 from galgen.generative.weighting import log_snr, noise_error
 from galgen.generative.wrapped_normal import gaussian_cross_entropy
+from galgen.losses import MeanLoss, dimensions, mean_over_examples, weight_of_clouds
 from galgen.masking import masked_sum, zero_padding
 from galgen.types import Batch, Params
 
@@ -172,13 +173,11 @@ class VariationalDiffusion(DenoisingModel):
         diffusion, error = self._diffusion(denoiser, key, data, mask, condition)
         return Elbo(prior, diffusion, reconstruction, error)
 
-    def loss(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
-        """Minus the bound of all of a batch, in nats per real dimension."""
+    def sums(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> MeanLoss:
+        """Minus the bound of each example in nats per real dimension, averaged over a batch."""
         batch = jax.tree.map(jnp.asarray, batch)
         found = self(denoiser, key, batch.x, batch.mask, batch.condition)
-        ones = jnp.ones(batch.x.shape, found.total.dtype)
-        dimensions = masked_sum(ones, batch.mask, tuple(range(ones.ndim)))
-        return -jnp.sum(found.total) / jnp.maximum(dimensions, 1)
+        return mean_over_examples(-found.total / dimensions(batch), weight_of_clouds(batch))
 
     def drawn_from(self, params: Params) -> Model:
         return self.bridge

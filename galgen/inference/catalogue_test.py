@@ -111,7 +111,7 @@ class CatalogueTest:
         )
 
         def loss(params, key, batch):
-            return model.training_loss(self.network, params, key, batch)
+            return model.mean_loss(self.network, params, key, batch)
 
         first = jax.tree.map(lambda a: jnp.asarray(a[:1]), source.batch(0))
         fresh = random_key(Role.CLASSIFIER_WEIGHTS, self.seed)

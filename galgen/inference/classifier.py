@@ -19,6 +19,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from galgen.inference.inference_model import InferenceModel, check_condition, encode
+from galgen.losses import MeanLoss, example_weight, mean_over_examples
 from galgen.networks.layers import ZERO
 from galgen.types import Batch, Params
 
@@ -50,11 +51,12 @@ class Classification(InferenceModel):
         check_condition(batch)
         return network.init(key, batch.x, batch.mask)
 
-    def training_loss(
+    def mean_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
-    ) -> Float[Array, ""]:
+    ) -> MeanLoss:
         logits = encode(network, params, batch)
-        return jnp.mean(optax.softmax_cross_entropy(logits, check_condition(batch)))
+        each = optax.softmax_cross_entropy(logits, check_condition(batch))
+        return mean_over_examples(each, example_weight(batch))
 
     def bind(self, network: nn.Module, params: Params) -> BoundClassifier:
         return BoundClassifier(network, params)

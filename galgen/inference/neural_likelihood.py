@@ -30,6 +30,7 @@ from galgen.inference.sampling.sampler import PosteriorSampler
 from galgen.inference.sampling.target import Target
 from galgen.inference.sampling.tempered import TemperedSMC
 from galgen.inference.support import Bounded, Support
+from galgen.losses import MeanLoss
 from galgen.types import Batch, Params
 
 
@@ -51,11 +52,11 @@ class NeuralLikelihood(PosteriorModel):
         # Never trained: its length tells how many parameters there are to draw.
         return {"flow": flow, "parameters": jnp.zeros_like(u)}
 
-    def training_loss(
+    def mean_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
-    ) -> Float[Array, ""]:
+    ) -> MeanLoss:
         check_condition(batch)
-        return MaximumLikelihood().training_loss(network, params["flow"], key, batch)
+        return MaximumLikelihood().mean_loss(network, params["flow"], key, batch)
 
     def bind(self, network: nn.Module, params: Params) -> BoundLikelihood:
         assert isinstance(network, NormalizingFlow)

@@ -36,6 +36,7 @@ from galgen.inference.inference_model import (
 )
 from galgen.inference.posterior_head import FlowHead, PosteriorHead
 from galgen.inference.support import Bounded, Support
+from galgen.losses import MeanLoss, example_weight, mean_over_examples
 from galgen.types import Batch, Params
 
 
@@ -61,13 +62,18 @@ class NeuralPosterior(PosteriorModel):
         # Never trained: its length tells how many parameters there are to draw.
         return {"encoder": encoder, "head": head, "parameters": u[0]}
 
-    def training_loss(
+    def mean_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
-    ) -> Float[Array, ""]:
+    ) -> MeanLoss:
         u, log_slope = self.support.free(check_condition(batch))
         features = encode(network, params["encoder"], batch)
-        loss = self.head.loss(params["head"], key, u, features)
-        return loss - jnp.mean(log_slope) if self.head.nats else loss
+        weight = example_weight(batch)
+        loss = self.head.loss(params["head"], key, u, features, weight)
+        if not self.head.nats:
+            return loss
+        # Where a parameter lies outside the prior the loss is NaN, and training stops.
+        slope = mean_over_examples(log_slope, weight)
+        return MeanLoss(loss.total - slope.total, loss.weight)
 
     def bind(self, network: nn.Module, params: Params) -> BoundNeuralPosterior:
         return BoundNeuralPosterior(self, network, params)

@@ -27,6 +27,7 @@ from galgen.inference.neural_likelihood import SampledPosterior
 from galgen.inference.sampling.sampler import PosteriorSampler
 from galgen.inference.sampling.tempered import TemperedSMC
 from galgen.inference.support import Bounded, Support
+from galgen.losses import MeanLoss, example_weight, mean_over_examples
 from galgen.networks.encoder import VectorNetwork
 from galgen.types import Batch, Params
 
@@ -85,9 +86,9 @@ class NeuralRatio(PosteriorModel):
         # Never trained: its length tells how many parameters there are to draw.
         return {"encoder": encoder, "head": head, "parameters": jnp.zeros_like(theta[0])}
 
-    def training_loss(
+    def mean_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
-    ) -> Float[Array, ""]:
+    ) -> MeanLoss:
         theta = check_condition(batch)
         if len(theta) <= self.chance:
             raise InputError(
@@ -100,7 +101,8 @@ class NeuralRatio(PosteriorModel):
         places = 1 + jax.random.choice(key, len(theta) - 1, (self.chance,), replace=False)
         others = jax.vmap(lambda place: jnp.roll(theta, place, axis=0))(places)
         found = jax.vmap(lambda other: self.logit(params, other, features))(others)
-        return jnp.mean(jax.nn.softplus(-true)) + jnp.mean(jax.nn.softplus(found))
+        each = jax.nn.softplus(-true) + jnp.mean(jax.nn.softplus(found), axis=0)
+        return mean_over_examples(each, example_weight(batch))
 
     def logit(
         self,

@@ -36,6 +36,7 @@ from galgen.generative.normalizing_flow import (
 )
 from galgen.generative.ode import FixedSteps
 from galgen.generative.sampler import Sampler
+from galgen.losses import MeanLoss, mean_over_examples
 from galgen.networks.mlp import MLP
 from galgen.types import Batch, Params
 
@@ -57,8 +58,15 @@ class PosteriorHead(abc.ABC):
         """Fresh weights."""
 
     @abc.abstractmethod
-    def loss(self, params: Params, key: jax.Array, u: Rows, features: Features) -> Float[Array, ""]:
-        """What training minimises, on the rows of a batch."""
+    def loss(
+        self,
+        params: Params,
+        key: jax.Array,
+        u: Rows,
+        features: Features,
+        weight: Float[Array, " rows"],
+    ) -> MeanLoss:
+        """What training minimises, on the rows of a batch, each by its weight."""
 
     @abc.abstractmethod
     def log_prob(self, params: Params, u: Rows, features: Features) -> Float[Array, " rows"]:
@@ -100,8 +108,8 @@ class FlowHead(PosteriorHead):
     def initial_params(self, key, u, features):
         return self.flow.init(key, u, features)
 
-    def loss(self, params, key, u, features):
-        return -jnp.mean(self.log_prob(params, u, features))
+    def loss(self, params, key, u, features, weight):
+        return mean_over_examples(-self.log_prob(params, u, features), weight)
 
     def log_prob(self, params, u, features):
         return cast(Array, self.flow.apply(params, u, features))
@@ -138,10 +146,11 @@ class MatchingHead(PosteriorHead):
     def initial_params(self, key, u, features):
         return initial_denoiser(self.network, key, Batch(u, None, features))
 
-    def loss(self, params, key, u, features):
-        u, features = (jnp.repeat(rows, self.draws, axis=0) for rows in (u, features))
+    def loss(self, params, key, u, features, weight):
+        rows = (jnp.repeat(each, self.draws, axis=0) for each in (u, features, weight))
+        u, features, weight = rows
         denoiser = bind_denoiser(self.network, params)
-        return self.bridge.loss(denoiser, key, Batch(u, None, features))
+        return self.bridge.sums(denoiser, key, Batch(u, None, features, weight))
 
     def log_prob(self, params, u, features):
         denoiser = bind_denoiser(self.network, params)

@@ -30,6 +30,7 @@ from galgen.inference.caution import check_catalogue
 from galgen.inference.inference_model import InferenceModel, check_condition, encode
 from galgen.inference.observation import TrainedRun, observe, standardizer_of
 from galgen.inference.vectors import Parameters
+from galgen.losses import MeanLoss, example_weight, mean_over_examples
 from galgen.training.precision import multiplying_in
 from galgen.types import Batch, Params
 
@@ -44,11 +45,11 @@ class Regression(InferenceModel):
         last = _last(check_condition(batch).shape[-1])
         return {"encoder": encoder, "last": last.init(key_last, encode(network, encoder, batch))}
 
-    def training_loss(
+    def mean_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
-    ) -> Float[Array, ""]:
+    ) -> MeanLoss:
         error = self.bind(network, params).predict(batch) - check_condition(batch)
-        return jnp.mean(error**2)
+        return mean_over_examples(jnp.mean(error**2, axis=-1), example_weight(batch))
 
     def bind(self, network: nn.Module, params: Params) -> BoundRegression:
         return BoundRegression(network, params)

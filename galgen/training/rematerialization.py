@@ -12,8 +12,8 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-from jaxtyping import Array, Float
 
+from galgen.losses import LossValue
 from galgen.networks.layers import ResidualBlock
 from galgen.training.state import Loss
 from galgen.types import Batch, Params
@@ -22,7 +22,7 @@ from galgen.types import Batch, Params
 def rematerialized(loss: Loss) -> Loss:
     """The same loss, whose residual blocks are computed again in the backward pass."""
 
-    def lean(params: Params, key: jax.Array, batch: Batch) -> Float[Array, ""]:
+    def lean(params: Params, key: jax.Array, batch: Batch) -> LossValue:
         with nn.intercept_methods(_Again()):
             return loss(params, key, batch)
 

@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 from galgen.errors import InputError
 from galgen.generative.sampler import SamplingMethod
 from galgen.generative.tilting import Anchored, tilted
+from galgen.losses import MeanLoss
 from galgen.randomness import Role, random_key
 from galgen.training.state import initial_state, make_step
 from galgen.types import Batch, Params
@@ -109,10 +110,10 @@ class RewardTuning:
             FloatingPointError: for a reward that is not finite; the message names the round.
         """
 
-        def loss(params: Params, key: jax.Array, batch: Batch) -> Float[Array, ""]:
+        def loss(params: Params, key: jax.Array, batch: Batch) -> MeanLoss:
             key_augment, key_loss = jax.random.split(key)
             x = batch.x if augment is None else augment(key_augment, batch.x)
-            return model.training_loss(network, params, key_loss, Batch(x))
+            return model.mean_loss(network, params, key_loss, Batch(x))
 
         @jax.jit
         def draw(params, key):

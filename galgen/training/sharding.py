@@ -28,9 +28,9 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float
 
 from galgen.errors import InputError
+from galgen.losses import LossValue
 from galgen.spreading import BY_CLOUD, BY_POINT, POINTS, ROWS, spread_over
 from galgen.training.state import Loss
 from galgen.types import Batch, Params
@@ -149,7 +149,7 @@ def gathering(loss: Loss, mesh: Mesh) -> Loss:
 
     gather.defvjp(lambda params: (gather(params), None), scatter)
 
-    def told(params: Params, key: jax.Array, batch: Batch) -> Float[Array, ""]:
+    def told(params: Params, key: jax.Array, batch: Batch) -> LossValue:
         with spread_over(mesh):
             return loss(gather(params) if mesh.shape["model"] > 1 else params, key, batch)
 
@@ -191,7 +191,10 @@ def put_batch(batch: Batch, mesh: Mesh, pieces: int = 1) -> Batch:
 
     of_points = BY_CLOUD if batch.mask is None else BY_POINT
     return Batch(
-        put(batch.x, of_points), put(batch.mask, of_points), put(batch.condition, BY_CLOUD)
+        put(batch.x, of_points),
+        put(batch.mask, of_points),
+        put(batch.condition, BY_CLOUD),
+        put(batch.weight, BY_CLOUD),
     )
 
 

@@ -11,10 +11,15 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Shaped
 
+from galgen.losses import LossValue, MeanLoss, as_sums, points_of
 from galgen.types import Batch, Params
 
-Loss = Callable[[Params, jax.Array, Batch], Float[Array, ""]]
-"""``loss(params, key, batch)``: a scalar to be made small."""
+Loss = Callable[[Params, jax.Array, Batch], LossValue]
+"""``loss(params, key, batch)``: what is to be made small.
+
+Its sums, as all models of galgen give it; or a number, which counts as a mean over the real points
+of the batch, or over its examples where it has no mask.
+"""
 Metrics = dict[str, Float[Array, ""]]
 
 
@@ -63,13 +68,14 @@ def make_step(
     (1 + n) / (10 + n).
 
     Args:
-        loss: a mean over the examples of a batch.
+        loss: its sums, or a mean over the points of a batch.
         optimizer: what makes an update of a gradient.
         ema_decay: of ``state.ema``.
         further_decays: of ``state.further_ema``.
-        accumulate: parts of a batch whose gradients are taken one after the other and averaged.
+        accumulate: parts of a batch that are gone through one after the other; the gradient is that
+            of the whole.
     """
-    gradients = accumulated(jax.value_and_grad(loss), accumulate)
+    gradients = gradients_of(loss, accumulate)
 
     def step(state: TrainState, key: jax.Array, batch: Batch) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(key, state.step)
@@ -93,22 +99,69 @@ def make_step(
 Gradients = Callable[[Params, jax.Array, Batch], tuple[Float[Array, ""], Params]]
 
 
+def gradients_of(loss: Loss, parts: int = 1) -> Gradients:
+    """Loss and gradient of a batch, over equal parts of it in the memory of one.
+
+    Parts of unlike weight are no obstacle: what the whole is divided by is found first, which needs
+    no network, and each part gives its share of the sum.
+    """
+
+    def value(params: Params, key: jax.Array, batch: Batch) -> Float[Array, ""]:
+        found = loss(params, key, batch)
+        return found.value if isinstance(found, MeanLoss) else found
+
+    def pooled(params: Params, key: jax.Array, batch: Batch) -> tuple[Float[Array, ""], Params]:
+        if not isinstance(jax.eval_shape(loss, params, key, batch), MeanLoss):
+            return accumulated(jax.value_and_grad(value), parts)(params, key, batch)
+
+        def sums(params: Params, key: jax.Array, part: Batch) -> MeanLoss:
+            return as_sums(loss(params, key, part), part)
+
+        weight = _summed(lambda key, part: sums(params, key, part).weight, parts, key, batch)
+
+        def share(params: Params, key: jax.Array, part: Batch) -> Float[Array, ""]:
+            return MeanLoss(sums(params, key, part).total, weight).value
+
+        gradients = jax.value_and_grad(share)
+        return _summed(lambda key, part: gradients(params, key, part), parts, key, batch)
+
+    return jax.value_and_grad(value) if parts == 1 else pooled
+
+
 def accumulated(gradients: Gradients, parts: int) -> Gradients:
-    """The mean of loss and gradient over equal parts of a batch, in the memory of one."""
+    """Loss and gradient of a mean over points, from those of equal parts of a batch."""
     if parts == 1:
         return gradients
+
+    def mean(params: Params, key: jax.Array, batch: Batch) -> tuple[Float[Array, ""], Params]:
+        def weighed(key: jax.Array, part: Batch) -> tuple[Any, Float[Array, ""]]:
+            points = points_of(part)
+            return jax.tree.map(lambda a: points * a, gradients(params, key, part)), points
+
+        total, points = _summed(weighed, parts, key, batch)
+        return jax.tree.map(lambda a: a / jnp.maximum(points, 1.0), total)
+
+    return mean
+
+
+def _summed(
+    function: Callable[[jax.Array, Batch], Any], parts: int, key: jax.Array, batch: Batch
+) -> Any:
+    """The sum of ``function(key, part)`` over equal parts of a batch, one after the other."""
 
     def dealt(array: Shaped[Array, "batch *rest"]) -> Shaped[Array, "parts some *rest"]:
         # Like cards, so that a batch split over devices stays where it is.
         return jnp.swapaxes(array.reshape(-1, parts, *array.shape[1:]), 0, 1)
 
-    def mean(params: Params, key: jax.Array, batch: Batch) -> tuple[Float[Array, ""], Params]:
-        def add(total: Any, part: tuple[jax.Array, Batch]) -> tuple[Any, None]:
-            return jax.tree.map(jnp.add, total, gradients(params, *part)), None
+    leaves, tree = jax.tree.flatten(batch)
 
-        start = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
-        each = (jax.random.split(key, parts), jax.tree.map(dealt, batch))
-        total, _ = jax.lax.scan(add, start, each)
-        return jax.tree.map(lambda a: a / parts, total)
+    def of_part(part: tuple[jax.Array, list[jax.Array]]) -> Any:
+        return function(part[0], jax.tree.unflatten(tree, part[1]))
 
-    return mean
+    def add(total: Any, part: tuple[jax.Array, list[jax.Array]]) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, of_part(part)), None
+
+    each = (jax.random.split(key, parts), [dealt(leaf) for leaf in leaves])
+    like = jax.eval_shape(of_part, jax.tree.map(lambda a: a[0], each))
+    start = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), like)
+    return jax.lax.scan(add, start, each)[0]

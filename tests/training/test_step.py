@@ -1,7 +1,9 @@
 """One step: parts of a batch, averages, precision, memory, and one compilation per shape."""
 
+import dataclasses
 from pathlib import Path
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,11 +12,38 @@ import pytest
 from compilations import counted_compilations
 
 from galgen.errors import InputError
-from galgen.networks import GraphNetwork, ParticleMesh, SetTransformer
+from galgen.generative import (
+    Bridge,
+    ContinuousFlow,
+    LearnedDiffusion,
+    LearnedLinearSchedule,
+    LinearPath,
+    MaximumLikelihood,
+    MeanFlow,
+    VariancePreserving,
+)
+from galgen.generative.likelihood import ExactDivergence, Likelihood
+from galgen.generative.normalizing_flow import (
+    Affine,
+    Chain,
+    MaskedAutoregressive,
+    NormalizingFlow,
+)
+from galgen.generative.ode import FixedSteps
+from galgen.generative.tilting import Anchored
+from galgen.generative.weighting import SigmoidWeighting
+from galgen.inference.classifier import Classification
+from galgen.inference.neural_likelihood import NeuralLikelihood
+from galgen.inference.neural_posterior import NeuralPosterior
+from galgen.inference.neural_ratio import NeuralRatio
+from galgen.inference.posterior_head import FlowHead, MatchingHead
+from galgen.inference.regression import Regression
+from galgen.masking import masked_mean, zero_padding
+from galgen.networks import MLP, GraphNetwork, ParticleMesh, SetTransformer
 from galgen.training import Trainer
 from galgen.training.precision import multiplying_in, rounded
 from galgen.training.rematerialization import rematerialized
-from galgen.training.state import initial_state, make_step
+from galgen.training.state import accumulated, gradients_of, initial_state, make_step
 from galgen.types import Batch
 
 START = {"centre": jnp.zeros(2)}
@@ -33,6 +62,99 @@ def test_parts_of_a_batch_give_the_step_of_the_whole(parts: int) -> None:
     assert np.allclose(a[0].params["centre"], 0.5 * X.mean(0), rtol=1e-6)
     for one, other in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
         assert np.allclose(one, other, rtol=1e-6)
+
+
+class PerPoint(nn.Module):
+    """A network of one layer on each point, as denoiser and as encoder."""
+
+    pooled: bool = False
+
+    @nn.compact
+    def __call__(self, x, t=None, mask=None, condition=None):
+        mask = t if self.pooled else mask
+        out = nn.Dense(x.shape[-1])(jnp.sin(x)) + 0.3 * x
+        return masked_mean(out, mask, 1) if self.pooled else zero_padding(out, mask)
+
+
+VECTORS = NormalizingFlow(Chain((MaskedAutoregressive(Affine(), 4),)))
+BRIDGE = Bridge(LinearPath())
+UNLIKE = Batch(
+    jnp.asarray(np.random.default_rng(1).normal(size=(8, 9, 2)), jnp.float32),
+    jnp.arange(9) < jnp.array([1, 9, 2, 0, 9, 3, 1, 8])[:, None],
+    jnp.asarray(np.random.default_rng(2).uniform(-0.9, 0.9, (8, 2)), jnp.float32),
+    jnp.array([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0]),
+)
+FLAT = dataclasses.replace(UNLIKE, x=UNLIKE.x[:, 0], mask=None)
+CLASSES = dataclasses.replace(UNLIKE, condition=jnp.eye(2)[jnp.arange(8) % 2])
+ENCODER = PerPoint(pooled=True)
+FAMILIES = {
+    "bridge": (BRIDGE, PerPoint(), UNLIKE),
+    "classification": (Classification(), ENCODER, CLASSES),
+    "weighted bridge": (
+        Bridge(VariancePreserving(), weighting=SigmoidWeighting()),
+        PerPoint(),
+        UNLIKE,
+    ),
+    "mean flow": (MeanFlow(LinearPath()), PerPoint(), UNLIKE),
+    "continuous flow": (
+        ContinuousFlow(BRIDGE, Likelihood(ExactDivergence(), FixedSteps(1))),
+        PerPoint(),
+        UNLIKE,
+    ),
+    "learned diffusion": (LearnedDiffusion(LearnedLinearSchedule()), PerPoint(), UNLIKE),
+    "anchored": (Anchored(BRIDGE, lambda x, *_: 0.5 * x), PerPoint(), UNLIKE),
+    "maximum likelihood": (MaximumLikelihood(), VECTORS, FLAT),
+    "regression": (Regression(), ENCODER, UNLIKE),
+    "neural likelihood": (NeuralLikelihood(), VECTORS, FLAT),
+    "neural posterior": (NeuralPosterior(FlowHead(VECTORS)), ENCODER, UNLIKE),
+    "matching posterior": (NeuralPosterior(MatchingHead(MLP(4, 1))), ENCODER, UNLIKE),
+    "neural ratio": (NeuralRatio(width=4, layers=1, chance=1), ENCODER, UNLIKE),
+}
+QUICK = ("bridge", "classification")
+ROWS = [pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in FAMILIES]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_parts_of_unlike_weight_give_the_gradient_of_the_whole(name: str) -> None:
+    """Clouds of unlike size, without points and without weight, in every family of models."""
+    model, network, batch = FAMILIES[name]
+    key = jax.random.key(3)
+
+    def shaken(params):
+        return jax.tree.map(
+            lambda a: a + 0.1 * jnp.cos(jnp.arange(a.size)).reshape(a.shape), params
+        )
+
+    params = shaken(model.initial_params(network, key, batch))
+
+    def loss(params, key, batch):
+        return model.mean_loss(network, params, key, batch)
+
+    def together(params):
+        """The same draws as of two parts, dealt like cards, but divided once for all."""
+        found = [
+            loss(params, part_key, jax.tree.map(lambda a, i=i: a[i::2], batch))
+            for i, part_key in enumerate(jax.random.split(key, 2))
+        ]
+        total, weight = (sum(getattr(f, name) for f in found) for name in ("total", "weight"))
+        return jnp.mean(total / weight)
+
+    wanted = jax.jit(jax.value_and_grad(together))(params)
+    found = jax.jit(gradients_of(loss, 2))(params, key, batch)
+    assert 0.01 < abs(float(wanted[0])) < 100
+    for a, b in zip(*map(jax.tree.leaves, (found, wanted)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_number_is_taken_for_a_mean_over_points() -> None:
+    def loss(params, key, batch):
+        return jnp.mean(masked_mean((params["centre"] - batch.x) ** 2, batch.mask, (0, 1)))
+
+    key = jax.random.key(0)
+    whole = gradients_of(loss)(START, key, UNLIKE)
+    for found in (gradients_of(loss, 4), accumulated(jax.value_and_grad(loss), 4)):
+        for a, b in zip(*map(jax.tree.leaves, (found(START, key, UNLIKE), whole)), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5)
 
 
 def test_parts_draw_their_own_numbers() -> None:
@@ -146,8 +268,6 @@ def test_bfloat16_rounds_the_products_of_dense_layers_only(network) -> None:
 
 
 def test_a_dense_layer_in_bfloat16_is_the_product_of_rounded_factors() -> None:
-    import flax.linen as nn
-
     x = jnp.asarray(RNG.normal(size=(5, 7)), jnp.float32)
     layer = nn.Dense(3, bias_init=nn.initializers.normal(1.0))
     params = layer.init(jax.random.key(0), x)

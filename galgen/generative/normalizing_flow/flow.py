@@ -29,6 +29,7 @@ from galgen.generative.normalizing_flow.bijection import (
 from galgen.generative.normalizing_flow.coupling_layer import CouplingLayer
 from galgen.generative.normalizing_flow.masked_autoregressive import MaskedAutoregressive
 from galgen.generative.normalizing_flow.transforms import ScalarTransform
+from galgen.losses import MeanLoss, example_weight, mean_over_examples
 from galgen.types import Batch, Params
 
 
@@ -71,9 +72,7 @@ class NormalizingFlow(nn.Module):
             states.append(part.forward(states[-1], condition)[0])
         return jnp.stack(states)
 
-    def negative_log_likelihood(
-        self, params: Params, key: jax.Array, batch: Batch
-    ) -> Float[Array, ""]:
+    def negative_log_likelihood(self, params: Params, key: jax.Array, batch: Batch) -> MeanLoss:
         """The loss for a :class:`~galgen.training.Trainer`; it draws nothing from the key.
 
         Raises:
@@ -85,7 +84,7 @@ class NormalizingFlow(nn.Module):
                 "flows give densities of examples of one length"
             )
         log_prob = cast(Array, self.apply(params, batch.x, batch.condition))
-        return -jnp.mean(log_prob)
+        return mean_over_examples(-log_prob, example_weight(batch))
 
 
 def coupling_flow(
