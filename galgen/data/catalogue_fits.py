@@ -8,13 +8,13 @@ header cards would limit length and letters.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 
+from galgen.arrays import as_array
 from galgen.data.catalogue import Catalogue
 from galgen.data.catalogue_metadata import (
     catalogue_from,
@@ -23,9 +23,12 @@ from galgen.data.catalogue_metadata import (
     not_ours,
 )
 from galgen.errors import InputError
+from galgen.reading.fits import open_fits
 
 EXTENSION = "GALGEN"
 LONGEST = 60
+WIDER: Mapping[str, np.dtype] = {"float16": np.dtype(np.float32), "int8": np.dtype(np.int16)}
+"""FITS has no float16 and no signed bytes: they are stored as these."""
 
 
 def write_fits(path: Path, catalogue: Catalogue) -> None:
@@ -53,40 +56,25 @@ def read_fits(path: Path) -> Catalogue:
     Raises:
         InputError: if it is not FITS, is damaged, or has no metadata of galgen's.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            with (
-                path.open("rb") as raw,
-                fits.open(raw, memmap=False, uint=True, checksum=True) as file,
-            ):
-                if EXTENSION not in file:
-                    raise not_ours(path)
-                text = file[EXTENSION].data.tobytes()
-                table = file[1].data
-                values = [np.asarray(table.field(i)) for i in range(len(table.columns))]
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"expected a whole FITS file in {path}, got one that astropy cannot read "
-            f"({' '.join(str(error).split())}); "
-            "copy or write it again"
-        ) from error
-    names = described_columns(text, path)
-    if len(names) != len(values):
-        raise InputError(
-            f"expected {len(names)} columns in {path}, got {len(values)}; it was changed after "
-            "galgen wrote it: write it again"
-        )
-    return catalogue_from(text, dict(zip(names, values, strict=True)), path)
+    with open_fits(path, "a whole FITS file", strict=True, uint=True, checksum=True) as file:
+        if EXTENSION not in file:
+            raise not_ours(path)
+        text = file[EXTENSION].data.tobytes()
+        table = file[1].data
+        values = [as_array(table.field(i), f"column {i}") for i in range(len(table.columns))]
+        names = described_columns(text, path)
+        if len(names) != len(values):
+            raise InputError(
+                f"expected {len(names)} columns in {path}, got {len(values)}; it was changed after "
+                "galgen wrote it: write it again"
+            )
+        return catalogue_from(text, dict(zip(names, values, strict=True)), path, WIDER)
 
 
 def _storable(catalogue: Catalogue) -> list[tuple[str, np.ndarray]]:
-    """Columns in the types of FITS: it has no float16 and no signed bytes, so both are widened."""
-    wider = {"float16": np.float32, "int8": np.int16}
+    """Columns in the types of FITS: some are widened."""
     return [
-        (name, values.astype(wider.get(values.dtype.name, values.dtype), copy=False))
+        (name, values.astype(WIDER.get(values.dtype.name, values.dtype), copy=False))
         for name, values in catalogue.columns.items()
     ]
 

@@ -24,6 +24,7 @@ from galgen.data.suite import Suite
 from galgen.data.suite_writing import write_suite
 from galgen.errors import InputError
 from galgen.publishing import Publication
+from galgen.reading import regular_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,9 +87,7 @@ def read_catalogue(path: str | Path) -> Catalogue:
     """
     path = Path(path)
     chosen = _format(path)
-    if not path.is_file():
-        raise InputError(f"expected a catalogue at {path}, got no such file; check the path")
-    return chosen.read(path)
+    return chosen.read(regular_file(path, "a catalogue"))
 
 
 def _format(path: Path) -> Format:

@@ -46,13 +46,19 @@ def described_columns(text: str | bytes, path: Path) -> list[str]:
     return [column["name"] for column in _parsed(text, path)["columns"]]
 
 
-def catalogue_from(text: str | bytes, columns: Mapping[str, np.ndarray], path: Path) -> Catalogue:
+def catalogue_from(
+    text: str | bytes,
+    columns: Mapping[str, np.ndarray],
+    path: Path,
+    wider: Mapping[str, np.dtype] | None = None,
+) -> Catalogue:
     """The catalogue of a JSON and the values of its columns.
 
     Args:
         text: what :func:`metadata_of` gave.
-        columns: by name; values are cast to the types that the JSON names.
+        columns: by name.
         path: of the file, for errors.
+        wider: types that the format lacks, by name, and those that it has in their place.
 
     Raises:
         InputError: if it is not JSON of a galgen catalogue, or does not fit the columns.
@@ -64,9 +70,17 @@ def catalogue_from(text: str | bytes, columns: Mapping[str, np.ndarray], path: P
             f"expected columns {list(described)} in {path}, got {list(columns)}; it was changed "
             "after galgen wrote it: write it again"
         )
+    types = {name: str(column["type"]) for name, column in described.items()}
+    for name, values in columns.items():
+        stored = (wider or {}).get(types[name], np.dtype(types[name]))
+        if values.dtype != stored:
+            raise InputError(
+                f"expected column {name!r} of {stored} in {path}, got {values.dtype}; it was "
+                "changed after galgen wrote it: write it again"
+            )
     side_x, side_y, side_z = found["box"]
     return Catalogue(
-        columns={n: v.astype(described[n]["type"], copy=False) for n, v in columns.items()},
+        columns={name: values.astype(types[name], copy=False) for name, values in columns.items()},
         box=(side_x, side_y, side_z),
         redshift=found["redshift"],
         cosmology=found["cosmology"],

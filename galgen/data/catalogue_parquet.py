@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
+from galgen.arrays import as_array
 from galgen.data.catalogue import Catalogue
 from galgen.data.catalogue_metadata import catalogue_from, metadata_of, not_ours
-from galgen.errors import InputError
-from galgen.reading.parquet import import_pyarrow
+from galgen.reading.parquet import import_pyarrow, open_parquet
 
 KEY = b"galgen"
 
@@ -30,7 +28,8 @@ def write_parquet(path: Path, catalogue: Catalogue) -> None:
         unit = {b"unit": catalogue.units[name].encode()}
         fields.append(arrow.field(name, arrays[-1].type, nullable=False, metadata=unit))
     schema = arrow.schema(fields, metadata={KEY: metadata_of(catalogue).encode()})
-    parquet.write_table(arrow.Table.from_arrays(arrays, schema=schema), path)
+    table = arrow.Table.from_arrays(arrays, schema=schema)
+    parquet.write_table(table, path, write_page_checksum=True)
 
 
 def read_parquet(path: Path) -> Catalogue:
@@ -40,17 +39,10 @@ def read_parquet(path: Path) -> Catalogue:
         InputError: if pyarrow is not installed, or the file is not Parquet, is damaged, or has no
             metadata of galgen's.
     """
-    _, parquet = import_pyarrow()
-    try:
-        with parquet.ParquetFile(path) as file:
-            table = file.read()
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"expected a whole Parquet file in {path}, got one that pyarrow cannot read "
-            f"({' '.join(str(error).split())}); copy or write it again"
-        ) from error
-    text = (table.schema.metadata or {}).get(KEY)
-    if text is None:
-        raise not_ours(path)
-    columns = {name: np.asarray(table.column(name)) for name in table.column_names}
-    return catalogue_from(text, columns, path)
+    with open_parquet(path, "a whole Parquet file") as file:
+        table = file.read()
+        text = (table.schema.metadata or {}).get(KEY)
+        if text is None:
+            raise not_ours(path)
+        columns = {n: as_array(table.column(n), f"column {n!r}") for n in table.column_names}
+        return catalogue_from(text, columns, path)

@@ -5,7 +5,7 @@ of all catalogues lie side by side; row ``offsets[i]:offsets[i + 1]`` belongs to
 which may have none::
 
     /columns/<name>      (points of all,)  attribute unit, "" if dimensionless
-    /offsets             (n + 1,) int64
+    /offsets             (n + 1,) int64    attribute crc32 of its bytes
     /box                 (n, 3) float64    side lengths [Mpc/h]
     /periodic            (n,) bool         False for open sub-boxes of something larger
     /redshift            (n,) float64
@@ -43,11 +43,13 @@ import h5py
 import numpy as np
 from jaxtyping import Float, Int
 
+from galgen.arrays import native_order
 from galgen.data.catalogue import Catalogue
 from galgen.data.suite_header import Header, Stored
 from galgen.data.suite_layout import Block
 from galgen.data.suite_writing import SuiteWriter, write_suite
 from galgen.errors import InputError
+from galgen.reading import reading
 
 __all__ = ["Suite", "SuiteWriter", "write_suite"]
 
@@ -97,7 +99,7 @@ class Suite:
         i, header = int(index) % len(self), self._header
         start, stop = int(header.offsets[i]), int(header.offsets[i + 1])
         side_x, side_y, side_z = (float(side) for side in header.box[i])
-        try:
+        with reading(Path(f"{self.path}, catalogue {i}"), "a whole catalogue"):
             return Catalogue(
                 columns={n: self._read(c, start, stop) for n, c in header.columns.items()},
                 box=(side_x, side_y, side_z),
@@ -107,8 +109,6 @@ class Suite:
                 units=header.units,
                 provenance=json.loads(self._provenance(i, i + 1)[0]),
             )
-        except InputError as error:
-            raise InputError(f"{self.path}, catalogue {i}: {error}") from error
 
     def __iter__(self) -> Iterator[Catalogue]:
         return (self[i] for i in range(len(self)))
@@ -136,7 +136,8 @@ class Suite:
     def provenance(self, start: int, stop: int) -> list[dict[str, str]]:
         """Where catalogues ``start:stop``, as of a list, come from; their points are not read."""
         low, high, _ = slice(start, stop).indices(len(self))
-        return [json.loads(text) for text in self._provenance(low, max(low, high))]
+        with reading(self.path, "provenance in JSON"):
+            return [json.loads(text) for text in self._provenance(low, max(low, high))]
 
     def _provenance(self, start: int, stop: int) -> list[bytes]:
         """The JSON of catalogues ``start:stop``."""
@@ -148,15 +149,17 @@ class Suite:
     def _read(self, stored: Stored, start: int, stop: int) -> np.ndarray:
         """Some rows of a dataset, as an array of their own."""
         if self._map is None:
-            raise ValueError(f"expected an open suite, got {self.path} closed; open it again")
+            raise InputError(f"expected an open suite, got {self.path} closed; open it again")
         if stored.place is None:
-            return self._opened(self._map)[stored.name][start:stop]
+            with reading(self.path, f"whole {stored.name}"):
+                return native_order(self._opened(self._map)[stored.name][start:stop])
         first = stored.place + start * stored.dtype.itemsize
         length = (stop - start) * stored.dtype.itemsize
         if length:
             page = first - first % mmap.PAGESIZE
             self._map.madvise(mmap.MADV_WILLNEED, page, first + length - page)
-        return np.array(np.frombuffer(self._map, stored.dtype, stop - start, first))
+        values = np.frombuffer(self._map, stored.dtype, stop - start, first)
+        return values.view(np.uint8) != 0 if stored.dtype == bool else np.array(values)
 
     def _opened(self, mapped: mmap.mmap) -> h5py.File:
         """The file in this process: an HDF5 handle does not survive a fork.

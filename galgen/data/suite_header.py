@@ -15,9 +15,28 @@ import h5py
 import numpy as np
 from jaxtyping import Bool, Float, Int32, Int64
 
+from galgen.data.catalogue import STANDARD_UNITS
 from galgen.data.self_contained import check_self_contained
-from galgen.data.suite_layout import FORMAT, REMEDY, TABLES, VERSION, original_name
+from galgen.data.suite_layout import (
+    CHECKSUM,
+    FORMAT,
+    REMEDY,
+    TABLES,
+    VERSION,
+    checksum,
+    original_name,
+)
 from galgen.errors import InputError
+from galgen.reading import check_declared
+from galgen.reading.hdf5 import (
+    attribute,
+    attribute_names,
+    find_dataset,
+    find_group,
+    open_hdf5,
+    read_numbers,
+)
+from galgen.units import conversion_factor
 
 DATASETS = ("offsets", *TABLES, "split_names", "provenance/offsets", "provenance/json")
 GROUPS = ("columns", "cosmology", "provenance")
@@ -91,27 +110,31 @@ class Header:
             InputError: if the file is missing, is not a galgen suite of this version, is
                 truncated, takes values from other files, or its datasets do not fit together.
         """
-        with open_file(path) as file:
+        with open_hdf5(path, "a suite") as file:
             check_self_contained(file, path)
             _check_format(file, path)
-            units = {}
-            for dataset, column in file["columns"].items():
-                name = original_name(dataset)
-                if "unit" not in column.attrs:
-                    raise _broken(path, f"no attribute unit of column {name!r}")
-                units[name] = str(column.attrs["unit"])
+            stored = find_group(file, "columns")
+            columns = {name: find_dataset(stored, name) for name in stored}
+            cosmology = find_group(file, "cosmology")
+            provenance = find_group(file, "provenance")
             header = cls(
-                columns={original_name(n): Stored.of(d) for n, d in file["columns"].items()},
-                units=units,
-                offsets=file["offsets"][()],
-                **{name: file[name][()] for name in TABLES},
-                cosmology={original_name(n): d[()] for n, d in file["cosmology"].items()},
-                split_names=np.array(file["split_names"].asstr()[()], dtype=str),
-                provenance=Stored.of(file["provenance/json"]),
-                provenance_offsets=file["provenance/offsets"][()],
+                columns={original_name(n): Stored.of(d) for n, d in columns.items()},
+                units={original_name(n): _unit(d) for n, d in columns.items()},
+                offsets=_table(file, "offsets", "int64", (), path),
+                **{n: _table(file, n, kind, row, path) for n, (kind, row) in TABLES.items()},
+                cosmology={
+                    original_name(name): _table(cosmology, name, "float64", (), path)
+                    for name in cosmology
+                },
+                split_names=_names(file, path),
+                provenance=Stored.of(find_dataset(provenance, "json", "u")),
+                provenance_offsets=_table(provenance, "offsets", "int64", (), path),
                 inode=os.fstat(file.id.get_vfd_handle()).st_ino,
             )
+            written = _checksum(file["offsets"])
         header.check(path)
+        if written not in (None, checksum(header.offsets)):
+            raise _broken(path, "offsets that are not those that were written")
         return header
 
     def check(self, path: Path) -> None:
@@ -145,52 +168,63 @@ class Header:
                 raise _broken(path, "offsets that do not rise from 0")
             if rows != offsets[-1]:
                 raise _broken(path, f"{rows} {what} where offsets end at {offsets[-1]}")
-        size = path.stat().st_size
-        for name, stored in self.columns.items():
-            if stored.place is not None:
-                end = stored.place + stored.rows * stored.dtype.itemsize
-                if end > size:
-                    raise _broken(path, f"{size} bytes where column {name!r} ends at {end}")
-
-
-def open_file(path: Path) -> h5py.File:
-    """The HDF5 file at ``path``, read-only.
-
-    Raises:
-        InputError: if there is none, or HDF5 cannot open it.
-    """
-    if not path.is_file():
-        raise InputError(f"expected a suite at {path}, got no such file; check the path")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(
-            f"expected an HDF5 file at {path}, got one that HDF5 cannot open (another format, or "
-            f"truncated); {REMEDY} again"
-        ) from error
 
 
 def _check_format(file: h5py.File, path: Path) -> None:
-    found = (file.attrs.get("format"), file.attrs.get("version"))
-    if found != (FORMAT, VERSION):
+    present = attribute_names(file)
+    found, version = (
+        attribute(file, name) if name in present else None for name in ("format", "version")
+    )
+    newer = isinstance(version, int | np.integer) and version > VERSION
+    if found != FORMAT or newer or version != VERSION:
+        remedy = "upgrade galgen, which is older" if newer else f"{REMEDY} of this version"
         raise InputError(
             f"expected a suite of format {FORMAT!r} version {VERSION} in {path}, got format "
-            f"{found[0]!r} version {found[1]}; {REMEDY} of this version"
+            f"{found!r} version {version}; {remedy}"
         )
     missing = [name for name in (*GROUPS, *DATASETS) if name not in file]
     if missing:
         raise _broken(path, f"no {', '.join(missing)}")
-    wanted = {name: kind for name, (kind, _) in TABLES.items()}
-    wanted |= {"offsets": "int64", "provenance/offsets": "int64", "provenance/json": "uint8"}
-    wanted |= {f"cosmology/{name}": "float64" for name in file["cosmology"]}
-    shapes = {name: row for name, (_, row) in TABLES.items()}
-    for name, kind in wanted.items():
-        dataset = file[name]
-        if dataset.dtype != np.dtype(kind) or dataset.shape[1:] != shapes.get(name, ()):
-            raise _broken(path, f"{dataset.dtype} of shape {dataset.shape} in {name}, not {kind}")
-    for name, column in file["columns"].items():
-        if column.dtype.kind not in "fiub" or column.ndim != 1:
-            raise _broken(path, f"{column.dtype} of shape {column.shape} in column {name!r}")
+
+
+def _table(group: h5py.Group, name: str, kind: str, row: tuple[int, ...], path: Path) -> np.ndarray:
+    """A dataset of one row per catalogue, of the type that it must have."""
+    values = read_numbers(group, name)
+    if values.dtype != np.dtype(kind) or values.ndim < 1 or values.shape[1:] != row:
+        raise _broken(path, f"{values.dtype} of shape {values.shape} in {name}, not {kind}")
+    return values
+
+
+def _checksum(offsets: h5py.Dataset) -> int | None:
+    """The checksum of the offsets that was written with them; older files have none."""
+    return int(attribute(offsets, CHECKSUM)) if CHECKSUM in attribute_names(offsets) else None
+
+
+def _unit(column: h5py.Dataset) -> str:
+    """The unit of a column; that of a standard column is the standard one."""
+    name = original_name(column.name.rsplit("/", 1)[-1])
+    if column.ndim != 1:
+        raise InputError(f"expected column {name!r} of one number per point, got {column.shape}")
+    if "unit" not in attribute_names(column):
+        raise InputError(f"expected an attribute unit of column {name!r}, got none; {REMEDY}")
+    stated, standard = str(attribute(column, "unit")), STANDARD_UNITS.get(name)
+    if standard is None or stated == standard:
+        return stated
+    if conversion_factor(stated, standard, f"column {name!r}") != 1.0:
+        raise InputError(
+            f"expected column {name!r} in {standard}, got {stated}; convert it and write it again"
+        )
+    return standard
+
+
+def _names(file: h5py.File, path: Path) -> np.ndarray:
+    """The names of splits."""
+    dataset = file["split_names"]
+    kind = h5py.check_string_dtype(dataset.dtype) if isinstance(dataset, h5py.Dataset) else None
+    if kind is None or dataset.ndim != 1:
+        raise _broken(path, "split_names that are no list of text")
+    check_declared(dataset.size * dataset.dtype.itemsize, path, "split_names")
+    return np.array(dataset.asstr()[()], dtype=str)
 
 
 def _broken(path: Path, found: str) -> InputError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,6 +15,11 @@ from galgen.data.catalogue import Catalogue
 FORMAT = "galgen-suite"
 VERSION = 2
 REMEDY = "write it with galgen or data_prep"
+
+CHECKSUM = "crc32"
+"""Attribute of the offsets with the CRC-32 of their bytes."""
+LIBRARY = ("v108", "v108")
+"""Versions of HDF5's own layout that are written: the oldest that has checksums of metadata."""
 
 TABLES: Mapping[str, tuple[str, tuple[int, ...]]] = {
     "box": ("float64", (3,)),
@@ -38,6 +44,11 @@ def original_name(dataset: str) -> str:
     for letter, escape in reversed(_ESCAPES):
         dataset = dataset.replace(escape, letter)
     return dataset
+
+
+def checksum(values: np.ndarray) -> int:
+    """The CRC-32 of an array's bytes, as little-endian numbers."""
+    return zlib.crc32(values.astype(values.dtype.newbyteorder("<")).tobytes())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,17 @@ import h5py
 import numpy as np
 
 from galgen.data.catalogue import Catalogue
-from galgen.data.suite_layout import FORMAT, TABLES, VERSION, Block, codes, dataset_name
+from galgen.data.suite_layout import (
+    CHECKSUM,
+    FORMAT,
+    LIBRARY,
+    TABLES,
+    VERSION,
+    Block,
+    checksum,
+    codes,
+    dataset_name,
+)
 from galgen.errors import InputError
 from galgen.publishing import Publication
 
@@ -138,14 +148,16 @@ class SuiteWriter:
         place = self._publication.folder / "suite.h5"
         for stream in self._streams.values():
             stream.close()
-        with h5py.File(place, "w") as file:
+        with h5py.File(place, "w", libver=LIBRARY) as file:
             file.attrs["format"] = FORMAT
             file.attrs["version"] = VERSION
             for name in ("columns", "cosmology", "provenance"):
                 file.create_group(name, track_order=True)
             for name, stream in self._streams.items():
                 if name in OFFSETS:
-                    file[OFFSETS[name]] = stream.summed()
+                    offsets = stream.summed()
+                    file[OFFSETS[name]] = offsets
+                    file[OFFSETS[name]].attrs[CHECKSUM] = checksum(offsets)
                 else:
                     stream.copy_to(file, name)
                 stream.remove()

@@ -22,6 +22,7 @@ from __future__ import annotations
 import dataclasses
 import html
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -31,6 +32,7 @@ from galgen.cosmology import astropy_cosmology
 from galgen.errors import InputError
 from galgen.statistics.pairs.landy_szalay import SurveyCatalogue
 from galgen.statistics.sky.coordinates import cartesian_positions, check_range
+from galgen.units import converted
 
 REQUIRED = ("RA", "DEC", "Z", "WEIGHT", "WEIGHT_FKP", "NZ")
 SURVEY_UNITS: Mapping[str, str] = {"RA": "deg", "DEC": "deg", "NZ": "h^3/Mpc^3"}
@@ -48,7 +50,8 @@ class SkyCatalogue:
     ========== ======================= =====================================================
     columns    name -> ``(objects,)``  RA, DEC, Z, WEIGHT, WEIGHT_FKP, NZ and any other
     cosmology  name -> float           ``omega_m`` and others, of the box it was made from
-    units      name -> str             of every column; standard ones are filled in
+    units      name -> str             of every column; standard columns given in another
+                                       unit are converted, the others keep theirs
     provenance name -> str             where it came from
     ========== ======================= =====================================================
 
@@ -63,8 +66,9 @@ class SkyCatalogue:
     provenance: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        h = self.cosmology.get("h")
         columns = {
-            str(name): as_array(values, f"column {name!r}", SURVEY_UNITS.get(name))
+            str(name): _in_standard_unit(name, values, self.units.get(name), h)
             for name, values in self.columns.items()
         }
         _check_columns(columns)
@@ -73,7 +77,7 @@ class SkyCatalogue:
             raise InputError(
                 f"expected units of columns {list(columns)}, got units of {unknown}; drop them"
             )
-        units = {n: str(self.units.get(n, SURVEY_UNITS.get(n, ""))) for n in columns}
+        units = {n: SURVEY_UNITS.get(n, str(self.units.get(n, ""))) for n in columns}
         set_field = object.__setattr__
         set_field(self, "columns", columns)
         set_field(self, "units", units)
@@ -143,6 +147,15 @@ class SkyCatalogue:
             f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in rows.items()
         )
         return f"<table><caption>SkyCatalogue</caption>{cells}</table>"
+
+
+def _in_standard_unit(name: str, values: Any, stated: str | None, h: float | None) -> np.ndarray:
+    """A column as numbers; a standard one in its unit, whatever unit is stated of it."""
+    wanted, label = SURVEY_UNITS.get(name), f"column {name!r}"
+    numbers = as_array(values, label, wanted)
+    if wanted is None or stated is None:
+        return numbers
+    return converted(numbers, stated, wanted, label, h)
 
 
 def _check_columns(columns: Mapping[str, np.ndarray]) -> None:

@@ -16,22 +16,24 @@ In units, h is H_0 / (100 km/s/Mpc). A file appears whole or not at all
 
 from __future__ import annotations
 
-import contextlib
 import json
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 from astropy.io import fits
-from astropy.utils.exceptions import AstropyUserWarning
 
+from galgen.arrays import as_array
+from galgen.data.suite_layout import LIBRARY
 from galgen.errors import InputError
 from galgen.mocks.sky_catalogue import SkyCatalogue
 from galgen.publishing import Publication
-from galgen.reading.parquet import import_pyarrow
+from galgen.reading import reading, regular_file
+from galgen.reading.fits import open_fits
+from galgen.reading.hdf5 import attribute, attribute_names, find_group, open_hdf5, read_numbers
+from galgen.reading.parquet import import_pyarrow, open_parquet
 
 FORMAT = "galgen-sky"
 VERSION = 1
@@ -61,17 +63,8 @@ def read_sky_catalogue(path: str | Path) -> SkyCatalogue:
     """
     place = Path(path)
     read = _of_suffix(place)[1]
-    if not place.is_file():
-        raise InputError(f"expected a survey catalogue at {place}, got no such file")
-    try:
+    with reading(regular_file(place, "a survey catalogue"), f"a whole {FORMAT} file"):
         return read(place)
-    except InputError:
-        raise
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, AstropyUserWarning) as error:
-        raise InputError(
-            f"expected a whole {FORMAT} file in {place}, got {type(error).__name__}: {error}; "
-            "write it again with galgen mock"
-        ) from error
 
 
 def read_provenance(path: Path) -> dict[str, str]:
@@ -80,13 +73,10 @@ def read_provenance(path: Path) -> dict[str, str]:
     Raises:
         InputError: as :func:`read_sky_catalogue`.
     """
-    try:
-        with _opened(path) as file:
-            header = file[EXTENSION].header
+    with open_fits(path, f"a whole {FORMAT} file", strict=True) as file:
+        header = file[EXTENSION].header
         _check_format(header.get("FORMAT"), header.get("VERSION"), path)
         return dict(json.loads(header["PROVENAN"]))
-    except (OSError, KeyError, ValueError, AstropyUserWarning) as error:
-        raise InputError(f"expected a whole {FORMAT} file in {path}, got {error}") from error
 
 
 def _write_fits(path: Path, catalogue: SkyCatalogue) -> None:
@@ -102,35 +92,27 @@ def _write_fits(path: Path, catalogue: SkyCatalogue) -> None:
     header["COSMO"] = json.dumps(dict(catalogue.cosmology))
     header["PROVENAN"] = json.dumps(dict(catalogue.provenance))
     header["COMMENT"] = "In units, h is H_0 / (100 km/s/Mpc)."
+    table.update_header()  # Units are written last, and belong to the checksum.
     # A time in place of this word would make two equal mocks differ.
-    table.add_datasum(when="galgen")
+    table.add_checksum(when="galgen")
     fits.HDUList([fits.PrimaryHDU(), table]).writeto(path)
 
 
 def _read_fits(path: Path) -> SkyCatalogue:
-    with _opened(path) as file:
+    with open_fits(path, f"a whole {FORMAT} file", strict=True, checksum=True) as file:
         table = file[EXTENSION]
         header = table.header
         _check_format(header.get("FORMAT"), header.get("VERSION"), path)
         if table.verify_datasum() != 1:
-            raise ValueError("rows that are not those of its DATASUM")
+            raise InputError(f"expected the rows of their DATASUM in {path}, got others")
         units = {column.name: column.unit or "" for column in table.columns}
-        columns = {name: table.data[name] for name in units}
+        columns = {name: as_array(table.data[name], f"column {name!r}") for name in units}
         texts = header["COSMO"], header["PROVENAN"]
     return SkyCatalogue(columns, json.loads(texts[0]), units, json.loads(texts[1]))
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[fits.HDUList]:
-    """A FITS file; what astropy only warns of, a truncated file above all, is an error here."""
-    with warnings.catch_warnings(), path.open("rb") as stream:
-        warnings.simplefilter("error", AstropyUserWarning)
-        with fits.open(stream, memmap=False) as file:
-            yield file
-
-
 def _write_hdf5(path: Path, catalogue: SkyCatalogue) -> None:
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", libver=LIBRARY) as file:
         file.attrs.update(_texts(catalogue))
         group = file.create_group("columns", track_order=True)
         for name, values in catalogue.columns.items():
@@ -138,12 +120,13 @@ def _write_hdf5(path: Path, catalogue: SkyCatalogue) -> None:
 
 
 def _read_hdf5(path: Path) -> SkyCatalogue:
-    with h5py.File(path, "r") as file:
-        attributes = dict(file.attrs)
-        _check_format(attributes.get("format"), attributes.get("version"), path)
-        columns = {name: dataset[()] for name, dataset in file["columns"].items()}
-        units = {name: str(dataset.attrs["unit"]) for name, dataset in file["columns"].items()}
-    return _from_texts(columns, units, attributes)
+    with open_hdf5(path, f"a whole {FORMAT} file") as file:
+        found = {name: attribute(file, name) for name in attribute_names(file)}
+        _check_format(found.get("format"), found.get("version"), path)
+        group = find_group(file, "columns")
+        columns = {name: read_numbers(group, name) for name in group}
+        units = {name: str(attribute(group[name], "unit")) for name in group}
+    return _from_texts(columns, units, found)
 
 
 def _write_parquet(path: Path, catalogue: SkyCatalogue) -> None:
@@ -156,17 +139,18 @@ def _write_parquet(path: Path, catalogue: SkyCatalogue) -> None:
         ],
         metadata={name: str(value) for name, value in _texts(catalogue).items()},
     )
-    parquet.write_table(arrow.Table.from_arrays(arrays, schema=schema), path)
+    table = arrow.Table.from_arrays(arrays, schema=schema)
+    parquet.write_table(table, path, write_page_checksum=True)
 
 
 def _read_parquet(path: Path) -> SkyCatalogue:
-    _, parquet = import_pyarrow()
-    table = parquet.read_table(path)
-    found = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-    version = int(found["version"]) if "version" in found else None
-    _check_format(found.get("format"), version, path)
-    columns = {n: table[n].to_numpy() for n in table.schema.names}
-    units = {field.name: field.metadata[b"unit"].decode() for field in table.schema}
+    with open_parquet(path, f"a whole {FORMAT} file") as file:
+        table = file.read()
+        found = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+        version = int(found["version"]) if "version" in found else None
+        _check_format(found.get("format"), version, path)
+        columns = {n: as_array(table[n], f"column {n!r}") for n in table.schema.names}
+        units = {field.name: field.metadata[b"unit"].decode() for field in table.schema}
     return _from_texts(columns, units, found)
 
 

@@ -16,6 +16,8 @@ from jaxtyping import Bool, Float
 from scipy.spatial import cKDTree
 
 from galgen.errors import InputError
+from galgen.reading import reading
+from galgen.reading.fits import open_fits
 from galgen.statistics.binning import ArrayLike
 from galgen.statistics.sky.angular_power import survey_area
 from galgen.statistics.sky.regions import check_nside, nested_pixels
@@ -140,12 +142,10 @@ def read_mask(path: Path, nested: bool | None = None) -> SkyMask:
         InputError: no such file, no HEALPix map, no known order, galactic coordinates, or values
             outside [0, 1].
     """
-    if not path.is_file():
-        raise InputError(f"expected a mask at {path}, got no such file; check the path")
-    try:
-        values, cards = healpy.read_map(path, nest=None, h=True, dtype=np.float64)
-    except (ValueError, OSError, IndexError, KeyError, TypeError) as error:
-        raise InputError(f"expected a HEALPix FITS map in {path}, got {error}") from error
+    with open_fits(path, "a mask") as file:
+        nside = max(int(unit.header.get("NSIDE", 1)) for unit in file)
+        check_nside(nside)  # Before healpy takes memory for it.
+        values, cards = healpy.read_map(file, nest=None, h=True, dtype=np.float64)
     header = dict(cards)
     frame = str(header.get("COORDSYS", "C")).strip().upper()
     if frame[:1] not in ("C", "Q"):
@@ -163,7 +163,5 @@ def read_mask(path: Path, nested: bool | None = None) -> SkyMask:
         order = "NESTED" if nested else "RING"
     blank = np.isnan(values) | (values == healpy.UNSEEN)
     values = np.where(blank, 0.0, values)
-    try:
+    with reading(path, "a completeness map"):
         return SkyMask(values) if order.startswith("NEST") else SkyMask.from_ring(values)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error

@@ -164,7 +164,9 @@ def attribute(place: h5py.Group | h5py.Dataset, name: str) -> Any:
             f"expected one value in {label}, got {array.size}; is this another format?"
         )
     item = array.reshape(-1)[0]
-    return item.decode(errors="replace") if isinstance(item, bytes) else item
+    if isinstance(item, bytes):
+        return item.decode(errors="replace")
+    return str(item) if isinstance(item, str) else item
 
 
 def number_attribute(place: h5py.Group | h5py.Dataset, name: str) -> float:

@@ -124,7 +124,7 @@ def test_damaged_and_foreign_files_are_named(tmp_path, suffix):
     whole = path.read_bytes()
     for part in (whole[: len(whole) // 2], whole[:100], b"", b"not a table at all" * 200):
         path.write_bytes(part)
-        with pytest.raises(InputError, match=rf"mock{suffix}, got"):
+        with pytest.raises(InputError, match=rf"mock{suffix}[:,] .*got"):
             read_sky_catalogue(path)
     with pytest.raises(InputError, match=r"a survey catalogue at .*none.* got no such file"):
         read_sky_catalogue(tmp_path / f"none{suffix}")
@@ -136,10 +136,10 @@ def test_a_changed_row_and_other_formats_are_named(tmp_path):
     whole = bytearray(path.read_bytes())
     whole[-20_000] ^= 1
     path.write_bytes(bytes(whole))
-    with pytest.raises(InputError, match="rows that are not those of its DATASUM; write it again"):
+    with pytest.raises(InputError, match=r"mock\.fits: .*Checksum verification failed"):
         read_sky_catalogue(path)
     Table({"RA": [1.0]}).write(tmp_path / "other.fits")
-    with pytest.raises(InputError, match=r"a whole galgen-sky file in .*other.fits"):
+    with pytest.raises(InputError, match=r"other\.fits: expected a whole galgen-sky file"):
         read_sky_catalogue(tmp_path / "other.fits")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file.attrs["format"] = "galgen-suite"
@@ -149,7 +149,7 @@ def test_a_changed_row_and_other_formats_are_named(tmp_path):
         write_sky_catalogue(tmp_path / "mock.csv", catalogue())
     with pytest.raises(InputError, match=r"a folder .*nowhere, got none; create it"):
         write_sky_catalogue(tmp_path / "nowhere" / "mock.fits", catalogue())
-    with pytest.raises(InputError, match=r"a whole galgen-sky file in .*other.fits"):
+    with pytest.raises(InputError, match=r"other\.fits: expected a whole galgen-sky file"):
         read_provenance(tmp_path / "other.fits")
 
 
