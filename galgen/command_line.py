@@ -25,7 +25,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from galgen.errors import InputError
+from galgen.errors import InputError, errno_of
 
 MENDABLE, INTERNAL, STOPPED, READER_GONE = 2, 70, 130, 141
 TRACEBACK = "GALGEN_TRACEBACK"
@@ -104,8 +104,7 @@ def explanation(error: Exception) -> str | None:
 def _of_system(error: OSError) -> str:
     """What to tell of an error of the operating system."""
     text = str(error)
-    hidden = re.search(r"errno = (\d+)", text)  # as HDF5 tells it
-    number = int(hidden[1]) if hidden else error.errno
+    number = errno_of(error)
     named = re.search(r"name = '([^']+)'", text)
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name]
     place = " and ".join(names or ([named[1]] if named else [])) or "all files"

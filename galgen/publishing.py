@@ -18,11 +18,12 @@ import dataclasses
 import fcntl
 import os
 import shutil
+import stat
 import uuid
 from pathlib import Path
 from types import TracebackType
 
-from galgen.errors import InputError
+from galgen.errors import InputError, errno_of
 
 LOCK = "lock"
 WRITING = ".writing"
@@ -38,21 +39,29 @@ class Publication:
         folder: where to make it; on the same file system.
 
     Raises:
-        InputError: if there is no folder to put the file in.
+        InputError: if there is no folder to put the file in, or a folder, a pipe or a device is in
+            its place.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not self.path.parent.is_dir():
             raise InputError(f"expected a folder {self.path.parent}, got none; create it first")
+        _check_place(self.path)
         remove_stale(self.path)
+        try:
+            self._lock = self._locked_folder()
+        except OSError as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
+
+    def _locked_folder(self) -> Lock:
         while True:
             self.folder = _private_name(self.path)
             self.folder.mkdir()
             lock = acquire(self.folder / LOCK, wait=True)
             if lock is not None:
-                self._lock = lock
-                break
+                return lock
 
     def publish(self, file: Path) -> None:
         """Make ``file``, of the private folder, the published one."""
@@ -75,6 +84,19 @@ class Publication:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+        number, named = errno_of(error), getattr(error, "filename", None)
+        # An error with another name is about a file that is read meanwhile.
+        if number is not None and (named is None or str(self.folder) in str(named)):
+            raise OSError(number, os.strerror(number), str(self.path)) from error
+
+
+def _check_place(path: Path) -> None:
+    """Refuse to put a file in the place of what is none; a link would be replaced."""
+    with contextlib.suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+            raise InputError(f"expected {path} to be a file, or not there, got {kind}; name a file")
 
 
 def publish_text(path: Path, text: str) -> None:

@@ -1,5 +1,7 @@
 """Whatever galgen writes, a symbolic link in its way changes no other file."""
 
+import os
+import resource
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -137,3 +139,48 @@ def test_a_lock_that_is_a_link_makes_no_file(tmp_path: Path) -> None:
     with Publication(tmp_path / "suite.h5"):
         pass
     assert not (tmp_path / "victim").exists()
+
+
+BIG = {name: np.random.default_rng(0).random(30_000) for name in "xyz"}
+BIG_WRITERS: dict[str, Callable[[Path], object]] = {
+    "suite.h5": lambda path: write_suite(path, [Catalogue(BIG, (1.0, 1.0, 1.0))] * 3),
+    "one.h5": lambda path: write_catalogue(path, Catalogue(BIG, (1.0, 1.0, 1.0))),
+    "one.fits": lambda path: write_catalogue(path, Catalogue(BIG, (1.0, 1.0, 1.0))),
+    "sky.fits": lambda path: write_sky_catalogue(path, BIG_SKY),
+    "sky.h5": lambda path: write_sky_catalogue(path, BIG_SKY),
+}
+BIG_SKY = SkyCatalogue(
+    dict.fromkeys(("RA", "DEC", "Z", "WEIGHT", "WEIGHT_FKP", "NZ"), np.ones(30_000))
+)
+
+
+@pytest.mark.parametrize("name", BIG_WRITERS)
+def test_a_disk_that_is_full_half_way_leaves_nothing(tmp_path: Path, name: str) -> None:
+    """A limit on the size of files stands for the disk: both fail in the middle of a write."""
+    path = tmp_path / name
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OSError, match=r"File too large|No space left") as caught:
+            BIG_WRITERS[name](path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == str(path) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", BIG_WRITERS)
+def test_only_files_are_replaced(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=rf"{name} to be a file, or not there, got a folder"):
+        BIG_WRITERS[name](tmp_path / name)
+    (tmp_path / name).rmdir()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match=rf"{name} to be a file, .* got a pipe or a device"):
+        BIG_WRITERS[name](tmp_path / name)
+    assert [place.name for place in tmp_path.iterdir()] == [name]
+
+
+def test_errors_about_files_that_are_read_keep_their_names(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, Publication(tmp_path / "out"):
+        (tmp_path / "in").read_bytes()
+    assert caught.value.filename == str(tmp_path / "in")

@@ -8,6 +8,7 @@ time, into contiguous datasets of an HDF5 file, which is published by one rename
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -177,13 +178,12 @@ class SuiteWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        finally:
+        with self._publication, contextlib.ExitStack() as streams:
             for stream in self._streams.values():
-                stream.close()
-            self._publication.close()
+                streams.callback(stream.drop)
+            if error is not None:
+                raise error
+            self._finish()
 
 
 class _Stream:
@@ -202,6 +202,11 @@ class _Stream:
 
     def close(self) -> None:
         self._file.close()
+
+    def drop(self) -> None:
+        """Close it, whether or not the disk has room for the rest of it."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def remove(self) -> None:
         self._path.unlink()
