@@ -101,8 +101,9 @@ def parse(arguments: Sequence[str]) -> Command:
         from galgen.configuration import load_config
 
         config = _positional(rest, TRAIN, Path("configs").glob("*.py"))
-        default = commands.Train(config=config, experiment=load_config(config))
-        return _parse_options(commands.Train, default, name, rest)
+        with commands.telling_others(rest):
+            default = commands.Train(config=config, experiment=load_config(config))
+            return _parse_options(commands.Train, default, name, rest)
     runs = (path.parent for path in Path("runs").glob("*/encoding.json"))
     kind = commands.sample_command(_positional(rest, SAMPLE, runs))
     return _parse_options(kind, None, name, rest)

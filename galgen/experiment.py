@@ -1,15 +1,7 @@
 """The wiring: data, network, bridge, sampler and trainer in one experiment, and its runs.
 
-A run is a folder::
-
-    experiment.json   the whole configuration, which reads back equal
-    encoding.json     standardizer, p(N | condition), trained ranges
-    checkpoints/      weights, their average, optimiser (Orbax)
-    best/             the same, where the monitor found it best
-    metrics.jsonl     one line per logged step
-
-Experiment and run share a room, for each is made of the other: one trains into runs, and a run
-holds the experiment that it draws with.
+A run is a folder (:mod:`galgen.run_folder`). Experiment and run share a room, for each is made of
+the other: one trains into runs, and a run holds the experiment that it draws with.
 """
 
 from __future__ import annotations
@@ -39,10 +31,12 @@ from galgen.generative import Model, Sampler, Samples, SamplingMethod
 from galgen.losses import MeanLoss
 from galgen.monitor import Monitor
 from galgen.randomness import Role, child_seed, random_key
-from galgen.serialization import read_json, write_json
+from galgen.run_folder import RunFolder
+from galgen.serialization import read_json
 from galgen.spreading import POINTS, spread_over
 from galgen.training import Checkpoints, Loss, Trainer
-from galgen.training.distributed import anyone, is_first
+from galgen.training.distributed import is_first, require_agreement, together
+from galgen.training.exclusive import held
 from galgen.training.precision import Precision, multiplying_in
 from galgen.training.sharding import (
     ALL_ON_DATA,
@@ -104,7 +98,7 @@ class Experiment:
 
     def train(
         self,
-        folder: Path,
+        folder: str | Path,
         resume: bool = False,
         mesh: MeshShape = ALL_ON_DATA,
         profile: bool = False,
@@ -114,48 +108,57 @@ class Experiment:
 
         Args:
             folder: of the run.
-            resume: go on with the run in it.
+            resume: go on with the run in it, from its newest checkpoint, or from the start if it
+                was stopped before the first; :data:`galgen.run_folder.FREE` lists the fields that
+                may be others then.
             mesh: of all devices of all processes.
             profile: record a few steps into ``folder / "profile"``.
             trackers: that are told what is logged.
 
         Raises:
-            InputError: if ``folder`` already holds a run and ``resume`` is False, or holds another
-                experiment, or the data cannot be used.
+            InputError: if ``folder`` already holds a run and ``resume`` is False, or holds one of
+                another experiment or other data, or another process trains in it, or the data
+                cannot be used; in all processes, if in one of them.
+            FloatingPointError: at a loss or weights that are not finite; the message names the step
+                and the last checkpoint.
         """
-        description = folder / "experiment.json"
-        # All look before the first one writes.
-        if anyone(description.exists()) and not resume:
-            raise InputError(
-                f"expected a new run folder, got {folder}, which holds a run; "
-                "add --resume to go on with it, or choose another --run"
+        place = RunFolder(folder)
+        with held(place.path):
+            started = together(lambda: self._start(place, resume, mesh))
+            require_agreement("experiment and data", place.told(self, started.prepared, resume))
+            together(lambda: place.describe(self, started.prepared) if is_first() else None)
+            prepared, devices = started.prepared, started.devices
+            state = self.trainer.fit(
+                self.loss(prepared),
+                started.params,
+                prepared.source,
+                place.path,
+                resume and place.has_checkpoint,
+                mesh,
+                profile,
+                started.watch,
+                trackers,
             )
-        if resume and read_json(description) != self:
-            raise InputError(
-                f"expected the experiment that {folder} was started with, got another; "
-                "leave out the overrides or choose another --run"
-            )
+            return Run(self, prepared.encoding, whole(state.ema, devices), place.path)
+
+    def _start(self, place: RunFolder, resume: bool, mesh: MeshShape) -> _Started:
+        """All that can go wrong in one process, before anything is written."""
         devices = mesh.over(jax.devices())
         shard = share_of_rows(devices)
-        prepared = self.data.prepare(self.trainer.batch_size, self.trainer.seed, shard)
+        if not resume:
+            place.require_new()
+        origin = place.origin(self) if resume else None
+        prepared = self.data.prepare(self.trainer.batch_size, self.trainer.seed, shard, origin)
         first = prepared.source.batch(0)
         # What cannot be used raises before anything is written.
         put_batch(first, devices, self.trainer.accumulate)
-        watch = self._watch(prepared.encoding, shard, folder, devices)
-        loss, source = self.loss(prepared), prepared.source
+        watch = self._watch(prepared.encoding, shard, place.path, devices)
         with _built_for_data():
             params = self.initial_params(first)
             key = random_key(Role.STEPS, self.trainer.seed)
-            jax.eval_shape(loss, params, key, first)
+            jax.eval_shape(self.loss(prepared), params, key, first)
             jax.eval_shape(lambda *inputs: self._drawn(*inputs).x, params, key, first)
-        if is_first():
-            folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / "encoding.json", prepared.encoding)
-            write_json(description, self)
-        state = self.trainer.fit(
-            loss, params, source, folder, resume, mesh, profile, watch, trackers
-        )
-        return Run(self, prepared.encoding, whole(state.ema, devices), folder)
+        return _Started(devices, prepared, params, watch)
 
     def _watch(
         self, encoding: Encoding[Any], shard: tuple[int, int], folder: Path, devices: Mesh
@@ -176,6 +179,10 @@ class Experiment:
         return self.monitor.watch(
             self.data, source, loss, draw, list(encoding.condition_ranges), devices
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Its fields: what was compiled cannot be pickled, and is compiled anew."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @functools.cached_property
     def sample_batch(self) -> Callable[..., Float[Array, "batch *event"]]:
@@ -209,6 +216,16 @@ class Experiment:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Started:
+    """What is ready when nothing has been written yet."""
+
+    devices: Mesh
+    prepared: Prepared
+    params: Params
+    watch: Watch | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Run:
     """A trained model.
 
@@ -225,7 +242,7 @@ class Run:
     folder: Path
 
     @classmethod
-    def load(cls, folder: Path, ema_decay: float | None = None, best: bool = False) -> Run:
+    def load(cls, folder: str | Path, ema_decay: float | None = None, best: bool = False) -> Run:
         """The run in ``folder``, with the averaged weights of its newest checkpoint.
 
         Args:
@@ -236,8 +253,11 @@ class Run:
         Raises:
             InputError: if there is no run or no checkpoint, or it cannot be read.
         """
-        experiment: Experiment = read_json(folder / "experiment.json")
-        encoding: Encoding[Any] = read_json(folder / "encoding.json")
+        place = RunFolder(folder)
+        folder = place.path
+        experiment: Experiment = read_json(place.description)
+        place.require_encoding()
+        encoding: Encoding[Any] = read_json(place.encoding)
         condition = [{name: low for name, (low, _) in encoding.condition_ranges.items()}]
         draw = encoding.plan(condition, 1, 0)[0]
         with _built_for_data():

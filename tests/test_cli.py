@@ -80,7 +80,8 @@ def fails(arguments: list[str], capsys: pytest.CaptureFixture, *words: str) -> N
 
 def test_the_run_holds_what_it_should(home: Path) -> None:
     names = {p.name for p in (home / "run").iterdir()}
-    assert names == {"experiment.json", "encoding.json", "metrics.jsonl", "checkpoints"}
+    files = {"experiment.json", "encoding.json", "fingerprints.json", "metrics.jsonl"}
+    assert names == {*files, "checkpoints"}
     assert len((home / "run/metrics.jsonl").read_text().splitlines()) == 6
 
 

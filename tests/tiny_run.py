@@ -17,7 +17,7 @@ from galgen.generative import (
     VariancePreserving,
 )
 from galgen.networks import DeepSet
-from galgen.serialization import write_json
+from galgen.run_folder import RunFolder
 from galgen.training import Checkpoints, Trainer
 
 SIDE = 64.0
@@ -57,5 +57,4 @@ def tiny_run(folder: Path, suite: Path) -> None:
     params = experiment.initial_params(prepared.source.batch(0))
     with Checkpoints(folder / "checkpoints", writes=True) as checkpoints:
         checkpoints.save(experiment.trainer.initial_state(params))
-    write_json(folder / "encoding.json", prepared.encoding)
-    write_json(folder / "experiment.json", experiment)
+    RunFolder(folder).describe(experiment, prepared)

@@ -7,7 +7,7 @@ from galgen.commands.inspect import Inspect
 from galgen.commands.mock import Mock
 from galgen.commands.sample import Sample, conditions_of, sample_command
 from galgen.commands.simulate import Simulate
-from galgen.commands.train import Train
+from galgen.commands.train import Train, telling_others
 from galgen.commands.validate import Validate
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "Validate",
     "conditions_of",
     "sample_command",
+    "telling_others",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import dataclasses
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +13,10 @@ import jax
 import tyro
 
 from galgen.commands.command import Command
+from galgen.errors import InputError
 from galgen.experiment import Experiment
 from galgen.serialization import to_json
-from galgen.training.distributed import is_first, join
+from galgen.training.distributed import is_first, join, tell, together
 from galgen.training.sharding import ALL_ON_DATA, MeshShape
 from galgen.training.tracking import TensorBoard, Tracker, WeightsAndBiases
 
@@ -22,7 +25,8 @@ from galgen.training.tracking import TensorBoard, Tracker, WeightsAndBiases
 class Train(Command):
     """Train by a configuration file; any field of it can be overridden by name.
 
-    Ctrl-C saves a checkpoint; --resume goes on from the newest with the same numbers.
+    Ctrl-C saves a checkpoint; --resume goes on from the newest with the same numbers, and with
+    --trainer.steps for more of them than at the start. Data that moved are named by --data.path.
 
     On several processes each runs this command: under Slurm and MPI as it is, elsewhere with
     --coordinator, --processes and --process. The batch is split over all devices of all processes.
@@ -60,14 +64,15 @@ class Train(Command):
     """Seconds after which a process that is silent counts as lost, and the others end."""
 
     def run(self) -> None:
-        mesh = MeshShape.parse(self.mesh)
         if self.compilation_cache is not None:
             jax.config.update("jax_compilation_cache_dir", str(self.compilation_cache.resolve()))
         join(self.coordinator, self.processes, self.process, self.heartbeat)
         folder = self.run_folder or Path("runs") / self.config.stem
+        mesh = together(lambda: MeshShape.parse(self.mesh))
+        followers = together(lambda: self._trackers(folder))
         try:
             with contextlib.ExitStack() as following:
-                trackers = [following.enter_context(t) for t in self._trackers(folder)]
+                trackers = [following.enter_context(follower) for follower in followers]
                 self.experiment.train(folder, self.resume, mesh, self.profile, trackers)
         except KeyboardInterrupt:
             if is_first():
@@ -84,3 +89,23 @@ class Train(Command):
         if is_first() and self.wandb is not None:
             found.append(WeightsAndBiases(self.wandb, folder, to_json(self.experiment)))
         return [contextlib.closing(tracker) for tracker in found]
+
+
+@contextlib.contextmanager
+def telling_others(arguments: Sequence[str]) -> Iterator[None]:
+    """Where an error ends all processes of a run, before they have met.
+
+    Args:
+        arguments: of the command, whose options may be wrong.
+    """
+    try:
+        yield
+    except Exception as error:
+        known = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+        known.add_argument("--coordinator")
+        for name, default in (("processes", None), ("process", None), ("heartbeat", 100)):
+            known.add_argument(f"--{name}", type=int, default=default)
+        with contextlib.suppress(argparse.ArgumentError, InputError):
+            where, _ = known.parse_known_args(arguments)
+            tell(f"{type(error).__name__}: {error}", *vars(where).values())
+        raise

@@ -20,7 +20,8 @@ from galgen.data.cardinality import Cardinality
 from galgen.data.digits import LEVEL, load_digits
 from galgen.data.encoding import ArrayEncoding, CloudEncoding, Encoding
 from galgen.data.examples import EncodedClouds, SuiteView
-from galgen.data.features import check_order, summarize
+from galgen.data.features import check_order, source_column, summarize
+from galgen.data.fingerprint import Fingerprint, Origin, Parts
 from galgen.data.normalization import Standardizer
 from galgen.data.suite import Suite
 from galgen.data.toys import Toy
@@ -35,24 +36,36 @@ class Prepared:
         source: batches as a function of the step.
         encoding: what sampling needs.
         augment: ``augment(key, x, mask)`` inside the training step, or None.
+        fingerprint: of the training examples.
     """
 
     source: BatchSource | ArraySource
     encoding: Encoding[Any]
     augment: Augmentation | None = None
+    fingerprint: Fingerprint = dataclasses.field(default_factory=dict)
 
 
 class Dataset(abc.ABC):
     """Where examples come from."""
 
     @abc.abstractmethod
-    def prepare(self, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)) -> Prepared:
+    def prepare(
+        self,
+        batch_size: int,
+        seed: int,
+        shard: tuple[int, int] = (0, 1),
+        origin: Origin | None = None,
+    ) -> Prepared:
         """Read, standardise and batch the training examples.
 
         Args:
             batch_size: examples in every batch.
             seed: of the order of the examples.
             shard: which part of every batch this process makes, of how many.
+            origin: of a run that goes on: its encoding is used as it is, and nothing is fitted.
+
+        Raises:
+            InputError: if the examples cannot be used, or are not those of ``origin``.
         """
 
     @abc.abstractmethod
@@ -102,18 +115,21 @@ class CatalogueDataset(Dataset):
     bounds: tuple[tuple[float, float], ...] = ()
     memory: float = 2.0
 
-    def prepare(self, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)) -> Prepared:
+    def prepare(self, batch_size, seed, shard=(0, 1), origin=None):
         suite = Suite(self.path)
         catalogues = SuiteView(suite, not_empty(suite, suite.indices(self.split)))
         check_order(self.columns)
-        summary = summarize(iter(catalogues), self.columns, self.condition)
-        standardizer = Standardizer.of(summary, self.columns, self.condition)
-        if self.bounds:
-            standardizer = standardizer.bounded(self.bounds)
+        parts = Parts()
+        passing = parts.through(catalogues, [source_column(name) for name in self.columns])
+        summary = summarize(passing, self.columns, self.condition)
+        if origin is None:
+            standardizer = Standardizer.of(summary, self.columns, self.condition)
+            if self.bounds:
+                standardizer = standardizer.bounded(self.bounds)
+        else:
+            standardizer = origin.same(parts.fingerprint, self.path).standardizer
         standard = np.stack([standardizer.encode_condition(v) for v in summary.condition])
-        condition = standard if self.condition else None
-        cardinality = Cardinality.fit(summary.counts, condition)
-        counts = summary.counts
+        condition, counts = standard if self.condition else None, summary.counts
         x = self._encoded(catalogues, standardizer, counts)
         source = BatchSource(x, condition, batch_size, seed, self.buckets, counts, shard)
         augment = None
@@ -121,8 +137,12 @@ class CatalogueDataset(Dataset):
             augment = BoxAugmentation(
                 standardizer.velocity_columns, standardizer.cubic, standardizer.periodic
             )
-        encoding = CloudEncoding(standardizer, cardinality, tuple(source.sizes))
-        return Prepared(source, encoding, augment)
+        if origin is None:
+            cardinality = Cardinality.fit(counts, condition)
+            encoding = CloudEncoding(standardizer, cardinality, tuple(source.sizes))
+        else:
+            encoding = origin.encoding
+        return Prepared(source, encoding, augment, parts.fingerprint)
 
     def held_out_source(self, encoding, batch_size, split, shard=(0, 1)):
         suite, standardizer = Suite(self.path), encoding.standardizer
@@ -169,9 +189,12 @@ class ToyDataset(Dataset):
     toy: Toy
     number: int = 50_000
 
-    def prepare(self, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)) -> Prepared:
+    def prepare(self, batch_size, seed, shard=(0, 1), origin=None):
         x = self.toy.sample(random_generator(Role.TOYS, seed), self.number)
-        encoding = ArrayEncoding(x.shape[1:], float(x.mean()), float(x.std()))
+        if origin is None:
+            encoding = ArrayEncoding(x.shape[1:], float(x.mean()), float(x.std()))
+        else:
+            encoding = origin.encoding
         return Prepared(ArraySource(encoding.encode(x), None, batch_size, seed, shard), encoding)
 
     def held_out_source(self, encoding, batch_size, split, shard=(0, 1)):
@@ -194,13 +217,20 @@ class DigitDataset(Dataset):
     number: int | None = None
     dequantize: bool = True
 
-    def prepare(self, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)) -> Prepared:
+    def prepare(self, batch_size, seed, shard=(0, 1), origin=None):
         images, labels = load_digits(self.path)
         images, labels = images[: self.number], labels[: self.number]
-        encoding = ArrayEncoding(images.shape[1:], 0.0, 1.0, classes=10, class_name="digit")
+        parts = Parts()
+        parts.add("images", images)
+        parts.add("labels", labels)
+        if origin is None:
+            encoding = ArrayEncoding(images.shape[1:], 0.0, 1.0, classes=10, class_name="digit")
+        else:
+            encoding = origin.same(parts.fingerprint, self.path or "the cached MNIST")
         condition = encoding.one_hot(labels)
         source = ArraySource(encoding.encode(images), condition, batch_size, seed, shard)
-        return Prepared(source, encoding, Dequantization(LEVEL) if self.dequantize else None)
+        augment = Dequantization(LEVEL) if self.dequantize else None
+        return Prepared(source, encoding, augment, parts.fingerprint)
 
     def held_out_source(self, encoding, batch_size, split, shard=(0, 1)):
         images, labels = load_digits(self.path, "test")

@@ -25,6 +25,7 @@ from galgen.data.dataset import Dataset, Prepared, not_empty
 from galgen.data.encoding import Encoding
 from galgen.data.examples import SuiteView
 from galgen.data.features import summarize
+from galgen.data.fingerprint import Parts
 from galgen.data.normalization import Standardizer
 from galgen.data.suite import Suite
 from galgen.errors import InputError
@@ -162,19 +163,22 @@ class SummaryDataset(Dataset):
     condition: tuple[str, ...] = ("omega_m", "sigma_8")
     bounds: tuple[tuple[float, float], ...] = ()
 
-    def prepare(self, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)) -> Prepared:
-        catalogues = self._catalogues(self.split)
-        columns = ("x", "y", "z")
-        found = summarize(iter(catalogues), columns, self.condition)
-        standardizer = Standardizer.of(found, columns, self.condition)
-        if self.bounds:
-            standardizer = standardizer.bounded(self.bounds)
-        parameters = Parameters.of(standardizer)
+    def prepare(self, batch_size, seed, shard=(0, 1), origin=None):
+        catalogues, columns, parts = self._catalogues(self.split), ("x", "y", "z"), Parts()
+        found = summarize(parts.through(catalogues), columns, self.condition)
+        known = None if origin is None else origin.same(parts.fingerprint, self.path)
         x = np.stack([self.summary(c) for c in catalogues])
-        vectors = VectorEncoding.fit(x, parameters)
-        condition = parameters.encode(found.condition)
-        source = ArraySource(vectors.encode(x), condition, batch_size, seed, shard)
-        return Prepared(source, SummaryEncoding(self.summary, standardizer, vectors))
+        if known is None:
+            standardizer = Standardizer.of(found, columns, self.condition)
+            if self.bounds:
+                standardizer = standardizer.bounded(self.bounds)
+            vectors = VectorEncoding.fit(x, Parameters.of(standardizer))
+            encoding = SummaryEncoding(self.summary, standardizer, vectors)
+        else:
+            encoding = known
+        condition = encoding.vectors.parameters.encode(found.condition)
+        source = ArraySource(encoding.vectors.encode(x), condition, batch_size, seed, shard)
+        return Prepared(source, encoding, fingerprint=parts.fingerprint)
 
     def held_out_source(self, encoding, batch_size, split, shard=(0, 1)):
         catalogues = self._catalogues(split)

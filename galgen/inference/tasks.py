@@ -226,9 +226,12 @@ class TaskDataset(Dataset):
                 f"and aside={self.aside}; a tenth aside is usual"
             )
 
-    def prepare(self, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)) -> Prepared:
+    def prepare(self, batch_size, seed, shard=(0, 1), origin=None):
         x, theta = (rows[self._aside :] for rows in self._simulations())
-        encoding = VectorEncoding.fit(x, self.task.parameters)
+        if origin is None:
+            encoding = VectorEncoding.fit(x, self.task.parameters)
+        else:
+            encoding = origin.encoding
         condition = encoding.parameters.encode(theta)
         source = ArraySource(encoding.encode(x), condition, batch_size, seed, shard)
         return Prepared(source, encoding)

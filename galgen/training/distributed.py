@@ -6,11 +6,16 @@ one alone logs and writes the description of a run, and all write checkpoints.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
 import importlib.util
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -21,6 +26,8 @@ from galgen.errors import InputError
 Result = TypeVar("Result")
 LETTERS = 2000
 """Bytes of a text that processes tell each other."""
+TELLING = 60
+"""Seconds in which a process that fails at once tries to meet the others."""
 LAUNCHERS = {
     "OMPI_COMM_WORLD_SIZE": "mpi4py",
     "SLURM_STEP_NUM_TASKS": "slurm",
@@ -92,6 +99,32 @@ def _launcher() -> str | None:
     return None
 
 
+def tell(reason: str, *where: Any) -> None:
+    """Tell the other processes that this one fails before it has met them: they end too.
+
+    In a process of its own, for the runtime aborts the one in which it finds nobody.
+
+    Args:
+        reason: one line.
+        where: what :func:`join` would have been called with.
+    """
+    if where[0] is None and _launcher() is None:
+        return
+    print(f"telling the other processes, for at most {TELLING} s", file=sys.stderr, flush=True)
+    told = json.dumps([reason, *where])
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run([sys.executable, "-c", _TELLING, told], capture_output=True, timeout=TELLING)
+
+
+_TELLING = """
+import json, sys
+from galgen.training.distributed import everyones, join
+reason, *where = json.loads(sys.argv[1])
+join(*where)
+everyones(reason)
+"""
+
+
 def is_first() -> bool:
     """Whether this process logs."""
     return jax.process_index() == 0
@@ -136,3 +169,14 @@ def together(action: Callable[[], Result]) -> Result:
                 "mend it there"
             )
     return result
+
+
+def require_agreement(what: str, told: str) -> None:
+    """Refuse, with an InputError in all processes, to go on if they were told different things."""
+    digests = everyones(hashlib.sha256(told.encode()).hexdigest())
+    other = [number for number, digest in enumerate(digests) if digest != digests[0]]
+    if other:
+        raise InputError(
+            f"expected the same {what} in all processes, got others in process {other[0]} than in "
+            "process 0; start all by the same command"
+        )

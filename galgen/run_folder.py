@@ -1,0 +1,184 @@
+"""The folder of a run: what it was made of, and what may change when it goes on.
+
+    experiment.json    the whole configuration
+    encoding.json      standardizer, p(N | condition), trained ranges
+    fingerprints.json  SHA-256 of the training data by part, and of encoding.json
+    checkpoints/       weights, their average, optimiser (Orbax)
+    best/              the same, where the monitor found it best
+    metrics.jsonl      one line per logged step
+    lock               there while a process trains, and locked (flock) as long as it lives
+
+What was derived of the data is restored when a run goes on, never derived again. experiment.json is
+written last: a folder without it holds no run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from galgen.data.dataset import Prepared
+from galgen.data.fingerprint import Origin
+from galgen.errors import InputError
+from galgen.randomness import STREAMS
+from galgen.serialization import read_json, to_json, write_json
+from galgen.training.distributed import everyones
+from galgen.training.watching import BEST
+
+FREE = (
+    "data.path",
+    "data.memory",
+    "sampler",
+    "trainer.steps",
+    "trainer.log_every",
+    "trainer.checkpoint_every",
+    "trainer.keep",
+    "trainer.rematerialize",
+    "monitor",
+)
+"""Fields of an experiment that may change when a run goes on: none of them changes which numbers
+the steps that are left are made of, but for the learning rate of a longer run. The data are told by
+their fingerprint, steps only grow, and what ``best/`` was chosen by stays."""
+LOCAL = ("data.path", "data.memory")
+"""Fields that may differ between the processes of a run."""
+CHECKPOINTS = "checkpoints"
+
+
+class RunFolder:
+    """The files of a run.
+
+    Args:
+        path: of the folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.description = self.path / "experiment.json"
+        self.encoding = self.path / "encoding.json"
+        self.fingerprints = self.path / "fingerprints.json"
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether a whole checkpoint is there, as the first process sees it."""
+        steps = (self.path / CHECKPOINTS).glob("[0-9]*")
+        return bool(everyones("yes" if any(step.name.isdigit() for step in steps) else "")[0])
+
+    def require_new(self) -> None:
+        """Refuse, with an InputError, a folder that holds a run, or a part of one."""
+        if self.description.exists():
+            raise InputError(
+                f"expected a new run folder, got {self.path}, which holds a run; "
+                "add --resume to go on with it, or choose another --run"
+            )
+        for name in (CHECKPOINTS, BEST):
+            if (self.path / name).is_dir() and any((self.path / name).iterdir()):
+                raise InputError(
+                    f"expected a new run folder, got {self.path} with {name} of a run but no "
+                    f"{self.description.name}; choose another --run"
+                )
+
+    def origin(self, experiment: Any) -> Origin:
+        """What the run was made of, if it can go on with this experiment.
+
+        Raises:
+            InputError: if there is no run, it was started with another experiment or by a version
+                with other random numbers, or its encoding was changed.
+        """
+        if not self.description.exists():
+            raise InputError(
+                f"expected a run in {self.path} to go on with, found none; leave out --resume"
+            )
+        self._require_same(to_json(read_json(self.description)), to_json(experiment))
+        kept = self._kept()
+        if kept.get("streams", STREAMS) != STREAMS:
+            raise InputError(
+                f"expected a run of the random streams {STREAMS} of this version, got {self.path} "
+                f"of {kept['streams']}; go on with the version of galgen that started it"
+            )
+        if "data" not in kept:
+            warnings.warn(
+                f"{self.path} is of a version of galgen that kept no fingerprint: whether the "
+                "training data are still the same cannot be told",
+                stacklevel=5,
+            )
+        self.require_encoding()
+        return Origin(read_json(self.encoding), kept.get("data", {}))
+
+    def _require_same(self, started: Any, given: Any) -> None:
+        before, now = flat(started), flat(given)
+        other = sorted(
+            name
+            for name in before.keys() | now.keys()
+            if before.get(name) != now.get(name) and not self._may_change(name, before)
+        )
+        if other:
+            name, more = other[0], f" and {len(other) - 1} more" if len(other) > 1 else ""
+            raise InputError(
+                f"expected the experiment that {self.path} was started with, got {name} "
+                f"{_short(now, name)} where it has {_short(before, name)}{more}; leave out the "
+                "overrides or choose another --run"
+            )
+        steps = "trainer.steps"
+        if now[steps] < before[steps]:
+            raise InputError(
+                f"expected {steps} of at least the {before[steps]} that {self.path} was started "
+                f"with, got {now[steps]}; leave it out"
+            )
+
+    def _may_change(self, name: str, before: Mapping[str, Any]) -> bool:
+        free = any(name == field or name.startswith(f"{field}.") for field in FREE)
+        if free and (self.path / BEST).exists() and name != "monitor.every":
+            chosen = ("monitor", "sampler") if before["monitor.draws"] else ("monitor",)
+            return name.split(".")[0] not in chosen
+        return free
+
+    def require_encoding(self) -> None:
+        """Refuse, with an InputError, an encoding.json that is not as it was written."""
+        wanted = self._kept().get("encoding")
+        if wanted is not None and self.encoding.exists() and _sha256(self.encoding) != wanted:
+            raise InputError(
+                f"expected {self.encoding} as it was written when the run was started, got other "
+                "bytes, by which all draws would change; copy it anew"
+            )
+
+    def _kept(self) -> Mapping[str, Any]:
+        return read_json(self.fingerprints) if self.fingerprints.exists() else {}
+
+    def told(self, experiment: Any, prepared: Prepared, resume: bool) -> str:
+        """In what all processes of a run must agree; their data may lie at other paths."""
+        fields = flat(to_json(experiment))
+        named = {name: value for name, value in fields.items() if name not in LOCAL}
+        return json.dumps([named, dict(prepared.fingerprint), resume], sort_keys=True)
+
+    def describe(self, experiment: Any, prepared: Prepared) -> None:
+        """Write what the run is made of; of one that goes on, only what may change."""
+        if not self.description.exists():
+            write_json(self.encoding, prepared.encoding)
+        if not self.description.exists() or not self.fingerprints.exists():
+            sums = {"data": prepared.fingerprint, "encoding": _sha256(self.encoding)}
+            write_json(self.fingerprints, {"streams": STREAMS, **sums})
+        write_json(self.description, experiment)
+
+
+def flat(tree: Any, name: str = "") -> dict[str, Any]:
+    """The plain values of a tree of JSON by dotted name; a path is one of them."""
+    if isinstance(tree, dict) and tree.get("type") != "path":
+        parts: Iterable[tuple[str, Any]] = tree.items()
+    elif isinstance(tree, list) and any(isinstance(item, dict | list) for item in tree):
+        parts = ((str(i), item) for i, item in enumerate(tree))
+    else:
+        return {name: tree["value"] if isinstance(tree, dict) else tree}
+    return {k: v for key, part in parts for k, v in flat(part, f"{name}.{key}".strip(".")).items()}
+
+
+def _short(values: Mapping[str, Any], name: str) -> str:
+    text = repr(values[name]) if name in values else "nothing"
+    return text if len(text) < 100 else f"{text[:100]}..."
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
