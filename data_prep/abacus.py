@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from data_prep.asdf_files import open_asdf
-from data_prep.boxes import place_in_box
 from data_prep.fields import Unit, parse_fields, read_columns, require
 from data_prep.files import pieces, provenance_of
 from data_prep.header_checks import checked_redshift, checked_side, cosmology_of, redshift_at
@@ -58,7 +57,7 @@ class AbacusSource(BoxSource):
         for name in ("x", "y", "z"):
             if name in columns:
                 columns[name] = columns[name] + side / 2
-        yield place_in_box(
+        yield self.place(
             columns,
             side,
             units=labels,

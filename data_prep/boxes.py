@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from data_prep.header_checks import checked_side
 from data_prep.options import CENTRE
 from galgen.data.catalogue import POSITIONS, Catalogue
 from galgen.data.cutting import shift, wrap
@@ -20,7 +21,7 @@ _EDGE = 1e-6
 def place_in_box(
     columns: Mapping[str, np.ndarray],
     side: float | tuple[float, float, float],
-    corner: tuple[float, float, float] | str | None = None,
+    corner: float | tuple[float, float, float] | str | None = None,
     wrapped: bool = False,
     **fields: Any,
 ) -> Catalogue:
@@ -36,10 +37,8 @@ def place_in_box(
     Raises:
         InputError: if positions are outside the box, or within a hundredth of it along each axis.
     """
-    a, b, c = (float(length) for length in np.broadcast_to(side, 3))
+    a, b, c = (checked_side(float(length)) for length in np.broadcast_to(side, 3))
     sides = (a, b, c)
-    if not min(sides) > 0:
-        raise InputError(f"expected positive box sides in Mpc/h, got {shown(sides)}; pass --box")
     for name in POSITIONS:
         if name not in columns:
             raise InputError(

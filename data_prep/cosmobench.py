@@ -20,10 +20,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from data_prep.boxes import place_in_box
 from data_prep.fields import Field, Unit, parse_fields, read_columns, require
 from data_prep.files import assumptions, provenance_of
-from data_prep.header_checks import checked_side
+from data_prep.options import Sides
 from data_prep.source import PUBLISHED, BoxSource, split_in
 from data_prep.stated_units import WANTED, Kind, Stated, of_field
 from galgen.cosmology import canonical_parameters
@@ -45,13 +44,15 @@ class CosmoBenchSource(BoxSource):
 
     columns: str = "x=X,y=Y,z=Z,vx=VX,vy=VY,vz=VZ"
     """galgen name=dataset of a cloud."""
-    box: float | None = None
-    """Side [Mpc/h]; that of the suite in the path, if not given."""
+    box: Sides | None = None
+    """Sides [Mpc/h]; those of the suite in the path, if not given."""
     splits: str = PUBLISHED
     """Fractions at random by seed; or published, those of the file names."""
 
     def read(self, path: Path) -> Iterator[Catalogue]:
-        side = checked_side(_side(path) if self.box is None else self.box)
+        side = _side(path)
+        if side is None and self.box is None:
+            raise InputError(f"expected {', '.join(SIDES)} in the path, got {path}; pass --box")
         fields = parse_fields(self.columns)
         general = {**provenance_of([path]), **split_in(path)}
         with open_hdf5(path, "CosmoBench clouds") as file:
@@ -63,7 +64,7 @@ class CosmoBenchSource(BoxSource):
                 )
                 columns, names, assumed = _columns(cloud, fields, cosmology.get("h"))
                 assumed += ["redshift 0"] + ([f"a box of {side:g} Mpc/h"] if not self.box else [])
-                yield place_in_box(
+                yield self.place(
                     columns,
                     side,
                     units=names,
@@ -111,9 +112,10 @@ def _contents(file: h5py.File) -> tuple[str, dict[str, np.ndarray], int]:
     return suite, parameters, number
 
 
-def _side(path: Path) -> float:
+def _side(path: Path) -> float | None:
+    """The side of the suite that a path names, if it names one."""
     text = path.resolve().as_posix().lower()
     for name, side in SIDES.items():
         if re.search(rf"(?<![a-z]){name}(?![a-z])", text):
             return side
-    raise InputError(f"expected {', '.join(SIDES)} in the path, got {path}; pass --box")
+    return None

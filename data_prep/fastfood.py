@@ -16,9 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.boxes import place_in_box
-from data_prep.files import provenance_of
-from data_prep.header_checks import checked_redshift, checked_side
+from data_prep.files import assumptions, provenance_of
+from data_prep.header_checks import checked_redshift
 from data_prep.source import BoxSource
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
@@ -27,40 +26,22 @@ from galgen.reading import reading, regular_file
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FastFoodSource(BoxSource):
-    """Corrfunc fast-food binaries of a periodic box."""
-
-    box: float | None = None
-    """Side of the box [Mpc/h], if not the header's."""
+    """Corrfunc fast-food binaries of a box, with weights where they have them."""
 
     def read(self, path: Path) -> Iterator[Catalogue]:
-        yield read_fastfood(path, self.box)
-
-
-def read_fastfood(path: Path, box: float | None = None) -> Catalogue:
-    """The catalogue of a fast-food file; weights are left out.
-
-    Args:
-        path: the file.
-        box: side [Mpc/h]; the header's where None.
-
-    Raises:
-        InputError: if the file is missing, cut short, or of another format.
-    """
-    with reading(regular_file(path, "a fast-food file"), "a fast-food file"):
-        records = _records(path)
-        columns = _positions(records)
-        side = float(np.frombuffer(records[1], np.float32)[0]) if box is None else box
-        redshift = float(np.frombuffer(records[2], np.float32)[0])
-        return place_in_box(
+        with reading(regular_file(path, "a fast-food file"), "a fast-food file"):
+            records = _records(path)
+            columns = _columns(records)
+        yield self.place(
             columns,
-            checked_side(side),
-            redshift=checked_redshift(redshift),
-            provenance=provenance_of([path]),
+            float(np.frombuffer(records[1], np.float32)[0]),
+            redshift=checked_redshift(float(np.frombuffer(records[2], np.float32)[0])),
+            provenance={**provenance_of([path]), **assumptions(["x y z in Mpc/h"])},
         )
 
 
-def _positions(records: list[bytes]) -> dict[str, np.ndarray]:
-    """x, y and z, after a look at all records: their number and sizes must fit."""
+def _columns(records: list[bytes]) -> dict[str, np.ndarray]:
+    """The columns that there are, after a look at all records: their number and sizes must fit."""
     sizes = [len(record) for record in records]
     if len(records) not in (6, 7) or sizes[:3] != [20, 36, 4]:
         raise InputError(
@@ -75,7 +56,8 @@ def _positions(records: list[bytes]) -> dict[str, np.ndarray]:
             f"got {sizes[3:]} bytes; write the file again"
         )
     kind = np.dtype(f"f{int(width)}")
-    return {name: np.frombuffer(records[3 + axis], kind) for axis, name in enumerate("xyz")}
+    names = ("x", "y", "z", "weight")[: len(records) - 3]
+    return {name: np.frombuffer(records[3 + i], kind) for i, name in enumerate(names)}
 
 
 def _records(path: Path) -> list[bytes]:

@@ -39,7 +39,7 @@ def _spec(parse: object, metavar: str) -> PrimitiveConstructorSpec:
         metavar=metavar,
         instance_from_str=lambda words: parse(words[0]),  # type: ignore[operator]
         is_instance=lambda value: isinstance(value, tuple | str),
-        str_from_instance=lambda value: [value if isinstance(value, str) else _shown(value)],
+        str_from_instance=lambda value: [_shown(value)],
     )
 
 
@@ -47,8 +47,9 @@ def _parse_corner(text: str) -> tuple[float, float, float] | str:
     return CENTRE if text.lower() in (CENTRE, "center") else parse_sides(text)
 
 
-def _shown(sides: Sequence[float]) -> str:
-    return f"{sides[0]:g}" if len(set(sides)) == 1 else ",".join(f"{side:g}" for side in sides)
+def _shown(value: str | Sequence[float]) -> str:
+    """How an option is written whose value this is."""
+    return value if isinstance(value, str) else ",".join(f"{side:g}" for side in value)
 
 
 Sides = Annotated[tuple[float, float, float], _spec(parse_sides, "SIDE [SIDE SIDE]")]

@@ -11,10 +11,10 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_prep.boxes import place_in_box
 from data_prep.fields import without_logarithms
 from data_prep.files import assumptions, provenance_of
-from data_prep.header_checks import checked_redshift, checked_side
+from data_prep.header_checks import checked_redshift
+from data_prep.options import Sides
 from data_prep.parameters import ParameterTable
 from data_prep.source import PUBLISHED, BoxSource, split_in
 from galgen.data.catalogue import Catalogue
@@ -31,8 +31,8 @@ class PredecessorsSource(BoxSource):
 
     columns: tuple[str, ...] = ("x", "y", "z", "vx", "vy", "vz", "mass")
     """Names of the columns of the array; log_mass is stored as mass."""
-    box: float = 1000.0
-    """Side [Mpc/h]."""
+    box: Sides = (1000.0, 1000.0, 1000.0)
+    """Sides of the box [Mpc/h], one number for a cube."""
     redshift: float = 0.0
     """Of the catalogues."""
     splits: str = PUBLISHED
@@ -49,9 +49,9 @@ class PredecessorsSource(BoxSource):
         assumed = assumptions(["Mpc/h, km/s, Msun/h"])
         provenance = {**provenance_of([path]), **split_in(path), **assumed}
         for number, values in enumerate(stack):
-            yield place_in_box(
+            yield self.place(
                 without_logarithms(dict(zip(self.columns, values.T, strict=True))),
-                checked_side(self.box),
+                None,
                 redshift=checked_redshift(self.redshift),
                 cosmology=rows[number],
                 provenance={**provenance, "number": str(number)},

@@ -22,10 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.boxes import place_in_box
 from data_prep.fields import Unit, parse_fields, read_columns, require
 from data_prep.files import assumptions, pieces, provenance_of
-from data_prep.header_checks import checked_redshift, checked_side
+from data_prep.header_checks import checked_redshift
+from data_prep.options import Sides
 from data_prep.parameters import simulation_of
 from data_prep.snapshot import SnapshotHeader, read_snapshot_header
 from data_prep.source import LENGTHS, BoxSource, LengthUnit
@@ -61,8 +61,8 @@ class QuijoteSource(BoxSource):
 
     columns: str = COLUMNS
     """galgen name=field of the file, [i] a component."""
-    box: float | None = None
-    """Side [Mpc/h]; the snapshot's, or 1000, if not given."""
+    box: Sides | None = None
+    """Sides [Mpc/h]; the snapshot's, or 1000, if not given."""
     redshift: float | None = None
     """Of the catalogues; the snapshot's, or Quijote's for the number in the name, if not given."""
     snapshot: str | None = None
@@ -80,10 +80,8 @@ class QuijoteSource(BoxSource):
         length = LENGTHS[self.length_unit or "kpc/h"]
         if self.length_unit is None:
             assumed.append("lengths in kpc/h")
-        side, redshift = self.box, self.redshift
-        if side is None:
-            side = 1000.0 if header is None else self._side(header)
-            assumed += ["a box of 1000 Mpc/h"] if header is None else []
+        side, redshift = 1000.0 if header is None else self._side(header), self.redshift
+        assumed += ["a box of 1000 Mpc/h"] if header is None and self.box is None else []
         if redshift is None:
             redshift = _quijote_redshift(path) if header is None else header.redshift
             assumed += [f"redshift {redshift:g}"] if header is None else []
@@ -98,9 +96,9 @@ class QuijoteSource(BoxSource):
             "GroupMassType": mass,
         }
         columns, names = read_columns(fields, groups.__getitem__, units)
-        yield place_in_box(
+        yield self.place(
             columns,
-            checked_side(side),
+            side,
             units=names,
             redshift=redshift,
             cosmology={} if header is None else header.cosmology,

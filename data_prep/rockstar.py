@@ -22,10 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.boxes import place_in_box
 from data_prep.fields import parse_fields, require
 from data_prep.files import assumptions, provenance_of
-from data_prep.header_checks import checked_side, redshift_at
+from data_prep.header_checks import redshift_at
 from data_prep.list_header import ListHeader
 from data_prep.list_rows import read_rows
 from data_prep.source import BoxSource
@@ -51,24 +50,21 @@ class RockstarSource(BoxSource):
     """galgen name=column of the list, in any case, e.g. mass=m200c."""
     distinct: bool = False
     """Drop haloes inside larger ones (those whose pid is not -1)."""
-    box: float | None = None
-    """Side [Mpc/h], if not the header's."""
 
     def read(self, path: Path) -> Iterator[Catalogue]:
         what = "a halo list of Rockstar or consistent-trees"
         with reading(regular_file(path, what), what):
             header = ListHeader.read(path)
             table, factor = self._rows(path, header)
-        side = header.box if self.box is None else self.box
-        if factor is None or side is None:
+        if factor is None or (header.box is None and self.box is None):
             raise InputError(
                 f"expected lines '#a = ...' and '#Box size: ...' in the header, got {header}; is "
                 "it a list of Rockstar or consistent-trees?"
             )
         columns, assumed = _in_ours(table, header)
-        yield place_in_box(
+        yield self.place(
             columns,
-            checked_side(side, "the box"),
+            header.box,
             redshift=redshift_at(factor),
             cosmology=header.cosmology,
             provenance={
@@ -93,8 +89,12 @@ class RockstarSource(BoxSource):
         whole = [c for c in wanted if c not in KINDS and WHOLE.fullmatch(lowered[c].name)]
         table = read_rows(path, len(header.names), {**wanted, **extra, **scale}, whole)
         factor = header.scale if not scale else _one_scale(table.pop(" "))
-        kept = table.pop("") == -1 if extra else slice(None)
-        return {name: values[kept] for name, values in table.items()}, factor
+        if extra:
+            kept = table.pop("") == -1
+            self.account.read(int(np.sum(~kept)))
+            self.account.drop("inside larger haloes", int(np.sum(~kept)))
+            table = {name: values[kept] for name, values in table.items()}
+        return table, factor
 
 
 def _in_ours(

@@ -17,7 +17,7 @@ import tyro
 
 from data_prep.account import Account
 from data_prep.boxes import check_fractions, parse_numbers, place_in_box, random_splits, shown
-from data_prep.options import Corner
+from data_prep.options import Corner, Sides
 from data_prep.parameters import ParameterTable, simulation_of, together
 from data_prep.units import check_units
 from galgen.data.catalogue import Catalogue
@@ -104,6 +104,8 @@ class BoxSource(Source):
     """Regular expression whose group is the simulation in an input's path."""
     check_units: bool = True
     """Refuse masses and velocities that cannot be in Msun/h and km/s."""
+    box: Sides | None = None
+    """Sides of the box [Mpc/h], one number for a cube; what the files say, if not given."""
     wrap: bool = False
     """Positions beyond the box, by one side or less, are on its other side."""
     shift: Corner | None = None
@@ -142,13 +144,28 @@ class BoxSource(Source):
     def place(
         self,
         columns: Mapping[str, np.ndarray],
-        side: float | tuple[float, float, float],
+        side: float | None,
         **fields: Any,
     ) -> Catalogue:
-        """The catalogue of a box of this source: shifted and wrapped if asked, open or periodic."""
+        """The catalogue of a box of this source: shifted and wrapped if asked, open or periodic.
+
+        Args:
+            columns: in galgen's units.
+            side: of the box [Mpc/h] as the file says, or as is assumed; None if it does not say.
+                ``--box`` goes before it.
+            fields: others of the catalogue.
+
+        Raises:
+            InputError: as :func:`~data_prep.boxes.place_in_box`.
+        """
+        sides = side if self.box is None else self.box
+        if sides is None:
+            raise InputError("expected the side of the box, got none in the file; pass --box")
+        if side is not None and not np.allclose(sides, side, rtol=1e-3):
+            self.account.note(f"--box goes before the side of {side:g} Mpc/h in the files")
         if self.wrap:
             self.account.note("positions beyond a box are on its other side, as --wrap says")
-        return place_in_box(columns, side, self.shift, self.wrap, periodic=not self.open, **fields)
+        return place_in_box(columns, sides, self.shift, self.wrap, periodic=not self.open, **fields)
 
     def _check_filled(self, box: Catalogue, path: Path) -> None:
         """Warn of a periodic box of which a part is empty."""

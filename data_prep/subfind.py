@@ -19,7 +19,6 @@ from typing import Literal
 import h5py
 import numpy as np
 
-from data_prep.boxes import place_in_box
 from data_prep.field_units import FieldUnits, Velocity, kind_of
 from data_prep.fields import parse_fields, read_columns, require
 from data_prep.files import assumptions, pieces, provenance_of
@@ -76,7 +75,7 @@ class SubfindSource(BoxSource):
         side = known.side(f"{group}Pos")
         units = {name: unit for name in found.fields if (unit := known.unit(name))}
         columns, names = read_columns(fields, found.fields.__getitem__, units)
-        yield place_in_box(
+        yield self.place(
             columns,
             side,
             units=names,

@@ -18,7 +18,6 @@ from data_prep.boxes import parse_numbers, parse_pairs
 from data_prep.chosen import read_fields, rows_with_values
 from data_prep.files import assumptions, provenance_of
 from data_prep.obvious import obvious_columns
-from data_prep.options import Sides
 from data_prep.parameters import together
 from data_prep.raw_files import Choice, open_tables
 from data_prep.raw_numpy import array_named
@@ -36,8 +35,6 @@ from galgen.errors import InputError
 class TableSource(BoxSource):
     """Text, FITS, Parquet, .npy or .npz tables of a box."""
 
-    box: Sides
-    """Sides of the box [Mpc/h]; one number for a cube."""
     columns: str = ""
     """galgen name=column, its number from 0, or a component, e.g. x=pos[0],log_mass=logM, which is
     stored as mass; positions, velocities and mass where names leave no doubt, if not given."""
@@ -62,6 +59,11 @@ class TableSource(BoxSource):
     parameter_names: tuple[str, ...] = ()
     """Names of the columns of that array, or of the table of parameters."""
 
+    def boxes(self) -> Iterator[Catalogue]:
+        if self.box is None:
+            raise InputError("expected the sides of the box [Mpc/h], got none; pass --box")
+        return super().boxes()
+
     def read(self, path: Path) -> Iterator[Catalogue]:
         choice = Choice(self.names, self.header, self.hdu, self.array)
         tables, arrays = open_tables(path, choice)
@@ -77,7 +79,7 @@ class TableSource(BoxSource):
                 assumed.append("redshift 0")
             yield self.place(
                 columns,
-                self.box,
+                None,
                 units=units,
                 redshift=self.redshift or 0.0,
                 cosmology=cosmology,

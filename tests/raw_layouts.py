@@ -133,3 +133,19 @@ def write_cosmobench(path, clouds, suite, parameters):
         for name, values in parameters.items():
             file[f"params/{name}"] = values
     return path
+
+
+def write_fastfood(path, columns, side, redshift=0.5, dtype=np.float32):
+    """A catalogue in Corrfunc's layout."""
+    points = len(columns["x"])
+    records = [
+        np.array([0, points, 0, 0, 0], np.int32),
+        np.array([side, *[0] * 8], np.float32),
+        np.array([redshift], np.float32),
+        *[columns[name].astype(dtype) for name in "xyz"],
+    ]
+    content = b""
+    for record in records:
+        length = np.int32(record.nbytes).tobytes()
+        content += length + record.tobytes() + length
+    path.write_bytes(content)

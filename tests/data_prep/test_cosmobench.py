@@ -89,17 +89,17 @@ def test_what_is_wrong_is_named(tmp_path, capsys):
     write(other)
     with pytest.raises(InputError, match=r"camels-sam, camels, quijote in the path, .* pass --box"):
         read(other)
-    assert read(other, box=25.0)
+    assert read(other, box=(25.0,) * 3)
     with pytest.raises(InputError, match=r"clouds\.hdf5: .*column 'x' in \[0, 10\)"):
-        read(other, box=10.0)
+        read(other, box=(10.0,) * 3)
     with pytest.raises(
         InputError, match=r"clouds\.hdf5: .*field 'M' for column 'mass', got \['VX'"
     ):
-        read(other, box=25.0, columns="x=X,y=Y,z=Z,mass=M")
+        read(other, box=(25.0,) * 3, columns="x=X,y=Y,z=Z,mass=M")
     whole = other.read_bytes()
     other.write_bytes(whole[:-20])
     with pytest.raises(InputError, match="HDF5 cannot open"):
-        read(other, box=25.0)
+        read(other, box=(25.0,) * 3)
     for change, message in (
         (lambda file: file.move("LH/LH_1", "LH/LH_7"), "clouds LH_0 to LH_2, got no 1"),
         (lambda file: file.__delitem__("params"), r"one of 'params', got \['LH'\]"),
@@ -109,4 +109,4 @@ def test_what_is_wrong_is_named(tmp_path, capsys):
         with h5py.File(other, "r+") as file:
             change(file)
         with pytest.raises(InputError, match=message):
-            read(other, box=25.0)
+            read(other, box=(25.0,) * 3)

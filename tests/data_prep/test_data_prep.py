@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM
 from astropy.table import Table
+from raw_layouts import write_fastfood
 
 import data_prep.raw_files
 from data_prep.boxes import (
@@ -19,7 +20,7 @@ from data_prep.boxes import (
     random_splits,
 )
 from data_prep.command import main
-from data_prep.fastfood import read_fastfood
+from data_prep.fastfood import FastFoodSource
 from data_prep.survey import cut_survey, read_survey
 from data_prep.table import TableSource
 from galgen.data.catalogue import Catalogue
@@ -39,26 +40,19 @@ def read_tables(path, columns, box, **options):
     return list(source.boxes())
 
 
+def read_fastfood(path, box=None):
+    """The catalogue of a fast-food file."""
+    sides = None if box is None else (box,) * 3
+    source = FastFoodSource(inputs=(path,), output=path.with_suffix(".h5"), box=sides)
+    (catalogue,) = source.boxes()
+    return catalogue
+
+
 def box_columns(points=500, side=100.0, seed=0):
     rng = np.random.default_rng(seed)
     return {name: rng.uniform(0, side, points) for name in "xyz"} | {
         "mass": 10 ** rng.uniform(12, 14, points)
     }
-
-
-def write_fastfood(path, columns, side, redshift=0.5, dtype=np.float32):
-    points = len(columns["x"])
-    records = [
-        np.array([0, points, 0, 0, 0], np.int32),
-        np.array([side, *[0] * 8], np.float32),
-        np.array([redshift], np.float32),
-        *[columns[name].astype(dtype) for name in "xyz"],
-    ]
-    content = b""
-    for record in records:
-        length = np.int32(record.nbytes).tobytes()
-        content += length + record.tobytes() + length
-    path.write_bytes(content)
 
 
 def write_survey(path, number=60000, seed=0):
@@ -110,11 +104,14 @@ def test_positions_on_the_edge_wrap_and_beyond_it_fail():
     assert place_in_box(columns, 100.0).columns["x"].tolist() == [0, 0, 50]
     with pytest.raises(InputError, match=r"column 'x' in \[0, 100\).*kpc/h"):
         place_in_box(columns | {"x": np.array([100_000.0, 1, 2])}, 100.0)
-    with pytest.raises(InputError, match=r"fill a box of 1e\+06 Mpc/h.*check the units"):
-        place_in_box(box_columns(), 1e6)
+    with pytest.raises(InputError, match=r"fill a box of 900000 Mpc/h.*check the units"):
+        place_in_box(box_columns(), 9e5)
     with pytest.raises(InputError, match=r"a column 'z', got \['x', 'y'\]; map it"):
         place_in_box({"x": np.ones(1), "y": np.ones(1)}, 10.0)
-    with pytest.raises(InputError, match="positive box sides in Mpc/h, got 0; pass --box"):
+    with pytest.raises(
+        InputError,
+        match=r"the box above 0 and below 1e.06 Mpc/h, got 0; check its unit, or pass --box",
+    ):
         place_in_box(columns, 0.0)
 
 

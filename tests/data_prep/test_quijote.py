@@ -9,7 +9,7 @@ from galgen.errors import InputError
 
 
 def read(*inputs, **options):
-    options = {"box": 100.0, "redshift": 0.5} | options
+    options = {"box": (100.0,) * 3, "redshift": 0.5} | options
     source = QuijoteSource(inputs=inputs, output=inputs[0] / "unused.h5", **options)
     return list(source.boxes())
 
@@ -80,17 +80,17 @@ def test_damage_is_named(tmp_path):
 def test_units_and_conventions_that_are_confused(tmp_path):
     found = haloes(4000, 1000.0, 230.0)
     place = write_group_tab(tmp_path / "a", found, 2.0, snapshot=1)
-    (catalogue,) = read(place, box=1000.0, redshift=2.0)
+    (catalogue,) = read(place, box=(1000.0,) * 3, redshift=2.0)
     assert catalogue.redshift == 2.0
     with pytest.raises(InputError, match=r"groups_001: .*column 'x' in \[0, 1000\).*kpc/h"):
-        read(place, box=1000.0, length_unit="Mpc/h")
+        read(place, box=(1000.0,) * 3, length_unit="Mpc/h")
     with pytest.raises(InputError, match=r"fill a box of 900000 Mpc/h.*check the units"):
-        read(place, box=9e5)
+        read(place, box=(9e5,) * 3)
     doubly = {**found, "velocity": found["velocity"] * 3}
     place = write_group_tab(tmp_path / "b", doubly, 2.0, snapshot=1)
     with pytest.raises(InputError, match=r"'vx', 'vy', 'vz' .*that of velocities divided by a"):
-        read(place, box=1000.0, redshift=2.0)
-    (catalogue,) = read(place, box=1000.0, redshift=2.0, check_units=False)
+        read(place, box=(1000.0,) * 3, redshift=2.0)
+    (catalogue,) = read(place, box=(1000.0,) * 3, redshift=2.0, check_units=False)
     assert len(catalogue) == 4000
 
 

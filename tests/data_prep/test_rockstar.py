@@ -61,7 +61,7 @@ def test_damage_is_named(tmp_path):
     path.write_text("\n".join(line for line in lines if "Box" not in line) + "\n")
     with pytest.raises(InputError, match=r"'#Box size: \.\.\.' in the header"):
         read(path)
-    assert read(path, box=100.0)[0].box == (100.0,) * 3
+    assert read(path, box=(100.0,) * 3)[0].box == (100.0,) * 3
     path.write_text("1 2 3\n")
     with pytest.raises(InputError, match=r"a first line '#ID DescID Mvir \.\.\.', got none"):
         read(path)
