@@ -32,6 +32,8 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "neighbors",
         "spreading",
         "publishing",
+        "checked",
+        "public_types",
         "serialization",
         "plot_style",
         "errors",

@@ -1,8 +1,12 @@
 """Frozen dataclass trees as JSON, and back to equal trees.
 
-A dataclass becomes ``{"type": "module.Class", ...fields}``; tuples become lists and come back as
-tuples. Flax Linen modules are dataclasses too. Only classes of galgen are rebuilt: reading a file
-never runs anybody else's code.
+A dataclass becomes ``{"type": "Class", ...fields}``; tuples become lists and come back as tuples.
+Flax Linen modules are dataclasses too. Only the classes of :mod:`galgen.public_types` are rebuilt:
+reading a file never runs anybody else's code, unless the user trusts it, and then only classes
+that the file names in full, ``package.module.Class``.
+
+What comes back is checked by the constructors themselves (:mod:`galgen.checked`). Whatever is
+wrong with a file is one line that names it.
 """
 
 from __future__ import annotations
@@ -10,29 +14,35 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from galgen.checked import visible_fields
 from galgen.errors import InputError
+from galgen.public_types import public_class, public_name
 from galgen.publishing import publish_text
+from galgen.reading import reading, regular_file
 
-HIDDEN = ("parent", "name")
-"""Fields that Flax Linen adds to every module; a dataclass of galgen's own keeps a ``name``."""
+DEEPEST = 64
+"""Trees within trees, at most."""
+LARGEST = 1 << 26
+"""Bytes of a file, at most."""
 
 
 def to_json(tree: Any) -> Any:
     """``tree`` as JSON values.
 
     Raises:
-        TypeError: for a value that is neither a dataclass of galgen nor a plain JSON value.
+        InputError: for a value that is neither a dataclass nor a plain JSON value.
     """
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
         kind = type(tree)
-        hidden = HIDDEN if hasattr(tree, "parent") else ()
-        fields = [field for field in dataclasses.fields(tree) if field.name not in hidden]
-        values = {field.name: to_json(getattr(tree, field.name)) for field in fields}
-        return {"type": f"{kind.__module__}.{kind.__qualname__}", **values}
+        name = public_name(kind) or f"{kind.__module__}.{kind.__qualname__}"
+        return {
+            "type": name,
+            **{field.name: to_json(getattr(tree, field.name)) for field in visible_fields(tree)},
+        }
     if isinstance(tree, Mapping):
         return {str(key): to_json(value) for key, value in tree.items()}
     if isinstance(tree, tuple | list):
@@ -41,46 +51,79 @@ def to_json(tree: Any) -> Any:
         return {"type": "path", "value": str(tree)}
     if tree is None or isinstance(tree, bool | int | float | str):
         return tree
-    raise TypeError(f"expected dataclasses of plain values, got {type(tree).__name__}: {tree!r}")
+    raise InputError(
+        f"expected dataclasses of plain values, got {type(tree).__name__}: {repr(tree)[:100]}; it "
+        "could not be read back: give an object of galgen in its place"
+    )
 
 
-def from_json(value: Any) -> Any:
+def from_json(value: Any, trusted: bool = False, depth: int = 0) -> Any:
     """The inverse of :func:`to_json`.
+
+    Args:
+        value: JSON values.
+        trusted: import classes that are not galgen's, by the full names that the value has.
+        depth: trees that this one is in.
 
     Raises:
         InputError: if a type is not one of galgen's, or its fields have changed.
     """
+    if depth > DEEPEST:
+        raise InputError(f"expected at most {DEEPEST} trees within trees, got more")
     if isinstance(value, list):
-        return tuple(from_json(item) for item in value)
+        return tuple(from_json(item, trusted, depth + 1) for item in value)
     if not isinstance(value, dict):
         return value
+    fields = {key: from_json(v, trusted, depth + 1) for key, v in value.items() if key != "type"}
     if "type" not in value:
-        return {key: from_json(item) for key, item in value.items()}
-    if value["type"] == "path":
-        return Path(value["value"])
-    fields = {key: from_json(item) for key, item in value.items() if key != "type"}
+        return fields
+    name = value["type"]
+    if not isinstance(name, str):
+        raise InputError(f"expected the name of a class as a type, got {repr(name)[:100]}")
+    if name == "path":
+        return _path(fields)
+    kind = _own_class(name) if trusted and _is_foreign(name) else public_class(name)
+    return _made(kind, fields)
+
+
+def _made(kind: Any, fields: Mapping[str, Any]) -> Any:
+    known = {field.name for field in visible_fields(kind)}
     try:
-        return _find(value["type"])(**fields)
-    except TypeError as error:
+        if unknown := sorted(set(fields) - known):
+            raise TypeError(f"unknown {', '.join(unknown)[:100]}")
+        return kind(**fields)
+    except InputError:
+        raise
+    except Exception as error:  # a constructor that was not made for such values
         raise InputError(
-            f"expected fields of this version of galgen in {value['type']}, got {sorted(fields)} "
-            f"({error}); read it with the version that wrote it"
+            f"expected fields of this version of galgen in {kind.__name__}, got "
+            f"{sorted(fields)} ({error}); read it with the version that wrote it"
         ) from error
 
 
-def _find(name: str) -> Any:
+def _path(fields: Mapping[str, Any]) -> Path:
+    text = fields.get("value")
+    if set(fields) != {"value"} or not isinstance(text, str) or "\0" in text:
+        raise InputError(f"expected a path as one text, got {repr(dict(fields))[:100]}")
+    return Path(text)
+
+
+def _is_foreign(name: str) -> bool:
+    return "." in name and not name.startswith("galgen.")
+
+
+def _own_class(name: str) -> Any:
+    """A dataclass of the user's, by its full name."""
     module, _, kind = name.rpartition(".")
-    if not module.startswith("galgen."):
-        raise InputError(f"expected a class of galgen, got {name!r}; the file is not galgen's")
     try:
         found = getattr(importlib.import_module(module), kind)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever the user's module does
         raise InputError(
-            f"expected a class of this version of galgen, got {name!r}; "
-            "read it with the version that wrote it"
+            f"expected to import {name!r}, got {type(error).__name__}: {error}; put its folder on "
+            "PYTHONPATH"
         ) from error
-    if not dataclasses.is_dataclass(found):
-        raise InputError(f"expected a configuration class, got {name!r}; the file is not galgen's")
+    if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
+        raise InputError(f"expected a dataclass or a Flax Linen module, got {name!r}")
     return found
 
 
@@ -89,15 +132,57 @@ def write_json(path: Path, tree: Any) -> None:
     publish_text(path, json.dumps(to_json(tree), indent=2) + "\n")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, kind: type | None = None, trusted: bool = False) -> Any:
     """The tree that :func:`write_json` wrote.
 
+    Args:
+        path: of the file.
+        kind: that the tree must be of; None for any.
+        trusted: as of :func:`from_json`.
+
     Raises:
-        InputError: if the file is missing or is not galgen's.
+        InputError: if the file is missing, is damaged or is not galgen's.
+    """
+    if not path.exists():
+        raise InputError(f"expected the file {path}, found none; run galgen train first")
+    what = "a file that galgen wrote"
+    with reading(path, what):
+        if regular_file(path, what).stat().st_size > LARGEST:
+            raise InputError(f"expected at most {LARGEST} bytes, got more; the file is damaged")
+        tree = from_json(parsed(path.read_text(encoding="utf-8")), trusted)
+        if kind is not None and not isinstance(tree, kind):
+            raise InputError(
+                f"expected {kind.__name__} in the file, got {type(tree).__name__}; name the "
+                "folder of a run"
+            )
+        return tree
+
+
+def parsed(text: str) -> Any:
+    """The values of a JSON text, without what JSON has not: NaN and a name that is there twice.
+
+    Raises:
+        InputError: if it is no such text.
     """
     try:
-        return from_json(json.loads(path.read_text()))
-    except FileNotFoundError as error:
-        raise InputError(f"expected the file {path}, found none; run galgen train first") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"expected JSON in {path}, got {error}; the file is damaged") from error
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_constant)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"expected JSON, got {reason}; the file is damaged") from error
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"expected each name once, got {twice[:100]!r} twice")
+    return found
+
+
+def _constant(name: str) -> float:
+    if name == "NaN":
+        raise InputError("expected numbers, got NaN; the file is damaged")
+    return float(name)

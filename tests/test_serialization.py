@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ from galgen.generative import (
     VariationalDiffusion,
 )
 from galgen.serialization import from_json, read_json, to_json, write_json
+from galgen.training import Trainer
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
 
@@ -89,22 +91,66 @@ def test_an_experiment_may_sample_in_adaptive_steps(tmp_path: Path) -> None:
     assert overridden.sampler == AdaptiveSampler(AdaptiveSteps(1e-2, 1e-3))
 
 
-def test_only_classes_of_galgen_are_rebuilt() -> None:
-    with pytest.raises(InputError, match=r"expected a class of galgen, got 'os\.system'"):
-        from_json({"type": "os.system", "command": "true"})
-    with pytest.raises(InputError, match="expected a configuration class"):
-        from_json({"type": "galgen.geometry.wrap", "x": 1})
-    with pytest.raises(InputError, match="this version of galgen"):
-        from_json({"type": "galgen.networks.mlp.Gone"})
-    with pytest.raises(InputError, match="expected fields of this version"):
-        from_json({"type": "galgen.networks.mlp.MLP", "height": 3})
+REFUSED = {
+    "a function": ({"type": "os.system", "command": "true"}, "class of this version"),
+    "the command line": ({"type": "galgen.__main__.sys"}, "class of this version"),
+    "a function of galgen": ({"type": "galgen.geometry.wrap", "x": 1}, "class of this version"),
+    "a private class": ({"type": "galgen.publishing.Publication", "path": "x"}, "this version"),
+    "a class that is gone": ({"type": "galgen.networks.mlp.Gone"}, "class of this version"),
+    "another module's": ({"type": "evil.Trainer"}, "class of this version"),
+    "no name": ({"type": ["Trainer"]}, "the name of a class"),
+    "an extra field": ({"type": "MLP", "height": 3}, "fields of this version .*height"),
+    "a hidden field": ({"type": "MLP", "parent": None}, "fields of this version .*parent"),
+    "a missing field": ({"type": "Bridge"}, "fields of this version .*path"),
+    "a wrong field": ({"type": "Trainer", "steps": "many"}, "steps of Trainer"),
+    "a wrong class": ({"type": "Bridge", "path": {"type": "Trainer"}}, "path of Bridge"),
+    "no path": ({"type": "path", "value": 3}, "a path as one text"),
+    "a path with NUL": ({"type": "path", "value": "a\0b"}, "a path as one text"),
+}
 
 
-def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
-    (tmp_path / "x.json").write_text(json.dumps(to_json((1, 2)))[:-1])
-    with pytest.raises(InputError, match="the file is damaged"):
-        read_json(tmp_path / "x.json")
-    with pytest.raises(InputError, match="run galgen train first"):
-        read_json(tmp_path / "y.json")
-    with pytest.raises(TypeError, match="expected dataclasses of plain values"):
-        to_json(object())
+@pytest.mark.parametrize(("value", "words"), REFUSED.values(), ids=REFUSED)
+def test_only_whole_classes_of_the_list_are_rebuilt(value, words) -> None:
+    loaded = set(sys.modules)
+    with pytest.raises(InputError, match=words):
+        from_json(value)
+    assert not {name for name in set(sys.modules) - loaded if "__main__" in name or "evil" in name}
+
+
+def test_a_class_is_found_by_its_public_name_and_by_its_full_one() -> None:
+    for name in ("Trainer", "galgen.training.trainer.Trainer", "galgen.of.old.Trainer"):
+        assert from_json({"type": name, "steps": 7}) == Trainer(steps=7)
+    assert to_json(Trainer())["type"] == "Trainer"
+
+
+OWN = """
+import dataclasses
+import flax.linen as nn
+
+class Mine(nn.Module):
+    width: int = 3
+    def __call__(self, x, t, mask=None, condition=None):
+        return x
+
+function = print
+"""
+
+
+def test_classes_of_others_are_imported_on_the_users_word_alone(tmp_path, monkeypatch) -> None:
+    (tmp_path / "my_networks.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    value = {"type": "my_networks.Mine", "width": 5}
+    with pytest.raises(InputError, match="class of this version"):
+        from_json(value)
+    assert "my_networks" not in sys.modules
+    mine = from_json(value, trusted=True)
+    assert type(mine).__name__ == "Mine" and mine.width == 5
+    assert to_json(mine) == value
+    for name, words in (
+        ("my_networks.function", "expected a dataclass or a Flax"),
+        ("my_networks.Gone", "expected to import"),
+        ("nowhere_at_all.Mine", "expected to import .* PYTHONPATH"),
+        ("galgen.__main__.main", "class of this version"),
+    ):
+        with pytest.raises(InputError, match=words):
+            from_json({"type": name}, trusted=True)

@@ -116,8 +116,8 @@ class Infer(Command):
             )
 
     def run(self) -> None:
-        experiment: Experiment = read_json(self.folder / "experiment.json")
-        encoding: Encoding[Any] = read_json(self.folder / "encoding.json")
+        experiment: Experiment = read_json(self.folder / "experiment.json", Experiment)
+        encoding: Encoding[Any] = read_json(self.folder / "encoding.json", Encoding)
         catalogues = self._read()
         amortized = isinstance(experiment.model, PosteriorModel)
         prior = self._prior(encoding, amortized)

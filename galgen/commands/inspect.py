@@ -15,7 +15,6 @@ from galgen.data.encoding import Encoding
 from galgen.data.suite import Suite
 from galgen.data.suite_summary import suite_summary
 from galgen.errors import InputError
-from galgen.experiment import Experiment
 from galgen.plot_style import DOTS_PER_INCH, STYLE
 from galgen.publishing import Publication
 from galgen.serialization import read_json
@@ -38,14 +37,12 @@ class Inspect(Command):
         if self.path.is_dir():
             if self.picture is not None:
                 raise InputError(f"expected a suite for --picture, got the run {self.path}")
-            run = read_json(self.path / "experiment.json")
-            encoding: Encoding[Any] = read_json(self.path / "encoding.json")
+            encoding: Encoding[Any] = read_json(self.path / "encoding.json", Encoding)
             print(f"run {self.path}")
             for name, text in run_details(self.path).items():
                 print(f"  {name}: {text}")
             for name, (low, high) in encoding.condition_ranges.items():
                 print(f"  condition {name}: trained from {low:.4g} to {high:.4g}")
-            assert isinstance(run, Experiment)
             return
         with Suite(self.path) as suite:
             print(suite_summary(suite))

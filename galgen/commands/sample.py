@@ -49,7 +49,7 @@ class Sample(Command):
     best: bool
 
     def _fixed(self) -> dict[str, float]:
-        names = read_json(self.folder / "encoding.json").condition_ranges
+        names = read_json(self.folder / "encoding.json", Encoding).condition_ranges
         given = {name: getattr(self, _option(name)) for name in names}
         return {name: value for name, value in given.items() if value is not None}
 
@@ -172,7 +172,7 @@ def _option(name: str) -> str:
 
 def sample_command(folder: Path) -> type[Sample]:
     """``Sample`` with an option for each condition of the run in ``folder``."""
-    encoding: Encoding[Any] = read_json(folder / "encoding.json")
+    encoding: Encoding[Any] = read_json(folder / "encoding.json", Encoding)
     fields: list[Any] = [
         ("folder", Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="The run.")]),
         _field("number", int, 16, "Catalogues to draw.", aliases=("-n", "--n")),

@@ -15,6 +15,7 @@ from galgen.commands.further import Further, further_statistics
 from galgen.commands.sample import conditions_of, held_out_groups, save
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import CatalogueDataset
+from galgen.data.encoding import Encoding
 from galgen.data.features import condition_value
 from galgen.data.suite import Suite
 from galgen.errors import InputError
@@ -132,7 +133,7 @@ class Validate(Command):
         dict[str, str],
     ]:
         """Generated, held-out and training catalogues of a run, and what is to be said of it."""
-        experiment: Experiment = read_json(self.folder / "experiment.json")
+        experiment: Experiment = read_json(self.folder / "experiment.json", Experiment)
         path = self.held_out or experiment.data.held_out()
         if path is None:
             raise InputError(
@@ -227,7 +228,7 @@ def comparable(training: Sequence[Catalogue], held_out: Sequence[Catalogue]) -> 
 
 def range_note(folder: Path, held_out: Mapping[str, Sequence[Catalogue]]) -> Mapping[str, str]:
     """How many held-out catalogues have a condition outside the trained range, if any have."""
-    ranges = read_json(folder / "encoding.json").condition_ranges
+    ranges = read_json(folder / "encoding.json", Encoding).condition_ranges
     outside = sum(
         any(not low <= condition_value(c, name) <= high for name, (low, high) in ranges.items())
         for catalogues in held_out.values()
@@ -240,7 +241,7 @@ def range_note(folder: Path, held_out: Mapping[str, Sequence[Catalogue]]) -> Map
 
 def run_details(folder: Path) -> Mapping[str, str]:
     """What a report says of the run: its parts and what its training came to."""
-    experiment: Experiment = read_json(folder / "experiment.json")
+    experiment: Experiment = read_json(folder / "experiment.json", Experiment)
     details = {
         field.name: " ".join(repr(getattr(experiment, field.name)).split())
         for field in dataclasses.fields(experiment)

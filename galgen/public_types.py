@@ -1,0 +1,117 @@
+"""The classes that a run's JSON files may name, each by one public name.
+
+This is the list of what is allowed: a name that is not here is not looked up, so that reading a
+file imports no other module and calls nothing else. A name stays when its class moves to another
+module; one that is given up goes to :data:`ALIASES`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+
+from galgen.errors import InputError
+
+_CLASSES = {
+    "data.cardinality": "Cardinality",
+    "data.dataset": "CatalogueDataset DigitDataset ToyDataset",
+    "data.encoding": "ArrayEncoding CloudEncoding",
+    "data.normalization": "Standardizer",
+    "data.toys": "Checkerboard EightGaussians Pinwheel TwoMoons TwoSpirals",
+    "experiment": "Experiment",
+    "generative.adaptive_sampler": "AdaptiveSampler",
+    "generative.affine_path": "LinearPath TrigonometricPath VarianceExploding VariancePreserving",
+    "generative.base": "Empirical GaussianMixture Normal Uniform",
+    "generative.bridge": "Bridge",
+    "generative.continuous_flow": "ContinuousFlow",
+    "generative.coupling.assignment": "OptimalAssignment",
+    "generative.coupling.base": "Independent",
+    "generative.coupling.bisection": "BisectionAssignment",
+    "generative.coupling.curve": "SpaceFillingCurve",
+    "generative.coupling.minibatch": "MinibatchTransport",
+    "generative.coupling.sinkhorn": "SinkhornAssignment",
+    "generative.exchange": "Exchange",
+    "generative.guidance": "Guidance",
+    "generative.interpolant": "StochasticInterpolant",
+    "generative.learned_diffusion": "LearnedDiffusion",
+    "generative.likelihood": "ExactDivergence Hutchinson Likelihood",
+    "generative.log_snr_times": "LogSNRTimes",
+    "generative.maximum_likelihood": "FlowSampler MaximumLikelihood",
+    "generative.mean_flow": "MeanFlow MeanFlowSampler",
+    "generative.noise_schedule": (
+        "CosineSchedule LearnedLinearSchedule LinearSchedule MonotoneSchedule"
+    ),
+    "generative.normalizing_flow.bijection": "BoxMuller Chain Inverse Reversal Rotation",
+    "generative.normalizing_flow.coupling_layer": "CouplingLayer",
+    "generative.normalizing_flow.flow": "NormalizingFlow",
+    "generative.normalizing_flow.masked_autoregressive": "MaskedAutoregressive",
+    "generative.normalizing_flow.transforms": "Affine RationalQuadraticSpline",
+    "generative.ode": "AdaptiveSteps FixedSteps RungeKutta",
+    "generative.preconditioning": "PreconditionedPrediction",
+    "generative.prediction": "DataPrediction NoisePrediction ScorePrediction VelocityPrediction",
+    "generative.product_path": "ProductPath",
+    "generative.sampler": "Sampler",
+    "generative.step": "Churn DDIM DPMSolver Euler Heun",
+    "generative.times": "LogitNormalTimes UniformTimes",
+    "generative.torus": "TorusDiffusion TorusGeodesic",
+    "generative.variational": "VariationalDiffusion",
+    "generative.weighting": "MinSNRWeighting SNRWeighting SigmoidWeighting",
+    "geometry": "Euclidean PeriodicBox",
+    "inference.classifier": "Classification CloudClassifier",
+    "inference.inference_model": "NoDraws",
+    "inference.neural_likelihood": "NeuralLikelihood",
+    "inference.neural_posterior": "NeuralPosterior",
+    "inference.neural_ratio": "NeuralRatio",
+    "inference.posterior_head": "FlowHead MatchingHead",
+    "inference.regression": "Regression",
+    "inference.sampling.hamiltonian": "HMC NUTS",
+    "inference.sampling.random_walk": "RandomWalk",
+    "inference.sampling.tempered": "TemperedSMC",
+    "inference.sampling.variational": "VariationalGaussian",
+    "inference.summaries": (
+        "CorrelationSummary CountSummary JointSummary PowerSummary SummaryDataset SummaryEncoding"
+    ),
+    "inference.support": "Bounded Unbounded",
+    "inference.tasks": "GaussianLinearTask SLCPTask TaskDataset TwoMoonsTask",
+    "inference.vectors": "Parameters VectorEncoding",
+    "monitor": "Monitor",
+    "networks.classifier": "ConvolutionalClassifier MLPClassifier",
+    "networks.convolutional": "ConvolutionalNetwork",
+    "networks.deep_set": "DeepSet",
+    "networks.egnn": "EGNN",
+    "networks.encoder": "PooledNetwork VectorNetwork",
+    "networks.equivariant_network": "EquivariantNetwork",
+    "networks.graph_network": "GraphNetwork",
+    "networks.mlp": "MLP",
+    "networks.particle_mesh": "ParticleMesh",
+    "networks.set_transformer": "SetTransformer",
+    "training.trainer": "Trainer",
+}
+MODULES: Mapping[str, str] = {
+    name: f"galgen.{module}" for module, names in _CLASSES.items() for name in names.split()
+}
+"""The module of each public name."""
+ALIASES: Mapping[str, str] = {}
+"""Names of classes as they once were, and as they are."""
+
+
+def public_name(kind: type) -> str | None:
+    """The public name of a class; None if it has none."""
+    return kind.__name__ if MODULES.get(kind.__name__) == kind.__module__ else None
+
+
+def public_class(name: str) -> type:
+    """The class of a public name, which may be written with ``galgen.`` and a module before it.
+
+    Raises:
+        InputError: for any other name.
+    """
+    written = name.rpartition(".")[2] if name.startswith("galgen.") else name
+    found = ALIASES.get(written, written)
+    if found not in MODULES:
+        raise InputError(
+            f"expected a configuration class of this version of galgen, got {name[:100]!r}; read "
+            "the file with the version that wrote it"
+        )
+    kind: type = getattr(importlib.import_module(MODULES[found]), found)
+    return kind
