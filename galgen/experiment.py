@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 from tqdm import tqdm
 
 from galgen import __version__
+from galgen.checked import checked
 from galgen.data.dataset import Dataset, Prepared
 from galgen.data.encoding import Condition, Draw, Encoding
 from galgen.errors import InputError
@@ -53,6 +54,7 @@ from galgen.types import Batch, Params
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Experiment:
     """One tree of the run-time objects themselves; every field can be overridden by name.
 
@@ -255,9 +257,9 @@ class Run:
         """
         place = RunFolder(folder)
         folder = place.path
-        experiment: Experiment = read_json(place.description)
+        experiment: Experiment = read_json(place.description, Experiment)
         place.require_encoding()
-        encoding: Encoding[Any] = read_json(place.encoding)
+        encoding: Encoding[Any] = read_json(place.encoding, Encoding)
         condition = [{name: low for name, (low, _) in encoding.condition_ranges.items()}]
         draw = encoding.plan(condition, 1, 0)[0]
         with _built_for_data():

@@ -21,8 +21,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt32
 
+from galgen.checked import checked
+
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Euclidean:
     """Open space: displacement is subtraction. Positions of an open box fill the unit cube."""
 
@@ -42,6 +45,7 @@ class Euclidean:
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class PeriodicBox:
     """The flat torus [0, 1)^dim: displacement is the minimum image, motion wraps around."""
 

@@ -18,6 +18,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Int
 
+from galgen.checked import Count, Whole, checked
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import Dataset
 from galgen.data.encoding import Condition
@@ -40,6 +41,7 @@ Draw = Callable[[Params, Sequence[Condition]], list[Catalogue]]
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Monitor:
     """What is measured on held-out examples while a network trains.
 
@@ -52,18 +54,13 @@ class Monitor:
             ``held_out.loss``, or another of the log, such as ``held_out.xi.chi2``.
     """
 
-    every: int = 0
+    every: Whole = 0
     split: str = "validation"
-    batches: int = 8
-    draws: int = 0
+    batches: Count = 8
+    draws: Whole = 0
     best: str = LOSS
 
     def __post_init__(self) -> None:
-        if self.every < 0 or self.batches < 1:
-            raise InputError(
-                f"expected every of 0 or more and batches of 1 or more, got {self.every} and "
-                f"{self.batches}; change --monitor.every or --monitor.batches"
-            )
         if self.draws and self.draws < MINIMUM_CATALOGUES:
             raise InputError(
                 f"expected 0 draws or {MINIMUM_CATALOGUES} and more, got {self.draws}; "

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from galgen.data.dataset import Prepared
+from galgen.data.encoding import Encoding
 from galgen.data.fingerprint import Origin
 from galgen.errors import InputError
 from galgen.randomness import STREAMS
@@ -92,7 +93,9 @@ class RunFolder:
             raise InputError(
                 f"expected a run in {self.path} to go on with, found none; leave out --resume"
             )
-        self._require_same(to_json(read_json(self.description)), to_json(experiment))
+        self._require_same(
+            to_json(read_json(self.description, type(experiment))), to_json(experiment)
+        )
         kept = self._kept()
         if kept.get("streams", STREAMS) != STREAMS:
             raise InputError(
@@ -106,7 +109,7 @@ class RunFolder:
                 stacklevel=5,
             )
         self.require_encoding()
-        return Origin(read_json(self.encoding), kept.get("data", {}))
+        return Origin(read_json(self.encoding, Encoding), kept.get("data", {}))
 
     def _require_same(self, started: Any, given: Any) -> None:
         before, now = flat(started), flat(given)
@@ -146,7 +149,7 @@ class RunFolder:
             )
 
     def _kept(self) -> Mapping[str, Any]:
-        return read_json(self.fingerprints) if self.fingerprints.exists() else {}
+        return read_json(self.fingerprints, dict) if self.fingerprints.exists() else {}
 
     def told(self, experiment: Any, prepared: Prepared, resume: bool) -> str:
         """In what all processes of a run must agree; their data may lie at other paths."""

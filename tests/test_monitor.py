@@ -111,7 +111,10 @@ def test_what_cannot_be_measured_is_refused_before_a_run_is_made(haloes, tmp_pat
         with pytest.raises(InputError, match=message):
             dataclasses.replace(experiment, monitor=monitor).train(tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    for wrong, message in (({"draws": 2}, "0 draws or 4 and more"), ({"every": -1}, "every of 0")):
+    for wrong, message in (
+        ({"draws": 2}, "0 draws or 4 and more"),
+        ({"every": -1}, "every of Monitor"),
+    ):
         with pytest.raises(InputError, match=message):
             Monitor(**wrong)
 

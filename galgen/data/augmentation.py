@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from galgen.checked import Positive, Whole, checked
 from galgen.geometry import cube_symmetries, wrap
 from galgen.masking import zero_padding
 
@@ -44,6 +45,7 @@ class Augmentation(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Dequantization(Augmentation):
     """Values that come in steps, spread evenly over each step: [value, value + step).
 
@@ -54,7 +56,7 @@ class Dequantization(Augmentation):
         step: between neighbouring values.
     """
 
-    step: float
+    step: Positive
 
     def __call__(
         self,
@@ -66,6 +68,7 @@ class Dequantization(Augmentation):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class BoxAugmentation(Augmentation):
     """A random symmetry of the cube and a random translation of the torus, for each example.
 
@@ -75,7 +78,7 @@ class BoxAugmentation(Augmentation):
         translate: draw a translation; False for an open box.
     """
 
-    velocity_columns: tuple[int, int, int] | None = None
+    velocity_columns: tuple[Whole, Whole, Whole] | None = None
     rotate: bool = True
     translate: bool = True
 

@@ -24,11 +24,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Real
 
+from galgen.checked import NotNegative, Positive, Whole, between, checked
 from galgen.data.count_regression import fit_mean, fit_overdispersion, leverage, tail
 from galgen.errors import InputError
 
@@ -43,6 +46,7 @@ SMALLEST_RATIO = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Cardinality:
     """The distribution of the number of points, learned by :meth:`fit`.
 
@@ -58,12 +62,20 @@ class Cardinality:
     """
 
     coefficients: tuple[float, ...]
-    order: int
-    parameters: int
-    overdispersion: float = 0.0
-    underdispersion: float = 1.0
-    largest: float = 1e12
-    left_out: tuple[int, ...] = ()
+    order: Annotated[int, between(0, 2)]
+    parameters: Annotated[int, between(0, 100)]
+    overdispersion: NotNegative = 0.0
+    underdispersion: NotNegative = 1.0
+    largest: Positive = 1e12
+    left_out: tuple[Whole, ...] = ()
+
+    def __post_init__(self) -> None:
+        wanted = math.comb(self.parameters + self.order, self.order)
+        if len(self.coefficients) != wanted:
+            raise InputError(
+                f"expected {wanted} coefficients of a polynomial of order {self.order} in "
+                f"{self.parameters} parameters, got {len(self.coefficients)}; fit it again"
+            )
 
     @classmethod
     def fit(

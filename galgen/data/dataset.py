@@ -10,10 +10,11 @@ import abc
 import dataclasses
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from galgen.checked import FILLED, Count, Names, NotNegative, Range, at_least, checked
 from galgen.data.augmentation import Augmentation, BoxAugmentation, Dequantization
 from galgen.data.batching import ArraySource, BatchSource
 from galgen.data.cardinality import Cardinality
@@ -25,6 +26,7 @@ from galgen.data.fingerprint import Fingerprint, Origin, Parts
 from galgen.data.normalization import Standardizer
 from galgen.data.suite import Suite
 from galgen.data.toys import Toy
+from galgen.errors import InputError
 from galgen.randomness import Role, random_generator
 
 
@@ -90,6 +92,7 @@ class Dataset(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class CatalogueDataset(Dataset):
     """Catalogues of a galgen suite.
 
@@ -108,17 +111,20 @@ class CatalogueDataset(Dataset):
 
     path: Path
     split: str = "train"
-    columns: tuple[str, ...] = ("x", "y", "z", "log_mass")
-    condition: tuple[str, ...] = ("omega_m", "sigma_8")
-    buckets: int = 8
+    columns: Annotated[Names, FILLED] = ("x", "y", "z", "log_mass")
+    condition: Names = ("omega_m", "sigma_8")
+    buckets: Count = 8
     augment: bool = True
-    bounds: tuple[tuple[float, float], ...] = ()
-    memory: float = 2.0
+    bounds: tuple[Range, ...] = ()
+    memory: NotNegative = 2.0
+
+    def __post_init__(self) -> None:
+        check_order(self.columns)
+        check_bounds(self.bounds, self.condition)
 
     def prepare(self, batch_size, seed, shard=(0, 1), origin=None):
         suite = Suite(self.path)
         catalogues = SuiteView(suite, not_empty(suite, suite.indices(self.split)))
-        check_order(self.columns)
         parts = Parts()
         passing = parts.through(catalogues, [source_column(name) for name in self.columns])
         summary = summarize(passing, self.columns, self.condition)
@@ -165,6 +171,15 @@ class CatalogueDataset(Dataset):
         return self.path
 
 
+def check_bounds(bounds: tuple[tuple[float, float], ...], condition: tuple[str, ...]) -> None:
+    """Refuse, with an InputError, bounds that are neither none nor one for each condition."""
+    if bounds and len(bounds) != len(condition):
+        raise InputError(
+            f"expected bounds of each of {list(condition)}, got {len(bounds)} pairs; give one "
+            "(low, high) each, or () for none"
+        )
+
+
 def not_empty(suite: Suite, indices: np.ndarray) -> np.ndarray:
     """Those of the catalogues that have points."""
     kept = indices[suite.counts[indices] > 0]
@@ -178,6 +193,7 @@ def not_empty(suite: Suite, indices: np.ndarray) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class ToyDataset(Dataset):
     """Points of a toy distribution in the plane, unconditional.
 
@@ -187,7 +203,7 @@ class ToyDataset(Dataset):
     """
 
     toy: Toy
-    number: int = 50_000
+    number: Annotated[int, at_least(2)] = 50_000
 
     def prepare(self, batch_size, seed, shard=(0, 1), origin=None):
         x = self.toy.sample(random_generator(Role.TOYS, seed), self.number)
@@ -203,6 +219,7 @@ class ToyDataset(Dataset):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class DigitDataset(Dataset):
     """Handwritten digits as images, conditioned on the digit.
 
@@ -214,7 +231,7 @@ class DigitDataset(Dataset):
     """
 
     path: Path | None = None
-    number: int | None = None
+    number: Count | None = None
     dequantize: bool = True
 
     def prepare(self, batch_size, seed, shard=(0, 1), origin=None):

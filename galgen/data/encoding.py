@@ -11,11 +11,12 @@ import abc
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from galgen.checked import FILLED, RISING, Count, Positive, Size, between, checked
 from galgen.data.cardinality import Cardinality
 from galgen.data.catalogue import Catalogue
 from galgen.data.normalization import Standardizer
@@ -120,6 +121,7 @@ class Encoding(abc.ABC, Generic[Example]):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class CloudEncoding(Encoding[Catalogue]):
     """Catalogues: a standardizer, p(N | condition) and the padded sizes.
 
@@ -131,7 +133,15 @@ class CloudEncoding(Encoding[Catalogue]):
 
     standardizer: Standardizer
     cardinality: Cardinality
-    sizes: tuple[int, ...]
+    sizes: Annotated[tuple[Count, ...], FILLED, RISING]
+
+    def __post_init__(self) -> None:
+        found, wanted = self.cardinality.parameters, len(self.standardizer.condition)
+        if found != wanted:
+            raise InputError(
+                f"expected a cardinality of {wanted} parameters, those of the condition, got one "
+                f"of {found}; fit both to the same catalogues"
+            )
 
     def __str__(self) -> str:
         return f"clouds of {' '.join(self.standardizer.columns)}"
@@ -186,6 +196,7 @@ class CloudEncoding(Encoding[Catalogue]):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class ArrayEncoding(Encoding[np.ndarray]):
     """Arrays of one shape, standardised by one mean and scale, with an optional class.
 
@@ -197,10 +208,10 @@ class ArrayEncoding(Encoding[np.ndarray]):
         class_name: what a class is called on the command line.
     """
 
-    shape: tuple[int, ...]
+    shape: tuple[Size, ...]
     mean: float
-    scale: float
-    classes: int = 0
+    scale: Positive
+    classes: Annotated[int, between(0, 2**20)] = 0
     class_name: str = "label"
 
     def __str__(self) -> str:

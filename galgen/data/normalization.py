@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
 
+from galgen.checked import EMPTY, FILLED, Names, Positive, Whole, check_lengths, checked
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.data.features import (
     LOG_PREFIX,
@@ -37,6 +39,7 @@ _BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Standardizer:
     """The map between a :class:`Catalogue` and model space, learned by :meth:`fit`.
 
@@ -58,19 +61,29 @@ class Standardizer:
     ================== ====================== ============================================
     """
 
-    columns: tuple[str, ...]
+    columns: Annotated[Names, FILLED]
     means: tuple[float, ...]
-    scales: tuple[float, ...]
-    condition: tuple[str, ...]
+    scales: tuple[Positive, ...]
+    condition: Names
     condition_means: tuple[float, ...]
-    condition_scales: tuple[float, ...]
+    condition_scales: tuple[Positive, ...]
     condition_ranges: tuple[tuple[float, float], ...]
-    points_range: tuple[int, int]
-    box: tuple[float, float, float]
+    points_range: tuple[Whole, Whole]
+    box: tuple[Positive, Positive, Positive]
     redshifts: tuple[float, ...]
     periodic: bool
-    units: Mapping[str, str]
+    units: Mapping[str, Annotated[str, EMPTY]]
     fixed_cosmology: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_order(self.columns)
+        check_lengths(self, "columns", "means", "scales")
+        check_lengths(self, "condition", "condition_means", "condition_scales", "condition_ranges")
+        if any(low > high for low, high in (*self.condition_ranges, self.points_range)):
+            raise InputError(
+                "expected condition_ranges and points_range from low to high, got "
+                f"{self.condition_ranges} and {self.points_range}; fit the standardizer again"
+            )
 
     @classmethod
     def fit(

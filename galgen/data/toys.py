@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from galgen.errors import InputError
+from galgen.checked import ABOVE_ZERO, Count, NotNegative, Positive, at_most, checked
 
 
 class Toy(abc.ABC):
@@ -40,6 +41,7 @@ class Toy(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class EightGaussians(Toy):
     """Eight equal Gaussians on a circle.
 
@@ -48,8 +50,8 @@ class EightGaussians(Toy):
         deviation: standard deviation of each Gaussian along each axis.
     """
 
-    radius: float = 5.0
-    deviation: float = 0.1**0.25
+    radius: NotNegative = 5.0
+    deviation: Positive = 0.1**0.25
 
     @property
     def centres(self) -> Float[np.ndarray, "8 2"]:
@@ -73,6 +75,7 @@ class EightGaussians(Toy):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class TwoMoons(Toy):
     """Two interleaved half circles.
 
@@ -81,8 +84,8 @@ class TwoMoons(Toy):
         scale, shift: applied last, ``scale * x + shift``.
     """
 
-    deviation: float = 0.1
-    scale: float = 3.0
+    deviation: NotNegative = 0.1
+    scale: Positive = 3.0
     shift: float = -1.0
 
     def sample_with_labels(
@@ -99,6 +102,7 @@ class TwoMoons(Toy):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Checkerboard(Toy):
     """The eight dark squares of a four by four board, uniform.
 
@@ -106,7 +110,7 @@ class Checkerboard(Toy):
         half_width: the board is [-half_width, half_width]^2.
     """
 
-    half_width: float = 4.0
+    half_width: Positive = 4.0
 
     def sample_with_labels(
         self, rng: np.random.Generator, number: int
@@ -121,6 +125,7 @@ class Checkerboard(Toy):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class TwoSpirals(Toy):
     """Two spiral arms of one and a half turns.
 
@@ -128,7 +133,7 @@ class TwoSpirals(Toy):
         deviation: of the Gaussian noise.
     """
 
-    deviation: float = 0.1
+    deviation: NotNegative = 0.1
 
     def sample_with_labels(
         self, rng: np.random.Generator, number: int
@@ -144,6 +149,7 @@ class TwoSpirals(Toy):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Pinwheel(Toy):
     """Curved blades about the origin.
 
@@ -153,9 +159,9 @@ class Pinwheel(Toy):
         rate: of the bending.
     """
 
-    blades: int = 5
-    radial_deviation: float = 0.3
-    tangential_deviation: float = 0.1
+    blades: Count = 5
+    radial_deviation: NotNegative = 0.3
+    tangential_deviation: NotNegative = 0.1
     rate: float = 0.25
 
     def sample_with_labels(
@@ -171,6 +177,7 @@ class Pinwheel(Toy):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class ThomasProcess:
     """A Thomas process on the unit torus in three dimensions.
 
@@ -183,17 +190,9 @@ class ThomasProcess:
         InputError: if a value is not positive, or sigma is so large that images overlap.
     """
 
-    parents: float = 30.0
-    children: float = 8.0
-    sigma: float = 0.03
-
-    def __post_init__(self) -> None:
-        if min(self.parents, self.children, self.sigma) <= 0 or self.sigma > 0.1:
-            raise InputError(
-                "expected positive parents and children and sigma in (0, 0.1], got "
-                f"parents={self.parents}, children={self.children}, sigma={self.sigma}; "
-                "the closed form of xi needs clusters small against the box"
-            )
+    parents: Positive = 30.0
+    children: Positive = 8.0
+    sigma: Annotated[float, ABOVE_ZERO, at_most(0.1)] = 0.03
 
     @property
     def mean_count(self) -> float:

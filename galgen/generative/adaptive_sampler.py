@@ -8,17 +8,19 @@ geodesic and never meets the edge of the box.
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 
-from galgen.errors import InputError
+from galgen.checked import between, checked
 from galgen.generative.ode import AdaptiveSteps
 from galgen.generative.sampler import Samples, SamplingMethod
 from galgen.masking import zero_padding
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class AdaptiveSampler(SamplingMethod):
     """A solver in adaptive steps, from the same start as a ``Sampler`` with the same key.
 
@@ -30,11 +32,7 @@ class AdaptiveSampler(SamplingMethod):
     """
 
     solver: AdaptiveSteps = AdaptiveSteps(1e-4, 1e-4)
-    frames: int = 33
-
-    def __post_init__(self) -> None:
-        if self.frames < 2:
-            raise InputError(f"expected at least 2 frames, start and end, got {self.frames}")
+    frames: Annotated[int, between(2, 2**20)] = 33
 
     def __call__(self, model, denoiser, key, shape, mask=None, condition=None, trajectory=False):
         path = model.path

@@ -35,6 +35,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.checked import Positive, checked
 from galgen.errors import InputError
 from galgen.generative.base import Base, Normal
 from galgen.generative.noise_schedule import LinearSchedule, NoiseSchedule
@@ -139,6 +140,7 @@ class AffinePath(EuclideanPath):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class LinearPath(AffinePath):
     """alpha = t, sigma = 1 - t.
 
@@ -153,6 +155,7 @@ class LinearPath(AffinePath):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class TrigonometricPath(AffinePath):
     """alpha = sin(pi t / 2), sigma = cos(pi t / 2): variance is kept where both ends have one.
 
@@ -168,6 +171,7 @@ class TrigonometricPath(AffinePath):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class VariancePreserving(AffinePath):
     """A variance-preserving diffusion.
 
@@ -185,6 +189,7 @@ class VariancePreserving(AffinePath):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class VarianceExploding(AffinePath):
     """Noise whose width falls geometrically, added to data that are not shrunk.
 
@@ -197,8 +202,8 @@ class VarianceExploding(AffinePath):
         sigma_min: width at t=1, left as blur in the data.
     """
 
-    sigma_max: float = 80.0
-    sigma_min: float = 2e-3
+    sigma_max: Positive = 80.0
+    sigma_min: Positive = 2e-3
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma_min < self.sigma_max:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from galgen.checked import FILLED, Positive, checked
 from galgen.errors import InputError
 
 
@@ -39,6 +41,7 @@ class Base(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Normal(Base):
     """The standard normal distribution."""
 
@@ -50,6 +53,7 @@ class Normal(Base):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Uniform(Base):
     """The uniform distribution in the unit box."""
 
@@ -68,7 +72,17 @@ def _check_width(width: int, shape: tuple[int, ...]) -> None:
         )
 
 
+def _check_one_width(name: str, rows: tuple[tuple[float, ...], ...]) -> None:
+    widths = sorted({len(row) for row in rows})
+    if len(widths) != 1 or not widths[0]:
+        raise InputError(
+            f"expected {name} of one width, got widths {widths}; give each as many columns as the "
+            "data have"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
+@checked
 class GaussianMixture(Base):
     """Equal round Gaussians.
 
@@ -77,16 +91,11 @@ class GaussianMixture(Base):
         deviation: standard deviation of each Gaussian along each axis.
     """
 
-    means: tuple[tuple[float, ...], ...]
-    deviation: float
+    means: Annotated[tuple[tuple[float, ...], ...], FILLED]
+    deviation: Positive
 
     def __post_init__(self) -> None:
-        widths = {len(mean) for mean in self.means}
-        if len(widths) != 1 or not self.deviation > 0:
-            raise InputError(
-                f"expected means of one width and a positive deviation, got widths "
-                f"{sorted(widths)} and deviation={self.deviation}"
-            )
+        _check_one_width("means", self.means)
 
     @classmethod
     def circle(
@@ -110,6 +119,7 @@ class GaussianMixture(Base):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Empirical(Base):
     """Rows of a sample, drawn with replacement.
 
@@ -118,15 +128,10 @@ class Empirical(Base):
             one from an array by :meth:`of`.
     """
 
-    points: tuple[tuple[float, ...], ...]
+    points: Annotated[tuple[tuple[float, ...], ...], FILLED]
 
     def __post_init__(self) -> None:
-        widths = {len(point) for point in self.points}
-        if len(widths) != 1:
-            raise InputError(
-                f"expected at least one point, all of one width, got widths {sorted(widths)}; "
-                "give Empirical.of an array of shape (number, features)"
-            )
+        _check_one_width("points", self.points)
 
     @classmethod
     def of(cls, points: Float[np.ndarray, "number features"]) -> Empirical:

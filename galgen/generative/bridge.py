@@ -28,10 +28,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from galgen.checked import ProperFraction, checked
 from galgen.errors import InputError
 from galgen.generative.coupling import Coupling, Independent
 from galgen.generative.exchange import Exchange
-from galgen.generative.guidance import check_dropout, drop_condition
+from galgen.generative.guidance import drop_condition
 from galgen.generative.model import Denoiser, DenoisingModel
 from galgen.generative.path import Ends, Path, check_time
 from galgen.generative.prediction import Prediction, VelocityPrediction, require_noise
@@ -69,6 +70,7 @@ class Regression:
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Bridge(DenoisingModel):
     """Everything that defines a generative model but its network.
 
@@ -94,13 +96,12 @@ class Bridge(DenoisingModel):
     times: Times = UniformTimes()
     exchange: Exchange | None = None
     weighting: Weighting | None = None
-    condition_dropout: float = 0.0
+    condition_dropout: ProperFraction = 0.0
 
     def __post_init__(self) -> None:
         self.prediction.check(self.path)
         if self.weighting is not None:
             require_noise(self.path, "for a weighting by signal-to-noise ratio")
-        check_dropout(self.condition_dropout)
         if self.exchange is not None and not isinstance(self.coupling, Independent):
             raise InputError(
                 f"expected Independent() where targets are exchanged, got {self.coupling}: only "

@@ -17,6 +17,7 @@ import dataclasses
 
 import jax
 
+from galgen.checked import checked
 from galgen.generative.bridge import Bridge
 from galgen.generative.likelihood import ExactDivergence, Likelihood
 from galgen.generative.model import Denoiser, DenoisingModel, Model
@@ -26,6 +27,7 @@ from galgen.types import Batch, Params
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class ContinuousFlow(DenoisingModel):
     """The flow of a bridge, trained by likelihood instead of by regression.
 

@@ -30,6 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.checked import Count, checked
 from galgen.errors import InputError
 from galgen.generative.path import Ends, Path
 from galgen.geometry import morton_code, wrap
@@ -39,6 +40,7 @@ Target = Callable[[Ends], Float[Array, "batch *event"]]
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Exchange:
     """Averages a target over assignments of noisy rows to data rows; see the module's docstring.
 
@@ -47,11 +49,7 @@ class Exchange:
             network on clouds.
     """
 
-    sweeps: int = 16
-
-    def __post_init__(self) -> None:
-        if self.sweeps < 1:
-            raise InputError(f"expected at least one sweep, got {self.sweeps}; use None for none")
+    sweeps: Count = 16
 
     def __call__(
         self,

@@ -16,11 +16,13 @@ are given in place of a dropped one.
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.checked import RISING, Fraction, NotNegative, checked
 from galgen.errors import InputError
 from galgen.generative.model import Denoiser
 
@@ -35,17 +37,8 @@ def drop_condition(
     return jnp.where(dropped, jnp.nan, condition)
 
 
-def check_dropout(fraction: float) -> None:
-    """Accept a fraction of examples.
-
-    Raises:
-        InputError: outside [0, 1).
-    """
-    if not 0 <= fraction < 1:
-        raise InputError(f"expected a condition_dropout in [0, 1), got {fraction}; try 0.1")
-
-
 @dataclasses.dataclass(frozen=True)
+@checked
 class Guidance:
     """Wraps a denoiser; every evaluation costs two.
 
@@ -54,18 +47,10 @@ class Guidance:
         interval: times between which it acts; outside, the model itself.
     """
 
-    scale: float
-    interval: tuple[float, float] = (0.0, 1.0)
+    scale: NotNegative
+    interval: Annotated[tuple[Fraction, Fraction], RISING] = (0.0, 1.0)
 
     evaluations = 2
-
-    def __post_init__(self) -> None:
-        low, high = self.interval
-        if not self.scale >= 0 or not 0 <= low < high <= 1:
-            raise InputError(
-                "expected a scale of 0 or more and an interval within [0, 1], got "
-                f"scale={self.scale} and interval={self.interval}"
-            )
 
     def __call__(self, denoiser: Denoiser) -> Denoiser:
         """The guided denoiser.

@@ -26,13 +26,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from galgen.errors import InputError
+from galgen.checked import NotNegative, Positive, checked
 from galgen.generative.affine_path import EuclideanPath
 from galgen.generative.base import Base, Normal
 from galgen.generative.path import Ends, expand_time
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class StochasticInterpolant(EuclideanPath):
     """A straight way from base to data with noise in the middle; see the module's docstring.
 
@@ -44,15 +45,8 @@ class StochasticInterpolant(EuclideanPath):
     """
 
     base: Base = Normal()
-    scale: float = math.sqrt(2.0)
-    smoothing: float = 1e-2
-
-    def __post_init__(self) -> None:
-        if not (self.scale >= 0 and self.smoothing > 0):
-            raise InputError(
-                f"expected a scale of 0 or more and a positive smoothing, got {self.scale} and "
-                f"{self.smoothing}; without smoothing the velocity is infinite at both ends"
-            )
+    scale: NotNegative = math.sqrt(2.0)
+    smoothing: Positive = 1e-2
 
     def gamma(self, t: Float[Array, "..."]) -> Float[Array, "..."]:
         """Width of the noise at time ``t``."""

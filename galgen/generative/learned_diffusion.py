@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.checked import PairedDraws, checked
 from galgen.generative.affine_path import VariancePreserving
 from galgen.generative.bridge import Bridge
 from galgen.generative.model import Denoiser, Model, bind_denoiser, initial_denoiser
@@ -28,6 +29,7 @@ from galgen.types import Batch, Params
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class LearnedDiffusion(Model):
     """A variance-preserving diffusion and its schedule, trained by the evidence lower bound.
 
@@ -41,7 +43,7 @@ class LearnedDiffusion(Model):
 
     schedule: nn.Module = MonotoneSchedule()
     prediction: Prediction = NoisePrediction()
-    draws: int = 2
+    draws: PairedDraws = 2
 
     def bound(self, params: Params, draws: int | None = None) -> VariationalDiffusion:
         """The bound with the schedule as learned, by another number of draws if given."""

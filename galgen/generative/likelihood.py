@@ -29,13 +29,14 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
+from typing import Annotated
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from galgen.errors import InputError
+from galgen.checked import at_least, checked
 from galgen.generative.bridge import Bridge
 from galgen.generative.model import Denoiser
 from galgen.generative.ode import AdaptiveSteps, Solver
@@ -55,6 +56,7 @@ class Divergence(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class ExactDivergence(Divergence):
     """The full trace, at one product per dimension: for data of few dimensions."""
 
@@ -66,6 +68,7 @@ class ExactDivergence(Divergence):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Hutchinson(Divergence):
     """Random signs: unbiased at any dimension, with an error that is reported.
 
@@ -73,13 +76,7 @@ class Hutchinson(Divergence):
         probes: random vectors; the error falls with the square root of their number.
     """
 
-    probes: int = 8
-
-    def __post_init__(self) -> None:
-        if self.probes < 2:
-            raise InputError(
-                f"expected at least 2 probes, from which an error can be told, got {self.probes}"
-            )
+    probes: Annotated[int, at_least(2)] = 8
 
     def directions(self, key: jax.Array, x: Float[Array, "*event"]) -> Float[Array, "_ *event"]:
         # Rows lead, so that a row's signs do not change with the number of rows padded on.
@@ -111,6 +108,7 @@ class LogLikelihood:
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Likelihood:
     """The log density of data under a trained flow; see the module's docstring.
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.checked import checked
 from galgen.errors import InputError
 from galgen.generative.path import Path
 from galgen.generative.prediction import require_noise
@@ -17,6 +18,7 @@ from galgen.generative.weighting import log_snr
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class LogSNRTimes(Times):
     """The times between two noise levels of a path, log-SNR rising evenly with the quantile.
 
@@ -43,7 +45,8 @@ class LogSNRTimes(Times):
             low, high = (float(end) for end in ends)
             if not low - 1e-3 <= self.log_snr_min < self.log_snr_max <= high + 1e-3:
                 raise InputError(
-                    f"expected rising levels within the path's {low} to {high}, got {wanted}; "
+                    f"expected log_snr_min to log_snr_max within the path's {low} to {high}, got "
+                    f"{wanted}; "
                     "narrow them or widen the path"
                 )
 

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.checked import checked
 from galgen.errors import InputError
 from galgen.generative.model import Model
 from galgen.generative.normalizing_flow import NormalizingFlow
@@ -52,6 +53,7 @@ class BoundFlow:
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class MaximumLikelihood(Model):
     """A normalizing flow trained by likelihood; its loss is in nats per example."""
 
@@ -76,6 +78,7 @@ class MaximumLikelihood(Model):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class FlowSampler(SamplingMethod):
     """Draws of a normalizing flow; the trajectory has the state after every layer."""
 

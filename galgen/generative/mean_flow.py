@@ -47,10 +47,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from galgen.checked import Count, Fraction, NotNegative, Positive, ProperFraction, checked
 from galgen.errors import InputError
 from galgen.generative.affine_path import LinearPath
 from galgen.generative.coupling import Coupling, Independent
-from galgen.generative.guidance import check_dropout, drop_condition
+from galgen.generative.guidance import drop_condition
 from galgen.generative.model import Denoiser, DenoisingModel, Model
 from galgen.generative.path import Path, expand_time
 from galgen.generative.sampler import Samples, SamplingMethod, march
@@ -68,6 +69,7 @@ Average = Callable[
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class MeanFlow(DenoisingModel):
     """A generative model that jumps: path, coupling and times in one object, and its loss.
 
@@ -89,10 +91,10 @@ class MeanFlow(DenoisingModel):
     path: Path
     coupling: Coupling = Independent()
     times: Times = UniformTimes()
-    matching: float = 0.5
-    time_scale: float = 1.0 / 16.0
-    guidance: float = 1.0
-    condition_dropout: float = 0.0
+    matching: Fraction = 0.5
+    time_scale: Positive = 1.0 / 16.0
+    guidance: NotNegative = 1.0
+    condition_dropout: ProperFraction = 0.0
 
     def __post_init__(self) -> None:
         for part in self.path.parts:
@@ -102,12 +104,6 @@ class MeanFlow(DenoisingModel):
                     "for average velocities",
                     "LinearPath() or TorusGeodesic(), or another path with a Bridge",
                 )
-        if not 0 <= self.matching <= 1:
-            raise InputError(
-                f"expected a fraction of examples from 0 to 1, got matching={self.matching}; "
-                "0.5 is usual"
-            )
-        check_dropout(self.condition_dropout)
         if self.guidance != 1 and not self.condition_dropout:
             raise InputError(
                 f"expected a condition_dropout above 0 for guidance={self.guidance}, got 0: the "
@@ -210,6 +206,7 @@ def _with_jump(
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class MeanFlowSampler(SamplingMethod):
     """Jumps of equal length from base (t=0) to data (t=1), one evaluation each.
 
@@ -217,11 +214,7 @@ class MeanFlowSampler(SamplingMethod):
         steps: how many.
     """
 
-    steps: int = 1
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise InputError(f"expected at least one step, got {self.steps}; 1 to 4 are usual")
+    steps: Count = 1
 
     @property
     def draws(self) -> type[Model]:

@@ -32,6 +32,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.checked import Size, checked
 from galgen.errors import InputError
 
 
@@ -52,6 +53,7 @@ def _check_range(log_snr_min: float, log_snr_max: float) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class LinearSchedule(NoiseSchedule):
     """Log-SNR linear in time.
 
@@ -74,6 +76,7 @@ class LinearSchedule(NoiseSchedule):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class CosineSchedule(NoiseSchedule):
     """The cosine schedule, shifted and stopped short of its infinite ends.
 
@@ -104,6 +107,7 @@ def _inverse_softplus(value: float) -> float:
     return value + math.log(-math.expm1(-value))
 
 
+@checked
 class _LearnedSchedule(nn.Module):
     """What learned schedules share: their end points.
 
@@ -133,6 +137,7 @@ class LearnedLinearSchedule(_LearnedSchedule):
         return self.between_ends(t)
 
 
+@checked
 class MonotoneSchedule(_LearnedSchedule):
     """A monotone network between learned end points; see the module's docstring.
 
@@ -140,7 +145,7 @@ class MonotoneSchedule(_LearnedSchedule):
         width: sigmoids.
     """
 
-    width: int = 64
+    width: Size = 64
 
     @nn.compact
     def __call__(self, t: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -32,6 +32,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from galgen.checked import Count, NotNegative, Positive, checked
 from galgen.errors import InputError
 
 State = Any
@@ -62,6 +63,7 @@ class Solver(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class RungeKutta:
     """An explicit method; see the module's docstring.
 
@@ -103,6 +105,7 @@ RK4 = RungeKutta(((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class FixedSteps(Solver):
     """Equal steps. Gradients rerun each step rather than keep its intermediate values.
 
@@ -111,12 +114,8 @@ class FixedSteps(Solver):
         method: of each step.
     """
 
-    steps: int = 32
+    steps: Count = 32
     method: RungeKutta = RK4
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise InputError(f"expected at least one step, got {self.steps}; 32 is usual")
 
     def __call__(self, field: Field, state: State, times: Float[Array, " times"]) -> Solution:
         @jax.checkpoint
@@ -139,6 +138,7 @@ _STAGES = 6  # calls of the field in a step of Tsit5: its seventh stage is the n
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class AdaptiveSteps(Solver):
     """Steps as long as the tolerance allows; see the module's docstring.
 
@@ -150,16 +150,9 @@ class AdaptiveSteps(Solver):
         max_steps: tried; more are an error at run time.
     """
 
-    rtol: float = 1e-5
-    atol: float = 1e-5
-    max_steps: int = 4096
-
-    def __post_init__(self) -> None:
-        if not (self.rtol >= 0 and self.atol > 0 and self.max_steps >= 1):
-            raise InputError(
-                "expected rtol of 0 or more, a positive atol and at least one step, got "
-                f"rtol={self.rtol}, atol={self.atol} and max_steps={self.max_steps}"
-            )
+    rtol: NotNegative = 1e-5
+    atol: Positive = 1e-5
+    max_steps: Count = 4096
 
     def __call__(self, field: Field, state: State, times: Float[Array, " times"]) -> Solution:
         solution = diffrax.diffeqsolve(

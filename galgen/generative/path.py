@@ -236,10 +236,10 @@ class Path(abc.ABC):
     ) -> Float[Array, "points points"]:
         """Squared distance between every base row and every data row, for couplings."""
 
-    def unfit(self, expected: str, purpose: str, remedy: str) -> ValueError:
+    def unfit(self, expected: str, purpose: str, remedy: str) -> InputError:
         """The error for a path that cannot serve a purpose."""
-        return ValueError(f"expected {expected} {purpose}, got {self!r}; use {remedy}")
+        return InputError(f"expected {expected} {purpose}, got {self!r}; use {remedy}")
 
-    def _no_noise(self, purpose: str) -> ValueError:
+    def _no_noise(self, purpose: str) -> InputError:
         remedy = "a diffusion, or leave out the exchange and the churn"
         return self.unfit("a path with Gaussian noise", purpose, remedy)

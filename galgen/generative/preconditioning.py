@@ -23,12 +23,13 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from galgen.errors import InputError
+from galgen.checked import Positive, checked
 from galgen.generative.path import Ends
 from galgen.generative.prediction import Prediction, require_affine, require_noise
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class PreconditionedPrediction(Prediction):
     """The network outputs F; see the module's docstring.
 
@@ -36,11 +37,7 @@ class PreconditionedPrediction(Prediction):
         deviation: s, the standard deviation of every column of the data; 1 where standardised.
     """
 
-    deviation: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.deviation > 0:
-            raise InputError(f"expected a positive deviation, got {self.deviation}; 1 is usual")
+    deviation: Positive = 1.0
 
     def check(self, path):
         require_affine(path, "for preconditioning")

@@ -20,6 +20,7 @@ import dataclasses
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.checked import checked
 from galgen.generative.path import SMALLEST_COEFFICIENT, Ends, Path
 
 
@@ -71,6 +72,7 @@ class Prediction(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class VelocityPrediction(Prediction):
     """The network outputs the velocity, in the unit of the distance to be travelled."""
 
@@ -88,6 +90,7 @@ class VelocityPrediction(Prediction):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class NoisePrediction(Prediction):
     """The network outputs the noise, as diffusion models do (arXiv:2006.11239).
 
@@ -113,6 +116,7 @@ class NoisePrediction(Prediction):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class DataPrediction(Prediction):
     """The network outputs the clean data x_1."""
 
@@ -127,6 +131,7 @@ class DataPrediction(Prediction):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class ScorePrediction(Prediction):
     """The network outputs the score of x_t, grad log p_t (arXiv:2011.13456, eq. 7).
 

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.checked import Count, checked
 from galgen.errors import InputError
 from galgen.generative.path import Path
 
@@ -21,6 +22,7 @@ Tree = TypeVar("Tree")
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class ProductPath(Path):
     """A path for each consecutive group of columns of the last axis.
 
@@ -33,10 +35,10 @@ class ProductPath(Path):
     """
 
     paths: tuple[Path, ...]
-    columns: tuple[int, ...]
+    columns: tuple[Count, ...]
 
     def __post_init__(self) -> None:
-        if len(self.paths) != len(self.columns) or min(self.columns, default=0) < 1:
+        if len(self.paths) != len(self.columns) or not self.paths:
             raise InputError(
                 f"expected one positive number of columns per path, got {len(self.paths)} paths "
                 f"and columns={self.columns}"

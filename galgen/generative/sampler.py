@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.checked import Count, Positive, checked
 from galgen.errors import InputError
 from galgen.generative.bridge import Bridge
 from galgen.generative.guidance import Guidance
@@ -92,6 +93,7 @@ class SamplingMethod(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Sampler(SamplingMethod):
     """A step rule on a grid of times; the trajectory has every state.
 
@@ -104,16 +106,9 @@ class Sampler(SamplingMethod):
     """
 
     step: Step = Heun()
-    steps: int = 32
-    lateness: float = 1.0
+    steps: Count = 32
+    lateness: Positive = 1.0
     guidance: Guidance | None = None
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or not self.lateness > 0:
-            raise InputError(
-                f"expected at least one step and a positive lateness, got steps={self.steps} and "
-                f"lateness={self.lateness}"
-            )
 
     @property
     def times(self) -> Float[np.ndarray, "times"]:

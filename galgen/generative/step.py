@@ -35,6 +35,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.checked import Fraction, NotNegative, checked
 from galgen.errors import InputError
 from galgen.generative.path import SMALLEST_COEFFICIENT, Ends, Path
 from galgen.generative.prediction import require_affine, require_noise
@@ -87,6 +88,7 @@ class Step(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Euler(Step):
     """First order, one evaluation."""
 
@@ -97,6 +99,7 @@ class Euler(Step):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Heun(Step):
     """Second order, two evaluations."""
 
@@ -109,6 +112,7 @@ class Heun(Step):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class DDIM(Step):
     """From the ends seen at one time to the next time; see the module's docstring.
 
@@ -117,12 +121,8 @@ class DDIM(Step):
             noise).
     """
 
-    eta: float = 0.0
+    eta: Fraction = 0.0
     evaluations = 1
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.eta <= 1:
-            raise InputError(f"expected eta from 0 to 1, got {self.eta}; 1 is ancestral sampling")
 
     def start(self, path, x):
         if self.eta:
@@ -144,6 +144,7 @@ class DDIM(Step):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class DPMSolver(Step):
     """DPM-Solver++(2M): second order, one evaluation, in Euclidean space.
 
@@ -177,6 +178,7 @@ class DPMSolver(Step):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Churn(Step):
     """Any step rule made stochastic: fresh noise carries x back in time, the rule forward again.
 
@@ -192,11 +194,9 @@ class Churn(Step):
     """
 
     step: Step = Heun()
-    amount: float = 1.0
+    amount: NotNegative = 1.0
 
     def __post_init__(self) -> None:
-        if not self.amount >= 0:
-            raise InputError(f"expected an amount of 0 or more, got {self.amount}; 1 is ancestral")
         if isinstance(self.step, DPMSolver):
             raise InputError(
                 f"expected a step without memory to churn, got {self.step}: fresh noise makes what "

@@ -35,6 +35,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from galgen.checked import NotNegative, checked
 from galgen.errors import InputError
 from galgen.generative.bridge import Bridge
 from galgen.generative.model import Denoiser, DenoisingModel, Model
@@ -93,6 +94,7 @@ def systematic(key: jax.Array, weight: Float[Array, " rows"]) -> Int[Array, " ro
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Anchored(DenoisingModel):
     """A bridge whose network is kept near a reference while it is tuned.
 
@@ -110,13 +112,7 @@ class Anchored(DenoisingModel):
 
     bridge: Bridge
     reference: Denoiser
-    strength: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.strength >= 0:
-            raise InputError(
-                f"expected a strength of at least 0, got {self.strength}; 0 is the bridge alone"
-            )
+    strength: NotNegative = 1.0
 
     def sums(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> MeanLoss:
         """The loss of the bridge and the penalty, on one batch."""

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from galgen.errors import InputError
+from galgen.checked import Positive, checked
 
 
 class Times(abc.ABC):
@@ -37,6 +37,7 @@ class Times(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class UniformTimes(Times):
     """Every time alike."""
 
@@ -45,6 +46,7 @@ class UniformTimes(Times):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class LogitNormalTimes(Times):
     """logit(t) is normal: most times in the middle, few at both ends.
 
@@ -57,11 +59,7 @@ class LogitNormalTimes(Times):
     """
 
     mean: float = 0.0
-    deviation: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.deviation > 0:
-            raise InputError(f"expected a positive deviation, got {self.deviation}; 1 is usual")
+    deviation: Positive = 1.0
 
     def quantile(self, u: Float[Array, " number"]) -> Float[Array, " number"]:
         normal = jax.scipy.stats.norm.ppf(jnp.clip(u, 1e-6, 1.0 - 1e-6))

@@ -37,6 +37,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from galgen.checked import Positive, checked
 from galgen.errors import InputError
 from galgen.generative.base import Base, Uniform
 from galgen.generative.path import Ends, Path, expand_time
@@ -53,6 +54,7 @@ class _TorusPath(Path):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class TorusGeodesic(_TorusPath):
     """Geodesics of the flat torus [0, 1)^dim.
 
@@ -85,6 +87,7 @@ class TorusGeodesic(_TorusPath):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class TorusDiffusion(_TorusPath):
     """Wrapped Gaussian noise on the flat torus; see the module's docstring.
 
@@ -94,8 +97,8 @@ class TorusDiffusion(_TorusPath):
         sigma_min: width at t=1, in sides of the box: what is left as blur in the data.
     """
 
-    sigma_max: float = 0.5
-    sigma_min: float = 1e-3
+    sigma_max: Positive = 0.5
+    sigma_min: Positive = 1e-3
 
     gaussian = True
 

@@ -58,6 +58,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from galgen.checked import PairedDraws, Positive, checked
 from galgen.errors import InputError
 from galgen.generative.bridge import Bridge
 from galgen.generative.model import Denoiser, DenoisingModel, Model
@@ -98,6 +99,7 @@ class Elbo:
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class VariationalDiffusion(DenoisingModel):
     """The evidence lower bound of a bridge's model; see the module's docstring.
 
@@ -125,26 +127,19 @@ class VariationalDiffusion(DenoisingModel):
 
     bridge: Bridge
     times: Times = UniformTimes()
-    draws: int = 64
-    decoder: float | tuple[float, ...] | None = None
+    draws: PairedDraws = 64
+    decoder: Positive | tuple[Positive, ...] | None = None
     shared: bool = False
 
     def __post_init__(self) -> None:
         require_noise(self.bridge.path, "for an evidence lower bound")
-        if self.draws < 2 or self.draws % 2:
-            raise InputError(
-                f"expected an even number of draws, of which pairs tell the error, got {self.draws}"
-            )
-        if self.decoder is not None and not np.all(np.asarray(self.decoder) > 0):
-            raise InputError(
-                f"expected decoder widths above zero, got {self.decoder}; None takes the path's"
-            )
         for part in self.bridge.path.parts:
             levels = log_snr(part, self.times.quantile(jnp.array([0.0, 1.0])), jnp.zeros((1, 1)))
             if not isinstance(levels, jax.core.Tracer) and not np.all(np.isfinite(levels)):
                 raise InputError(
-                    f"expected a finite log-SNR at both ends, got {np.ravel(levels)} from {part!r} "
-                    f"and {self.times!r}; cut the path short by LogSNRTimes"
+                    f"expected a bridge and times of finite log-SNR at both ends, got "
+                    f"{np.ravel(levels)} from {part!r} and {self.times!r}; cut the path short by "
+                    "LogSNRTimes"
                 )
 
     def __call__(

@@ -31,7 +31,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from galgen.errors import InputError
+from galgen.checked import Positive, checked
 from galgen.generative.path import Path
 from galgen.generative.prediction import Prediction
 from galgen.generative.times import Times
@@ -49,6 +49,7 @@ class Weighting(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class SNRWeighting(Weighting):
     """The noise's plain error, which is the data's times SNR."""
 
@@ -57,20 +58,18 @@ class SNRWeighting(Weighting):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class MinSNRWeighting(Weighting):
     """The data's error times SNR, or ``gamma`` where that is less: late times count less."""
 
-    gamma: float = 5.0
-
-    def __post_init__(self) -> None:
-        if not self.gamma > 0:
-            raise InputError(f"expected a positive gamma, got {self.gamma}; 5 is usual")
+    gamma: Positive = 5.0
 
     def __call__(self, log_snr: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         return jnp.minimum(1.0, self.gamma * jnp.exp(-log_snr))
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class SigmoidWeighting(Weighting):
     """sigmoid(bias - log-SNR): all levels noisier than ``bias`` alike, later ones as 1 / SNR."""
 

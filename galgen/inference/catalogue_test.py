@@ -16,6 +16,7 @@ import dataclasses
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import flax.linen as nn
 import jax
@@ -23,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from galgen.checked import FILLED, Names, Seed, Whole, at_least, checked
 from galgen.data.batching import BatchSource, bucket_sizes, pad
 from galgen.data.catalogue import Catalogue
 from galgen.data.normalization import Standardizer
@@ -39,6 +41,7 @@ BATCH = 16
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class CatalogueTest:
     """The test and its classifier; see the module's docstring.
 
@@ -53,10 +56,10 @@ class CatalogueTest:
 
     network: nn.Module = CloudClassifier(PooledNetwork(DeepSet(64, 2, relative=True)))
     trainer: Trainer = Trainer(steps=300, batch_size=16, learning_rate=1e-3)
-    columns: tuple[str, ...] = ("x", "y", "z")
-    folds: int = 5
-    permutations: int = 999
-    seed: int = 0
+    columns: Annotated[Names, FILLED] = ("x", "y", "z")
+    folds: Annotated[int, at_least(2)] = 5
+    permutations: Whole = 999
+    seed: Seed = 0
 
     def __call__(
         self, generated: Sequence[Catalogue], held_out: Sequence[Catalogue]

@@ -14,16 +14,17 @@ coefficients of the expansion in Chebyshev polynomials tell its size.
 from __future__ import annotations
 
 import dataclasses
-import math
 from functools import reduce
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
 
-from galgen.errors import InputError
+from galgen.checked import FILLED, Range, at_least, checked
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class ChebyshevGrid:
     """The product of Chebyshev points between bounds.
 
@@ -35,16 +36,8 @@ class ChebyshevGrid:
         InputError: for fewer than three points, or bounds that do not rise or are not finite.
     """
 
-    bounds: tuple[tuple[float, float], ...]
-    number: int = 7
-
-    def __post_init__(self) -> None:
-        rising = all(low < high and math.isfinite(high - low) for low, high in self.bounds)
-        if self.number < 3 or not rising:
-            raise InputError(
-                f"expected 3 points or more between rising, finite bounds, got {self.number} in "
-                f"{self.bounds}; give every parameter a range"
-            )
+    bounds: Annotated[tuple[Range, ...], FILLED]
+    number: Annotated[int, at_least(3)] = 7
 
     @property
     def axes(self) -> tuple[Float[np.ndarray, " number"], ...]:

@@ -18,12 +18,15 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.checked import checked
 from galgen.inference.inference_model import InferenceModel, check_condition, encode
 from galgen.losses import MeanLoss, example_weight, mean_over_examples
+from galgen.networks.classifier import Classes
 from galgen.networks.layers import ZERO
 from galgen.types import Batch, Params
 
 
+@checked
 class CloudClassifier(nn.Module):
     """Logits from what an encoder makes of each example; zero at initialisation.
 
@@ -33,7 +36,7 @@ class CloudClassifier(nn.Module):
     """
 
     encoder: nn.Module
-    classes: int = 2
+    classes: Classes = 2
 
     @nn.compact
     def __call__(
@@ -44,6 +47,7 @@ class CloudClassifier(nn.Module):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Classification(InferenceModel):
     """The probability of each class given the data; the condition is one-hot."""
 

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from galgen.checked import checked
 from galgen.errors import InputError
 from galgen.generative.model import Model
 from galgen.generative.sampler import Samples, SamplingMethod
@@ -69,6 +70,7 @@ class PosteriorModel(InferenceModel):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class NoDraws(SamplingMethod):
     """What an experiment has for a sampler where its model infers."""
 

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from galgen.checked import PairedDraws, checked
 from galgen.errors import InputError
 from galgen.generative import (
     Bridge,
@@ -69,6 +70,7 @@ class LogDensity(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class ByBound(LogDensity):
     """The evidence lower bound, for models with Gaussian noise: a mean over draws, and cheap.
 
@@ -81,12 +83,8 @@ class ByBound(LogDensity):
             path's own ends are infinite.
     """
 
-    draws: int = 16
+    draws: PairedDraws = 16
     times: Times | None = None
-
-    def __post_init__(self) -> None:
-        if self.draws < 2 or self.draws % 2:
-            raise InputError(f"expected an even number of draws, got {self.draws}; 16 is usual")
 
     def check(self, model: Model) -> None:
         if isinstance(model, LearnedDiffusion | VariationalDiffusion):
@@ -123,6 +121,7 @@ class ByBound(LogDensity):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class ByFlow(LogDensity):
     """The density of the probability flow, its divergence by random probes.
 

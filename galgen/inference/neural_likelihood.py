@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.checked import checked
 from galgen.generative.maximum_likelihood import MaximumLikelihood
 from galgen.generative.normalizing_flow import NormalizingFlow
 from galgen.inference.inference_model import BoundPosterior, PosteriorModel, check_condition
@@ -35,6 +36,7 @@ from galgen.types import Batch, Params
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class NeuralLikelihood(PosteriorModel):
     """The likelihood of vectors, and the posterior that it makes with the prior.
 

@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.checked import checked
 from galgen.inference.inference_model import (
     BoundPosterior,
     PosteriorModel,
@@ -41,6 +42,7 @@ from galgen.types import Batch, Params
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class NeuralPosterior(PosteriorModel):
     """The posterior of the condition given the data.
 

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.checked import Count, Layers, Size, checked
 from galgen.errors import InputError
 from galgen.inference.inference_model import PosteriorModel, check_condition, encode
 from galgen.inference.neural_likelihood import SampledPosterior
@@ -53,6 +54,7 @@ class RatioHead(nn.Module):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class NeuralRatio(PosteriorModel):
     """The ratio of posterior to prior.
 
@@ -65,13 +67,9 @@ class NeuralRatio(PosteriorModel):
 
     support: Support = Bounded()
     sampler: PosteriorSampler = TemperedSMC()
-    width: int = 64
-    layers: int = 3
-    chance: int = 4
-
-    def __post_init__(self) -> None:
-        if self.chance < 1:
-            raise InputError(f"expected at least one chance pair for each, got {self.chance}")
+    width: Size = 64
+    layers: Layers = 3
+    chance: Count = 4
 
     @property
     def head(self) -> RatioHead:

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from galgen.errors import InputError
+from galgen.checked import Count, checked
 from galgen.generative.affine_path import LinearPath
 from galgen.generative.bridge import Bridge
 from galgen.generative.likelihood import ExactDivergence, Likelihood
@@ -94,6 +94,7 @@ def posterior_flow(layers: int = 3, width: int = 64, bins: int = 8) -> Normalizi
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class FlowHead(PosteriorHead):
     """A conditional normalizing flow.
 
@@ -120,6 +121,7 @@ class FlowHead(PosteriorHead):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class MatchingHead(PosteriorHead):
     """Flow matching of the parameters.
 
@@ -135,13 +137,9 @@ class MatchingHead(PosteriorHead):
     bridge: Bridge = Bridge(LinearPath())
     sampler: Sampler = Sampler(steps=32)
     likelihood: Likelihood = Likelihood(ExactDivergence(), FixedSteps(24))
-    draws: int = 8
+    draws: Count = 8
 
     nats = False
-
-    def __post_init__(self) -> None:
-        if self.draws < 1:
-            raise InputError(f"expected at least one draw per example, got {self.draws}")
 
     def initial_params(self, key, u, features):
         return initial_denoiser(self.network, key, Batch(u, None, features))

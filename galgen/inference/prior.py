@@ -20,12 +20,14 @@ import abc
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from galgen.checked import INFINITE, Positive, checked
 from galgen.errors import InputError
 from galgen.inference.truncated_normal import log_between, truncated_normal
 from galgen.resolution import resolved
@@ -107,6 +109,7 @@ def _unconstrain(theta, low, high, center, scale):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Uniform(Prior):
     """One parameter, every value between two bounds alike.
 
@@ -123,10 +126,10 @@ class Uniform(Prior):
     high: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+        if not self.low < self.high:
             raise InputError(
-                f"expected rising, finite bounds of {self.name}, got {self.low} to {self.high}; "
-                "swap them, or fix the parameter instead"
+                f"expected low below high in the prior of {self.name}, got {self.low} and "
+                f"{self.high}; swap them, or fix the parameter instead"
             )
         if not resolved(self.high - self.low, max(abs(self.low), abs(self.high))):
             raise InputError(
@@ -150,6 +153,7 @@ class Uniform(Prior):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Gaussian(Prior):
     """One parameter, normal, cut at bounds where they are given; normalised between them.
 
@@ -164,16 +168,16 @@ class Gaussian(Prior):
 
     name: str
     mean: float
-    deviation: float
-    low: float = -math.inf
-    high: float = math.inf
+    deviation: Positive
+    low: Annotated[float, INFINITE] = -math.inf
+    high: Annotated[float, INFINITE] = math.inf
 
     def __post_init__(self) -> None:
-        rising = self.deviation > 0 and self.low < self.high
-        if not rising or not math.exp(self._log_mass) > 0:
+        if not self.low < self.high or not math.exp(self._log_mass) > 0:
             raise InputError(
-                f"expected a positive deviation of {self.name} and rising bounds that hold some of "
-                f"the normal, got {self.deviation} in {self.low} to {self.high} about {self.mean}"
+                f"expected low below high in the prior of {self.name}, and some of the normal "
+                f"between them, got {self.low} and {self.high} about the mean {self.mean} with the "
+                f"deviation {self.deviation}; widen them"
             )
 
     @property
@@ -207,6 +211,7 @@ class Gaussian(Prior):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class ProductPrior(Prior):
     """Independent priors side by side.
 

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from galgen.checked import checked
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.inference.caution import check_catalogue
@@ -36,6 +37,7 @@ from galgen.types import Batch, Params
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Regression(InferenceModel):
     """The mean of the condition given the data."""
 

@@ -15,13 +15,15 @@ import abc
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
 
+from galgen.checked import FILLED, Edges, Names, Range, Size, checked
 from galgen.data.batching import ArraySource, pad
 from galgen.data.catalogue import Catalogue
-from galgen.data.dataset import Dataset, Prepared, not_empty
+from galgen.data.dataset import Dataset, Prepared, check_bounds, not_empty
 from galgen.data.encoding import Encoding
 from galgen.data.examples import SuiteView
 from galgen.data.features import summarize
@@ -46,6 +48,7 @@ class Summary(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class CountSummary(Summary):
     """ln N alone."""
 
@@ -54,6 +57,7 @@ class CountSummary(Summary):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class CorrelationSummary(Summary):
     """Pairs in bins of separation.
 
@@ -61,7 +65,7 @@ class CorrelationSummary(Summary):
         edges: of the bins, Mpc/h.
     """
 
-    edges: tuple[float, ...]
+    edges: Edges
 
     def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
         positions, mask = _padded(catalogue)
@@ -72,6 +76,7 @@ class CorrelationSummary(Summary):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class PowerSummary(Summary):
     """Power in bins of wavenumber, of a periodic box.
 
@@ -80,8 +85,8 @@ class PowerSummary(Summary):
         mesh: cells along each side of the box.
     """
 
-    k_edges: tuple[float, ...]
-    mesh: int = 64
+    k_edges: Edges
+    mesh: Size = 64
 
     def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
         if not catalogue.periodic:
@@ -94,6 +99,7 @@ class PowerSummary(Summary):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class JointSummary(Summary):
     """Several, one after the other.
 
@@ -101,7 +107,7 @@ class JointSummary(Summary):
         parts: the summaries.
     """
 
-    parts: tuple[Summary, ...]
+    parts: Annotated[tuple[Summary, ...], FILLED]
 
     def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
         return np.concatenate([part(catalogue) for part in self.parts])
@@ -112,6 +118,7 @@ def _padded(catalogue: Catalogue) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class SummaryEncoding(Encoding[np.ndarray]):
     """Between catalogues and their standardised summaries.
 
@@ -146,6 +153,7 @@ class SummaryEncoding(Encoding[np.ndarray]):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class SummaryDataset(Dataset):
     """Summaries of the catalogues of a suite.
 
@@ -160,8 +168,11 @@ class SummaryDataset(Dataset):
     path: Path
     summary: Summary
     split: str = "train"
-    condition: tuple[str, ...] = ("omega_m", "sigma_8")
-    bounds: tuple[tuple[float, float], ...] = ()
+    condition: Annotated[Names, FILLED] = ("omega_m", "sigma_8")
+    bounds: tuple[Range, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_bounds(self.bounds, self.condition)
 
     def prepare(self, batch_size, seed, shard=(0, 1), origin=None):
         catalogues, columns, parts = self._catalogues(self.split), ("x", "y", "z"), Parts()

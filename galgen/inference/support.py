@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.checked import checked
 from galgen.inference.prior import Gaussian, Prior, ProductPrior, Uniform
 
 LARGEST = 1.0 - 1e-6
@@ -46,6 +47,7 @@ class Support(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Bounded(Support):
     """[-1, 1] in every parameter; the prior is uniform."""
 
@@ -65,6 +67,7 @@ class Bounded(Support):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Unbounded(Support):
     """All real numbers, standardised; a prior, where one is needed, is standard normal."""
 

@@ -28,6 +28,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from galgen.checked import Count, Positive, ProperFraction, Seed, Size, checked
 from galgen.data.batching import ArraySource
 from galgen.data.dataset import Dataset, Prepared
 from galgen.errors import InputError
@@ -68,6 +69,7 @@ def _uniform(number: int, bound: float) -> Parameters:
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class TwoMoonsTask(Task):
     """Two crescents; see the module's docstring."""
 
@@ -98,6 +100,7 @@ class TwoMoonsTask(Task):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class GaussianLinearTask(Task):
     """A mean under a normal prior; see the module's docstring.
 
@@ -106,8 +109,8 @@ class GaussianLinearTask(Task):
         variance: of the prior and of the noise.
     """
 
-    dimensions: int = 10
-    variance: float = 0.1
+    dimensions: Size = 10
+    variance: Positive = 0.1
 
     @property
     def parameters(self) -> Parameters:
@@ -130,6 +133,7 @@ class GaussianLinearTask(Task):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class SLCPTask(Task):
     """Simple likelihood, complex posterior; see the module's docstring.
 
@@ -137,7 +141,7 @@ class SLCPTask(Task):
         proposals: uniform draws that a posterior is resampled from.
     """
 
-    proposals: int = 4_000_000
+    proposals: Count = 4_000_000
 
     @property
     def parameters(self) -> Parameters:
@@ -201,6 +205,7 @@ class SLCPTask(Task):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class TaskDataset(Dataset):
     """Simulations of a task: data of it, conditioned on its parameters.
 
@@ -215,16 +220,9 @@ class TaskDataset(Dataset):
     """
 
     task: Task
-    number: int = 10_000
-    seed: int = 0
-    aside: float = 0.1
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.aside < 1 or self.number < 1:
-            raise InputError(
-                f"expected simulations of which a part is trained on, got number={self.number} "
-                f"and aside={self.aside}; a tenth aside is usual"
-            )
+    number: Count = 10_000
+    seed: Seed = 0
+    aside: ProperFraction = 0.1
 
     def prepare(self, batch_size, seed, shard=(0, 1), origin=None):
         x, theta = (rows[self._aside :] for rows in self._simulations())

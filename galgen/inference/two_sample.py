@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
+from typing import Annotated
 
 import flax.linen as nn
 import jax
@@ -26,6 +27,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.checked import Count, Positive, Size, Whole, at_least, checked
 from galgen.errors import InputError
 from galgen.inference.classifier import Classification
 from galgen.randomness import Role, random_generator, random_key
@@ -77,6 +79,7 @@ class ClassifierTwoSample:
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class ClassifierTest:
     """The test and its classifier; see the module's docstring.
 
@@ -89,12 +92,12 @@ class ClassifierTest:
         permutations: of the labels, each of which costs as much as the test.
     """
 
-    folds: int = 5
-    units: int = 10
-    steps: int = 1500
-    batch_size: int = 512
-    learning_rate: float = 3e-3
-    permutations: int = 0
+    folds: Annotated[int, at_least(2)] = 5
+    units: Size = 10
+    steps: Count = 1500
+    batch_size: Count = 512
+    learning_rate: Positive = 3e-3
+    permutations: Whole = 0
 
     def __call__(
         self,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
 
+from galgen.checked import FILLED, Names, Positive, Range, check_lengths, checked
 from galgen.data.encoding import Condition, Draw, Encoding, chunks, labels_of, save_arrays
 from galgen.data.normalization import Standardizer
 from galgen.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Parameters:
     """Named parameters, standardised by ``(value - mean) / scale``.
 
@@ -22,10 +25,13 @@ class Parameters:
         ranges: (low, high) each, physical: bounds of the prior, or the trained range.
     """
 
-    names: tuple[str, ...]
+    names: Annotated[Names, FILLED]
     means: tuple[float, ...]
-    scales: tuple[float, ...]
-    ranges: tuple[tuple[float, float], ...]
+    scales: tuple[Positive, ...]
+    ranges: tuple[Range, ...]
+
+    def __post_init__(self) -> None:
+        check_lengths(self, "names", "means", "scales", "ranges")
 
     @classmethod
     def of(cls, standardizer: Standardizer) -> Parameters:
@@ -56,6 +62,7 @@ class Parameters:
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class VectorEncoding(Encoding[np.ndarray]):
     """Vectors of one length, each column standardised, conditioned on parameters.
 
@@ -64,11 +71,14 @@ class VectorEncoding(Encoding[np.ndarray]):
         parameters: what the vectors are conditioned on, or tell of.
     """
 
-    means: tuple[float, ...]
-    scales: tuple[float, ...]
+    means: Annotated[tuple[float, ...], FILLED]
+    scales: tuple[Positive, ...]
     parameters: Parameters
 
     suffix = ".npz"
+
+    def __post_init__(self) -> None:
+        check_lengths(self, "means", "scales")
 
     @classmethod
     def fit(

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial import cKDTree
 
+from galgen.checked import checked
 from galgen.errors import InputError
 from galgen.statistics.sky.coordinates import unit_vectors
 
@@ -27,6 +28,7 @@ ARCSECOND = np.pi / 180.0 / 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class FibreCollisions:
     """Thinning by angular separation.
 

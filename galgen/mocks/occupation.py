@@ -12,17 +12,22 @@ satellites, a Poisson number of mean <N_sat> / <N_cen>, so that the mean over ha
 from __future__ import annotations
 
 import dataclasses
-import math
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
 from scipy.special import erf
 
-from galgen.errors import InputError
+from galgen.checked import Bound, NotNegative, Positive, checked
 from galgen.statistics.binning import ArrayLike
+
+LogMass = Annotated[
+    float, Bound("from 0 to 18, log10 of Msun/h", lambda value: 0.0 <= value <= 18.0)
+]
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class HaloOccupation:
     """The five numbers of Zheng et al. (2007), and how galaxies move in their haloes.
 
@@ -44,29 +49,13 @@ class HaloOccupation:
         InputError: a mass that is no logarithm, or a negative width, slope or bias.
     """
 
-    log_mass_min: float = 13.65
-    sigma_log_mass: float = 0.2
-    log_mass_0: float = 14.0
-    log_mass_1: float = 14.0
-    alpha: float = 1.1
-    central_velocity_bias: float = 0.0
-    satellite_velocity_bias: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("log_mass_min", "log_mass_0", "log_mass_1"):
-            value = getattr(self, name)
-            if not 0.0 <= value <= 18.0:
-                raise InputError(
-                    f"expected {name} in [0, 18], got {value:g}; give log10 of the mass in Msun/h"
-                )
-        if not self.sigma_log_mass > 0 or not math.isfinite(self.sigma_log_mass):
-            raise InputError(
-                f"expected a positive sigma_log_mass, got {self.sigma_log_mass}; use 1e-3 for a "
-                "sharp step"
-            )
-        for name in ("alpha", "central_velocity_bias", "satellite_velocity_bias"):
-            if not 0.0 <= getattr(self, name) < math.inf:
-                raise InputError(f"expected {name} of 0 or more, got {getattr(self, name)}")
+    log_mass_min: LogMass = 13.65
+    sigma_log_mass: Positive = 0.2
+    log_mass_0: LogMass = 14.0
+    log_mass_1: LogMass = 14.0
+    alpha: NotNegative = 1.1
+    central_velocity_bias: NotNegative = 0.0
+    satellite_velocity_bias: NotNegative = 1.0
 
     def mean_centrals(self, mass: ArrayLike) -> Float[np.ndarray, "*shape"]:
         """<N_cen> of haloes of a mass in Msun/h."""

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from galgen.checked import checked
 from galgen.errors import InputError
 from galgen.statistics.binning import ArrayLike
 from galgen.statistics.expansion import Cosmology
@@ -29,6 +30,7 @@ STEPS = 4000
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class RadialSelection:
     """n(z) at nodes.
 

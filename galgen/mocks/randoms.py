@@ -9,10 +9,12 @@ which takes away a part of the clustering along the line of sight (de Mattia & R
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
 
+from galgen.checked import ABOVE_ZERO, at_most, checked
 from galgen.errors import InputError
 from galgen.mocks.radial_selection import RadialSelection
 from galgen.mocks.sky_mask import SkyMask
@@ -27,6 +29,7 @@ FRUITLESS = 100
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class RandomRecipe:
     """How many random points, and whence their redshifts.
 
@@ -38,14 +41,8 @@ class RandomRecipe:
         InputError: a number that is not positive.
     """
 
-    times: float = 20.0
+    times: Annotated[float, ABOVE_ZERO, at_most(1e6)] = 20.0
     shuffled: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.times <= 1e6:
-            raise InputError(
-                f"expected random points per object in (0, 1e6], got {self.times}; 20 is usual"
-            )
 
     def number(self, objects: int) -> int:
         """How many random points for so many objects.

@@ -28,6 +28,7 @@ import itertools
 import numpy as np
 from jaxtyping import Float, Int
 
+from galgen.checked import checked
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.errors import InputError
 
@@ -35,6 +36,7 @@ Vector = tuple[int, int, int]
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Remapping:
     """Three integer vectors that make a cuboid of a box.
 

@@ -12,12 +12,13 @@ best for (Feldman, Kaiser & Peacock 1994, ApJ 426, 23, eq. 2.3.4)::
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
 
+from galgen.checked import RISING, NotNegative, checked
 from galgen.cosmology import astropy_cosmology
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.errors import InputError
@@ -57,6 +58,7 @@ class MockSurvey:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+@checked
 class Survey:
     """How a box is observed.
 
@@ -75,20 +77,16 @@ class Survey:
             the box is seen once, and so its depth changes over the sky.
     """
 
-    redshifts: tuple[float, float]
+    redshifts: Annotated[tuple[NotNegative, NotNegative], RISING]
     viewpoint: Viewpoint = Viewpoint()
     mask: SkyMask = dataclasses.field(default_factory=SkyMask.full_sky)
     radial: RadialSelection | None = None
     collisions: FibreCollisions | None = None
     redshift_space: bool = True
-    power: float = 1e4
+    power: NotNegative = 1e4
     randoms: RandomRecipe = RandomRecipe()
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.power < math.inf:
-            raise InputError(
-                f"expected a P_0 of 0 or more (Mpc/h)^3, got {self.power}; 1e4 is that of BOSS"
-            )
         if self.randoms.shuffled and not self.viewpoint.tiled:
             raise InputError(
                 "expected randoms with redshifts of n(z) where the box is seen once, got shuffled "

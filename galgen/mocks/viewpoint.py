@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float, Int
 
+from galgen.checked import checked
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.mocks.remapping import Remapping, Vector
@@ -30,6 +31,7 @@ AT_ONCE = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Viewpoint:
     """The observer and the box around it.
 

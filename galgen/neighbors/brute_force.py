@@ -10,11 +10,13 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from galgen.checked import Count, checked
 from galgen.neighbors.method import Method
 from galgen.neighbors.pairs import nearest_of_all
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class BruteForce(Method):
     """Every pair, by blocks of rows.
 
@@ -22,7 +24,7 @@ class BruteForce(Method):
         block: rows, counted over the whole batch, whose distances are held at once.
     """
 
-    block: int = 512
+    block: Count = 512
 
     def search(self, positions, real, k, geometry, asking=None):
         batch = len(positions)

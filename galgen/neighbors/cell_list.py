@@ -30,6 +30,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.checked import Count, Positive, checked
 from galgen.geometry import Geometry, wrap
 from galgen.neighbors.cells import Cells, equal_cells, join_boxes
 from galgen.neighbors.method import Method
@@ -40,6 +41,7 @@ Found = tuple[Int[Array, "batch _ k"], Bool[Array, "batch _"]]
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class CellList(Method):
     """The cells around a point, and brute force for whom they do not serve.
 
@@ -51,11 +53,11 @@ class CellList(Method):
         regions: that a block of cells looks into, where there are at least twice as many.
     """
 
-    occupancy: float = 1.0
-    cells: int = 40
-    block: int = 512
-    region: int = 64
-    regions: int = 48
+    occupancy: Positive = 1.0
+    cells: Count = 40
+    block: Count = 512
+    region: Count = 64
+    regions: Count = 48
 
     def search(self, positions, real, k, geometry, asking=None):
         if geometry.periodic:

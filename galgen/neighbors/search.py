@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.checked import Whole, checked
 from galgen.geometry import Geometry
 from galgen.neighbors.brute_force import BruteForce
 from galgen.neighbors.cell_list import CellList
@@ -44,6 +45,7 @@ class Neighbors:
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Automatic(Method):
     """Brute force for small clouds, cells for large ones, as ``benchmarks/neighbors.py`` advises.
 
@@ -51,7 +53,7 @@ class Automatic(Method):
         small: rows from which on cells are used.
     """
 
-    small: int = 1500
+    small: Whole = 1500
 
     def search(self, positions, real, k, geometry, asking=None):
         method = BruteForce() if positions.shape[-2] < self.small else CellList()

@@ -11,11 +11,13 @@ import numpy as np
 from jaxtyping import Array, Int
 from scipy.spatial import cKDTree
 
+from galgen.checked import checked
 from galgen.neighbors.method import Method
 from galgen.neighbors.pairs import NOBODY
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Tree(Method):
     """An independent reference on the host; its time is not the compiler's. For CPU."""
 

@@ -7,17 +7,21 @@ that a new classifier finds every class equally likely.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import flax.linen as nn
 from jaxtyping import Array, Bool, Float
 
+from galgen.checked import FILLED, Layers, Size, between, checked
 from galgen.errors import InputError
 from galgen.networks.layers import ZERO, FeedForward
 
+Classes = Annotated[int, between(2, 2**20)]
+"""Two or more, that can be told apart."""
 
-def check_images(
-    x: Float[Array, "..."], classes: int, mask: Bool[Array, "batch points"] | None
-) -> None:
-    """Images in a batch, without a mask, and something to tell apart.
+
+def check_images(x: Float[Array, "..."], mask: Bool[Array, "batch points"] | None) -> None:
+    """Images in a batch, without a mask.
 
     Raises:
         InputError: otherwise.
@@ -27,10 +31,9 @@ def check_images(
             f"expected images (batch, height, width, channels) and no mask, got shape {x.shape}; "
             "add the axis that is missing, or use a PooledNetwork for clouds"
         )
-    if classes < 2:
-        raise InputError(f"expected at least two classes, got {classes}; set classes")
 
 
+@checked
 class ConvolutionalClassifier(nn.Module):
     """Strided 3 x 3 convolutions, and one linear layer on all of what they leave.
 
@@ -42,8 +45,8 @@ class ConvolutionalClassifier(nn.Module):
         widths: channels of each convolution; each but the first halves the sides of the image.
     """
 
-    classes: int
-    widths: tuple[int, ...] = (16, 32, 64)
+    classes: Classes
+    widths: Annotated[tuple[Size, ...], FILLED] = (16, 32, 64)
 
     @nn.compact
     def __call__(
@@ -51,13 +54,14 @@ class ConvolutionalClassifier(nn.Module):
         x: Float[Array, "batch height wide channels"],
         mask: Bool[Array, "batch points"] | None = None,
     ) -> Float[Array, "batch classes"]:
-        check_images(x, self.classes, mask)
+        check_images(x, mask)
         for layer, width in enumerate(self.widths):
             x = nn.Conv(width, (3, 3), strides=2 if layer else 1)(x)
             x = nn.silu(nn.LayerNorm()(x))
         return nn.Dense(self.classes, kernel_init=ZERO)(x.reshape(len(x), -1))
 
 
+@checked
 class MLPClassifier(nn.Module):
     """Residual feed-forward blocks on the pixels as one vector.
 
@@ -67,9 +71,9 @@ class MLPClassifier(nn.Module):
         layers: residual blocks.
     """
 
-    classes: int
-    width: int = 128
-    layers: int = 2
+    classes: Classes
+    width: Size = 128
+    layers: Layers = 2
 
     @nn.compact
     def __call__(
@@ -77,7 +81,7 @@ class MLPClassifier(nn.Module):
         x: Float[Array, "batch height wide channels"],
         mask: Bool[Array, "batch points"] | None = None,
     ) -> Float[Array, "batch classes"]:
-        check_images(x, self.classes, mask)
+        check_images(x, mask)
         h = nn.Dense(self.width)(x.reshape(len(x), -1))
         for _ in range(self.layers):
             h = h + FeedForward(self.width)(nn.LayerNorm()(h))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from galgen.checked import FILLED, Layers, Size, checked
 from galgen.errors import InputError
 from galgen.networks.layers import ZERO, AdaptiveNorm, Embedding, read_columns
 
@@ -32,6 +35,7 @@ class ConvolutionBlock(nn.Module):
         return x + gate * nn.Conv(self.width, (3, 3))(h)
 
 
+@checked
 class ConvolutionalNetwork(nn.Module):
     """Down by strides of two, up by resizing, with skip connections.
 
@@ -41,8 +45,8 @@ class ConvolutionalNetwork(nn.Module):
         blocks: convolution blocks per resolution and direction.
     """
 
-    widths: tuple[int, ...] = (32, 64, 96)
-    blocks: int = 1
+    widths: Annotated[tuple[Size, ...], FILLED] = (32, 64, 96)
+    blocks: Layers = 1
 
     @nn.compact
     def __call__(

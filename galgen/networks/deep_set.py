@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from galgen.checked import Layers, Octaves, Size, checked
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import masked_mean, number_of_points, zero_padding
 from galgen.networks.layers import (
@@ -64,6 +65,7 @@ class TurnedPool(nn.Module):
         return rotation.inverse()(jnp.broadcast_to(pooled[:, None], turned.shape))[:, :, 0]
 
 
+@checked
 class DeepSet(nn.Module):
     """Point-wise layers with a pooled summary fed back; see the module's docstring.
 
@@ -83,10 +85,10 @@ class DeepSet(nn.Module):
         ValueError: at a call, for ``relative`` in an open box, or fewer columns than ``dim``.
     """
 
-    width: int = 128
-    layers: int = 4
-    octaves: int = 5
-    dim: int = 3
+    width: Size = 128
+    layers: Layers = 4
+    octaves: Octaves = 5
+    dim: Size = 3
     geometry: Geometry = PeriodicBox()
     relative: bool = False
 

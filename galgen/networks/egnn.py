@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from galgen.checked import Layers, Size, checked
 from galgen.errors import InputError
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import masked_mean, number_of_points, zero_padding
@@ -182,6 +183,7 @@ def mix(vectors: int, v: Vectors) -> Float[Array, "batch points mixed 3"]:
     return nn.Dense(vectors, use_bias=False)(v.swapaxes(-1, -2)).swapaxes(-1, -2)
 
 
+@checked
 class EGNN(nn.Module):
     """Scalars and vectors over the ``k`` nearest neighbours; see the module's docstring.
 
@@ -198,11 +200,11 @@ class EGNN(nn.Module):
         geometry: ``PeriodicBox()`` or ``Euclidean()``.
     """
 
-    width: int = 48
-    vectors: int = 8
-    layers: int = 3
-    k: int = 16
-    radial: int = 12
+    width: Size = 48
+    vectors: Size = 8
+    layers: Layers = 3
+    k: Size = 16
+    radial: Size = 12
     vector_columns: VectorColumns = None
     geometry: Geometry = PeriodicBox()
 

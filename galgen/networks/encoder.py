@@ -18,6 +18,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from galgen.checked import Layers, Size, checked
 from galgen.errors import InputError
 from galgen.masking import masked_mean, number_of_points
 from galgen.networks.layers import FeedForward, fourier_features
@@ -26,6 +27,7 @@ WAVES = 6
 """Of ln N."""
 
 
+@checked
 class PooledNetwork(nn.Module):
     """A network of clouds and a pool of its features; see the module's docstring.
 
@@ -37,9 +39,9 @@ class PooledNetwork(nn.Module):
     """
 
     network: nn.Module
-    width: int = 32
-    features: int = 32
-    layers: int = 2
+    width: Size = 32
+    features: Size = 32
+    layers: Layers = 2
 
     @nn.compact
     def __call__(
@@ -61,6 +63,7 @@ class PooledNetwork(nn.Module):
         return Perceptron(self.features, self.layers, name="output")(vector)
 
 
+@checked
 class VectorNetwork(nn.Module):
     """Residual feed-forward blocks on plain vectors: summary statistics, or data of toys.
 
@@ -69,8 +72,8 @@ class VectorNetwork(nn.Module):
         layers: residual blocks; 0 for the vector as it is, where a head is to see that.
     """
 
-    features: int = 64
-    layers: int = 2
+    features: Size = 64
+    layers: Layers = 2
 
     @nn.compact
     def __call__(

@@ -25,7 +25,7 @@ Lengths are in units of the cloud's mean separation.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import e3nn_jax as e3nn
 import flax.linen as nn
@@ -33,7 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from galgen.errors import InputError
+from galgen.checked import Layers, Size, between, checked
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import masked_mean, number_of_points, zero_padding
 from galgen.neighbors import in_domains
@@ -141,6 +141,7 @@ class IrrepsUpdate(nn.Module):
         return linear(irreps)(gated)
 
 
+@checked
 class EquivariantNetwork(nn.Module):
     """Messages of irreps over the ``k`` nearest neighbours; see the module's docstring.
 
@@ -159,13 +160,13 @@ class EquivariantNetwork(nn.Module):
         geometry: ``PeriodicBox()`` or ``Euclidean()``.
     """
 
-    width: int = 32
-    vectors: int = 16
-    degree: int = 1
-    layers: int = 3
-    k: int = 16
-    radial: int = 12
-    sources: int = 8
+    width: Size = 32
+    vectors: Size = 16
+    degree: Annotated[int, between(1, 10)] = 1
+    layers: Layers = 3
+    k: Size = 16
+    radial: Size = 12
+    sources: Size = 8
     vector_columns: VectorColumns = None
     geometry: Geometry = PeriodicBox()
 
@@ -177,11 +178,6 @@ class EquivariantNetwork(nn.Module):
         mask: Bool[Array, "batch points"] | None = None,
         condition: Float[Array, "batch condition"] | None = None,
     ) -> Float[Array, "batch points features"]:
-        if self.degree < 1:
-            raise InputError(
-                f"expected degree of at least 1, so that there are vectors, got {self.degree}; "
-                "give degree=1, or 2 to resolve finer angles"
-            )
         x, mask, back = in_domains(zero_padding(x, mask), mask, self.geometry)
         vectors, scalars = split_vectors(x, mask, self.geometry, self.vector_columns)
         embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))

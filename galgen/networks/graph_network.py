@@ -27,6 +27,7 @@ import jraph
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from galgen.checked import Layers, Size, checked
 from galgen.errors import InputError
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import masked_mean, number_of_points, zero_padding
@@ -47,6 +48,7 @@ _NEVER = -1e9
 """Logit of an edge that is not there."""
 
 
+@checked
 class GraphNetwork(nn.Module):
     """Message passing over the ``k`` nearest neighbours; see the module's docstring.
 
@@ -66,13 +68,21 @@ class GraphNetwork(nn.Module):
             three columns.
     """
 
-    width: int = 64
-    layers: int = 4
-    k: int = 16
-    radial: int = 12
-    heads: int = 4
+    width: Size = 64
+    layers: Layers = 4
+    k: Size = 16
+    radial: Size = 12
+    heads: Size = 4
     gathered: bool = True
     geometry: Geometry = PeriodicBox()
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise InputError(
+                f"expected a width divisible by {self.heads} heads, got {self.width}; "
+                "change width or heads"
+            )
+        super().__post_init__()
 
     @nn.compact
     def __call__(
@@ -82,11 +92,6 @@ class GraphNetwork(nn.Module):
         mask: Bool[Array, "batch points"] | None = None,
         condition: Float[Array, "batch condition"] | None = None,
     ) -> Float[Array, "batch points features"]:
-        if self.width % self.heads:
-            raise InputError(
-                f"expected a width divisible by {self.heads} heads, got {self.width}; "
-                "change width or heads"
-            )
         x, mask, back = in_domains(zero_padding(x, mask), mask, self.geometry)
         positions, marks = split_columns(x, 3)
         embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import flax.linen as nn
 from jaxtyping import Array, Bool, Float
 
+from galgen.checked import Layers, Size, checked
 from galgen.errors import InputError
 from galgen.networks.layers import Embedding, FeedForward, Output, ResidualBlock, read_columns
 
 
+@checked
 class MLP(nn.Module):
     """Residual feed-forward blocks under adaptive normalisation.
 
@@ -17,8 +19,8 @@ class MLP(nn.Module):
         layers: residual blocks.
     """
 
-    width: int = 128
-    layers: int = 3
+    width: Size = 128
+    layers: Layers = 3
 
     @nn.compact
     def __call__(

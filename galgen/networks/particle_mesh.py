@@ -36,6 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from galgen.checked import Layers, Size, checked
 from galgen.errors import InputError
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import number_of_points, zero_padding
@@ -172,6 +173,7 @@ class MeanField(nn.Module):
         return modes.gradient(modes.respond(modes.density(ones), response))[:, :, 0]
 
 
+@checked
 class ParticleMesh(nn.Module):
     """Learned short-range moments and long-range modes; see the module's docstring.
 
@@ -194,14 +196,14 @@ class ParticleMesh(nn.Module):
             than three columns.
     """
 
-    width: int = 64
-    sources: int = 8
-    layers: int = 3
-    k: int = 16
-    radial: int = 12
-    largest_mode: int = 4
-    channels: int = 8
-    mesh: int | None = None
+    width: Size = 64
+    sources: Size = 8
+    layers: Layers = 3
+    k: Size = 16
+    radial: Size = 12
+    largest_mode: Size = 4
+    channels: Size = 8
+    mesh: Size | None = None
     geometry: Geometry = PeriodicBox()
 
     @nn.compact

@@ -35,6 +35,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 from scipy.stats import qmc
 
+from galgen.checked import Layers, Octaves, Size, checked
 from galgen.errors import InputError
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import number_of_points, zero_padding
@@ -118,6 +119,7 @@ def even_places(
     return jnp.asarray(qmc.Halton(dim, scramble=False).random(number), dtype)
 
 
+@checked
 class SetTransformer(nn.Module):
     """Transformer over the points of a cloud; see the module's docstring.
 
@@ -138,14 +140,27 @@ class SetTransformer(nn.Module):
         InputError: at a call, for fields that contradict each other, or fewer columns than ``dim``.
     """
 
-    width: int = 96
-    layers: int = 4
-    heads: int = 4
-    octaves: int = 5
-    dim: int = 3
+    width: Size = 96
+    layers: Layers = 4
+    heads: Size = 4
+    octaves: Octaves = 5
+    dim: Size = 3
     geometry: Geometry = PeriodicBox()
-    inducing: int | None = None
+    inducing: Size | None = None
     relative: bool = False
+
+    def __post_init__(self) -> None:
+        if self.width % (2 * self.heads):
+            raise InputError(
+                f"expected an even number of channels for each head, got width={self.width}, "
+                f"heads={self.heads}; change one of them"
+            )
+        if self.inducing is not None and self.relative:
+            raise InputError(
+                f"expected full attention where relative=True, got inducing={self.inducing}: "
+                "inducing points have places in the box; set inducing=None or relative=False"
+            )
+        super().__post_init__()
 
     @nn.compact
     def __call__(
@@ -155,7 +170,6 @@ class SetTransformer(nn.Module):
         mask: Bool[Array, "batch points"] | None = None,
         condition: Float[Array, "batch condition"] | None = None,
     ) -> Float[Array, "batch points features"]:
-        self._check()
         positions, marks = split_columns(zero_padding(x, mask), self.dim)
         embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))
         vectors = wave_vectors(self.width // self.heads // 2, self.octaves, self.dim)
@@ -181,23 +195,3 @@ class SetTransformer(nn.Module):
             h = ResidualBlock(mix)(h, embedding)
             h = ResidualBlock(FeedForward(self.width, 4))(h, embedding)
         return Output(x.shape[-1])(h, mask)
-
-    def _check(self) -> None:
-        """Fields that contradict each other."""
-        if self.heads < 1 or self.width % (2 * self.heads):
-            raise InputError(
-                f"expected an even number of channels for each head, got width={self.width}, "
-                f"heads={self.heads}; change one of them"
-            )
-        if self.inducing is None:
-            return
-        if self.inducing < 1:
-            raise InputError(
-                f"expected at least one inducing point, got inducing={self.inducing}; "
-                "use None for full attention"
-            )
-        if self.relative:
-            raise InputError(
-                f"expected full attention where relative=True, got inducing={self.inducing}: "
-                "inducing points have places in the box; set inducing=None or relative=False"
-            )

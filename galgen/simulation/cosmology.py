@@ -21,6 +21,7 @@ from collections.abc import Mapping
 
 from scipy.special import hyp2f1
 
+from galgen.checked import checked
 from galgen.cosmology import canonical_parameters
 from galgen.errors import InputError
 
@@ -39,6 +40,7 @@ _UNFOLLOWED = {"w0": -1.0, "wa": 0.0, "omega_k": 0.0, "m_nu": 0.0}
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Cosmology:
     """The five parameters of flat Lambda CDM; the defaults are the Quijote fiducial ones.
 

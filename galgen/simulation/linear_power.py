@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import CubicSpline
 
+from galgen.checked import NotNegative, checked
 from galgen.errors import InputError
 from galgen.simulation.cosmology import Cosmology
 
@@ -112,6 +113,7 @@ def _dark_matter(q: _Floats, ks: _Floats, matter: float, baryon_fraction: float)
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class LinearPower:
     """P(k) and sigma(R) of one cosmology, extrapolated linearly to ``redshift``.
 
@@ -124,7 +126,7 @@ class LinearPower:
     """
 
     cosmology: Cosmology
-    redshift: float = 0.0
+    redshift: NotNegative = 0.0
 
     def __call__(self, wavenumber: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
         """P(k) in (Mpc/h)^3 for k in h/Mpc; zero at k = 0."""

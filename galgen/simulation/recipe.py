@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator, Sequence
 
+from galgen.checked import Count, Range, Seed, Whole, checked
 from galgen.data.catalogue import Catalogue
-from galgen.errors import InputError
 from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.simulator import HaloSimulator
 from galgen.simulation.suite import latin_hypercube, simulate_suite
@@ -23,6 +23,7 @@ PHASES_PER_SEED = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class SuiteRecipe:
     """How many catalogues, of which cosmologies.
 
@@ -42,24 +43,16 @@ class SuiteRecipe:
     """
 
     simulator: HaloSimulator = HaloSimulator(box=128.0, mesh=64, mass_min=3e13)
-    omega_m: tuple[float, float] = (0.2, 0.4)
-    sigma_8: tuple[float, float] = (0.7, 0.9)
-    omega_b: tuple[float, float] | None = None
-    h: tuple[float, float] | None = None
-    n_s: tuple[float, float] | None = None
-    train: int = 400
-    test: int = 128
-    contrast: int = 64
-    seed: int = 0
-    validation: int = 0
-
-    def __post_init__(self) -> None:
-        if self.train < 1 or min(self.test, self.contrast, self.seed, self.validation) < 0:
-            raise InputError(
-                f"expected train of 1 or more and test, contrast, validation and seed of 0 or "
-                f"more, got train={self.train}, test={self.test}, contrast={self.contrast}, "
-                f"validation={self.validation}, seed={self.seed}"
-            )
+    omega_m: Range = (0.2, 0.4)
+    sigma_8: Range = (0.7, 0.9)
+    omega_b: Range | None = None
+    h: Range | None = None
+    n_s: Range | None = None
+    train: Count = 400
+    test: Whole = 128
+    contrast: Whole = 64
+    seed: Seed = 0
+    validation: Whole = 0
 
     def cosmologies(self) -> tuple[list[Cosmology], list[str]]:
         """The cosmology and the split of every catalogue."""

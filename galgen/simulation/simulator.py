@@ -54,6 +54,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
+from galgen.checked import Count, Positive, checked
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.randomness import Role, random_generator
@@ -77,6 +78,7 @@ At 0.52 the large-scale bias was 11% low; 0.45 or less is better.
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class HaloSimulator:
     """Makes halo catalogues in a periodic box. Give one of ``mass_min`` and ``number_max``.
 
@@ -94,8 +96,8 @@ class HaloSimulator:
 
     box: float
     mesh: int
-    mass_min: float | None = None
-    number_max: int | None = None
+    mass_min: Positive | None = None
+    number_max: Count | None = None
     redshift: float = 0.0
     smoothing: float = 5.0
 
@@ -221,8 +223,6 @@ class HaloSimulator:
                 f"expected mass_min in [1e+10, 1e+16] Msun/h, got {self.mass_min:g}; give the "
                 "mass, not its logarithm"
             )
-        if self.number_max is not None and self.number_max < 1:
-            raise InputError(f"expected number_max of 1 or more, got {self.number_max}; raise it")
 
     def _masses(
         self, mass_function: TinkerMassFunction, generator: np.random.Generator

@@ -21,6 +21,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
+from galgen.checked import Count, Positive, ProperFraction, Seed, checked
 from galgen.errors import InputError
 from galgen.generative.sampler import SamplingMethod
 from galgen.generative.tilting import Anchored, tilted
@@ -53,6 +54,7 @@ class Round:
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class RewardTuning:
     """How to tune an unconditional bridge by a reward.
 
@@ -68,20 +70,20 @@ class RewardTuning:
         seed: of draws, times and noise.
     """
 
-    temperature: float = 1.0
-    rounds: int = 20
-    draws: int = 128
-    batch_size: int = 32
-    steps: int = 8
-    learning_rate: float = 1e-3
-    clip_norm: float = 1.0
-    ema_decay: float = 0.95
-    seed: int = 0
+    temperature: Positive = 1.0
+    rounds: Count = 20
+    draws: Count = 128
+    batch_size: Count = 32
+    steps: Count = 8
+    learning_rate: Positive = 1e-3
+    clip_norm: Positive = 1.0
+    ema_decay: ProperFraction = 0.95
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= self.draws:
             raise InputError(
-                f"expected a batch size from 1 to the {self.draws} draws of a round, got "
+                f"expected a batch_size from 1 to the {self.draws} draws of a round, got "
                 f"{self.batch_size}; raise draws"
             )
 

@@ -29,6 +29,7 @@ import jax
 import numpy as np
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
+from galgen.checked import Count, checked
 from galgen.errors import InputError
 from galgen.losses import LossValue
 from galgen.spreading import BY_CLOUD, BY_POINT, POINTS, ROWS, spread_over
@@ -39,6 +40,7 @@ AXES = (*ROWS, POINTS)
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class MeshShape:
     """Devices along each axis.
 
@@ -48,13 +50,9 @@ class MeshShape:
         points: devices that share the points of each cloud.
     """
 
-    data: int | None = None
-    model: int = 1
-    points: int = 1
-
-    def __post_init__(self) -> None:
-        if min(self.model, self.points, 1 if self.data is None else self.data) < 1:
-            raise InputError(f"expected at least one device along every axis, got {self}")
+    data: Count | None = None
+    model: Count = 1
+    points: Count = 1
 
     @classmethod
     def parse(cls, text: str) -> MeshShape:

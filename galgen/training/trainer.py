@@ -15,6 +15,7 @@ import jax
 import numpy as np
 import optax
 
+from galgen.checked import Count, NotNegative, Positive, ProperFraction, Seed, Whole, checked
 from galgen.errors import InputError
 from galgen.randomness import Role, random_key
 from galgen.training.checkpoint import Checkpoints
@@ -36,10 +37,9 @@ from galgen.training.tracking import Journal, Tracker
 from galgen.training.watching import Measured, Watch, watched
 from galgen.types import Batch, Params
 
-COUNTS = ("steps", "batch_size", "accumulate", "log_every", "checkpoint_every", "keep")
-
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Trainer:
     """How to train.
 
@@ -61,28 +61,22 @@ class Trainer:
         keep: the newest checkpoints that are kept.
     """
 
-    steps: int = 1000
-    batch_size: int = 16
-    learning_rate: float = 2e-3
-    warmup: int = 50
-    weight_decay: float = 1e-4
-    clip_norm: float = 1.0
-    ema_decay: float = 0.99
-    further_decays: tuple[float, ...] = ()
-    accumulate: int = 1
+    steps: Count = 1000
+    batch_size: Count = 16
+    learning_rate: Positive = 2e-3
+    warmup: Whole = 50
+    weight_decay: NotNegative = 1e-4
+    clip_norm: Positive = 1.0
+    ema_decay: ProperFraction = 0.99
+    further_decays: tuple[ProperFraction, ...] = ()
+    accumulate: Count = 1
     rematerialize: bool = False
-    seed: int = 0
-    log_every: int = 10
-    checkpoint_every: int = 250
-    keep: int = 2
+    seed: Seed = 0
+    log_every: Count = 10
+    checkpoint_every: Count = 250
+    keep: Count = 2
 
     def __post_init__(self) -> None:
-        for name in COUNTS:
-            if getattr(self, name) < 1:
-                raise InputError(f"expected {name} of at least 1, got {getattr(self, name)}")
-        for decay in self.decays:
-            if not 0.0 <= decay < 1.0:
-                raise InputError(f"expected decays of averages from 0 to below 1, got {decay}")
         if self.batch_size % self.accumulate:
             raise InputError(
                 f"expected a batch size that accumulate divides, got {self.batch_size} and "

@@ -12,9 +12,11 @@ catalogue has no pair has a value all the same.
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import numpy as np
 
+from galgen.checked import DISTINCT, FILLED, RISING, Count, Edges, Size, Whole, checked
 from galgen.data.catalogue import VELOCITIES
 from galgen.errors import InputError
 from galgen.statistics.counts.nearest_neighbors import nearest_neighbor_distribution
@@ -32,6 +34,7 @@ LARGE = 4096
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class NearestNeighbors(Statistic):
     """Distance from the centres of a lattice to the k-th nearest point: voids and clumps.
 
@@ -41,9 +44,9 @@ class NearestNeighbors(Statistic):
         per_side: the lattice has ``per_side³`` queries.
     """
 
-    neighbors: tuple[int, ...] = (1, 2, 4)
-    edges: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9, 1.2)
-    per_side: int = 12
+    neighbors: Annotated[tuple[Count, ...], FILLED, RISING] = (1, 2, 4)
+    edges: Edges = (0.1, 0.3, 0.5, 0.7, 0.9, 1.2)
+    per_side: Size = 12
 
     def axes(self, survey: Survey) -> tuple[Axis, ...]:
         spacing = float(np.prod(survey.box) / survey.mean_count) ** (1 / 3)
@@ -71,6 +74,7 @@ class NearestNeighbors(Statistic):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class PairwiseVelocity(Statistic):
     """v_12(r), the mean velocity of pairs along their separation [km/s]; negative is infall.
 
@@ -79,8 +83,8 @@ class PairwiseVelocity(Statistic):
         bins: how many, where the edges are not given.
     """
 
-    edges: tuple[float, ...] | None = None
-    bins: int = 7
+    edges: Edges | None = None
+    bins: Count = 7
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -100,6 +104,7 @@ class PairwiseVelocity(Statistic):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class RedshiftSpaceMultipoles(Statistic):
     """xi_l(s) along the z axis, in redshift space at each catalogue's own cosmology.
 
@@ -110,10 +115,10 @@ class RedshiftSpaceMultipoles(Statistic):
         mu_bins: even bins of mu from 0 to 1.
     """
 
-    ells: tuple[int, ...] = (0, 2)
-    edges: tuple[float, ...] | None = None
-    bins: int = 7
-    mu_bins: int = 20
+    ells: Annotated[tuple[Whole, ...], FILLED, DISTINCT] = (0, 2)
+    edges: Edges | None = None
+    bins: Count = 7
+    mu_bins: Count = 20
 
     @property
     def columns(self) -> tuple[str, ...]:

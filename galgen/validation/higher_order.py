@@ -14,10 +14,12 @@ random, shows it.
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
 
+from galgen.checked import FILLED, Count, Edges, Positive, Size, checked
 from galgen.errors import InputError
 from galgen.statistics.counts.counts_in_cells import cell_counts
 from galgen.statistics.fourier.bispectrum import bispectrum
@@ -30,6 +32,7 @@ from galgen.validation.two_point import Correlation
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Bispectrum(Statistic):
     """B of equilateral triangles, and of squeezed ones whose long wave is in the first bin.
 
@@ -41,9 +44,9 @@ class Bispectrum(Statistic):
         mesh_size: cells along each side.
     """
 
-    edges: tuple[float, ...] | None = None
-    bins: int = 5
-    mesh_size: int = 64
+    edges: Edges | None = None
+    bins: Count = 5
+    mesh_size: Size = 64
 
     def axes(self, survey: Survey) -> tuple[Axis, ...]:
         edges = self._edges(survey)
@@ -82,6 +85,7 @@ class Bispectrum(Statistic):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class CountsInCells(Statistic):
     """xi_2 and P_0 of the cells that tile the box, of several sides.
 
@@ -92,13 +96,7 @@ class CountsInCells(Statistic):
         InputError: a mean number that is not positive.
     """
 
-    mean_numbers: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
-
-    def __post_init__(self) -> None:
-        if not self.mean_numbers or not min(self.mean_numbers) > 0:
-            raise InputError(
-                f"expected positive mean_numbers, got {self.mean_numbers}; (0.5, 1, 2, 4) are usual"
-            )
+    mean_numbers: Annotated[tuple[Positive, ...], FILLED] = (0.5, 1.0, 2.0, 4.0)
 
     def axes(self, survey: Survey) -> tuple[Axis, ...]:
         side = min(survey.box) / np.array(self.per_side(survey), np.float64)
@@ -129,6 +127,7 @@ class CountsInCells(Statistic):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class MarkedCorrelation(Statistic):
     """M(r), the mean product of the marks of pairs over the square of the mean mark.
 
@@ -139,8 +138,8 @@ class MarkedCorrelation(Statistic):
     """
 
     column: str = "mass"
-    edges: tuple[float, ...] | None = None
-    bins: int = 7
+    edges: Edges | None = None
+    bins: Count = 7
 
     @property
     def columns(self) -> tuple[str, ...]:

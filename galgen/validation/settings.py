@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+from galgen.checked import Count, Edges, Positive, Seed, Size, checked
 from galgen.errors import InputError
 from galgen.validation.statistic import Statistic
 from galgen.validation.two_point import Correlation, Power
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class ValidationSettings:
     """Bins, targets and the seed of a comparison.
 
@@ -33,35 +35,22 @@ class ValidationSettings:
         InputError: a value that cannot be used.
     """
 
-    separation_edges: tuple[float, ...] | None = None
-    separation_bins: int = 7
-    wavenumber_edges: tuple[float, ...] | None = None
-    mesh_size: int = 64
+    separation_edges: Edges | None = None
+    separation_bins: Count = 7
+    wavenumber_edges: Edges | None = None
+    mesh_size: Size = 64
     multipoles: tuple[int, ...] = (0, 2)
-    mark_bins: int = 20
-    significance: float = 5.0
-    closure_target: float = 0.85
-    response_target: float = 0.30
-    seed: int = 0
-    batch_size: int = 32
+    mark_bins: Count = 20
+    significance: Positive = 5.0
+    closure_target: Positive = 0.85
+    response_target: Positive = 0.30
+    seed: Seed = 0
+    batch_size: Count = 32
     further: tuple[Statistic, ...] = ()
-    rank_bins: int = 8
-    relabellings: int = 200
+    rank_bins: Count = 8
+    relabellings: Count = 200
 
     def __post_init__(self) -> None:
-        counts = ("separation_bins", "mesh_size", "mark_bins", "batch_size")
-        for name in (*counts, "rank_bins", "relabellings"):
-            if getattr(self, name) < 1:
-                raise InputError(
-                    f"expected {name} of at least 1, got {getattr(self, name)}; leave it out for "
-                    "the default"
-                )
-        for name in ("significance", "closure_target", "response_target"):
-            if not getattr(self, name) > 0:
-                raise InputError(
-                    f"expected a positive {name}, got {getattr(self, name)}; leave it out for the "
-                    "default"
-                )
         if 0 not in self.multipoles:
             raise InputError(
                 f"expected multipoles with the monopole 0 among them, got {self.multipoles}; add 0"

@@ -15,6 +15,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
+from galgen.checked import Count, Edges, Size, checked
 from galgen.errors import InputError
 from galgen.statistics.fourier.modes import nyquist
 from galgen.statistics.fourier.power_spectrum import power_spectrum
@@ -26,6 +27,7 @@ MAXIMUM_WAVENUMBER_BINS = 15
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Correlation(Statistic):
     """xi(r), by the natural estimator.
 
@@ -34,8 +36,8 @@ class Correlation(Statistic):
         bins: how many, where the edges are not given.
     """
 
-    edges: tuple[float, ...] | None = None
-    bins: int = 7
+    edges: Edges | None = None
+    bins: Count = 7
 
     def axes(self, survey: Survey) -> tuple[Axis, ...]:
         edges = self.edges_in(survey.box, survey.mean_count)
@@ -64,6 +66,7 @@ class Correlation(Statistic):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Power(Statistic):
     """Multipoles of P(k) along the z axis, shot noise taken off.
 
@@ -76,8 +79,8 @@ class Power(Statistic):
         multipoles: 0 among them.
     """
 
-    edges: tuple[float, ...] | None = None
-    mesh_size: int = 64
+    edges: Edges | None = None
+    mesh_size: Size = 64
     multipoles: tuple[int, ...] = (0, 2)
 
     def axes(self, survey: Survey) -> tuple[Axis, ...]:

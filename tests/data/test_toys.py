@@ -10,7 +10,6 @@ from galgen.data.toys import (
     TwoMoons,
     TwoSpirals,
 )
-from galgen.errors import InputError
 
 TOYS = [EightGaussians(), TwoMoons(), Checkerboard(), TwoSpirals(), Pinwheel()]
 CLASSES = [8, 2, 8, 2, 5]
@@ -99,8 +98,3 @@ def test_thomas_correlation_is_the_measured_one():
 def test_thomas_points_are_on_the_torus():
     x = np.concatenate(ThomasProcess(sigma=0.1).sample(np.random.default_rng(8), 50))
     assert x.dtype == np.float32 and x.min() >= 0 and x.max() < 1
-
-
-def test_thomas_refuses_wide_clusters():
-    with pytest.raises(InputError, match=r"sigma in \(0, 0.1\], got .*sigma=0.3; the closed form"):
-        ThomasProcess(sigma=0.3)

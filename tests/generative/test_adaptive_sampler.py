@@ -5,7 +5,6 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from galgen.generative.adaptive_sampler import AdaptiveSampler
 from galgen.generative.affine_path import LinearPath
@@ -79,5 +78,3 @@ def test_motion_on_the_torus_is_geodesic_and_padding_stays_zero() -> None:
 def test_settings() -> None:
     sampler = AdaptiveSampler(AdaptiveSteps(1e-3, 1e-2), 9)
     assert from_json(to_json(sampler)) == sampler
-    with pytest.raises(ValueError, match="at least 2 frames"):
-        AdaptiveSampler(frames=1)

@@ -56,7 +56,5 @@ def test_errors_name_the_remedy() -> None:
         LOPSIDED.sample(jax.random.key(0), (5, 3))
     with pytest.raises(ValueError, match="means of one width"):
         GaussianMixture(((0.0,), (1.0, 2.0)), 1.0)
-    with pytest.raises(ValueError, match="positive deviation"):
-        GaussianMixture(((0.0,),), 0.0)
-    with pytest.raises(ValueError, match=r"give Empirical\.of an array"):
+    with pytest.raises(ValueError, match=r"points of Empirical to be .* not empty"):
         Empirical(())

@@ -265,15 +265,6 @@ def test_what_cannot_be_paired_is_refused(coupling) -> None:
         coupling(KEY, TorusDiffusion(), cloud, cloud, None)
 
 
-def test_wrong_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match="positive tolerance"):
-        SinkhornAssignment(tolerance=0.0)
-    with pytest.raises(ValueError, match="one to three columns, got columns=4"):
-        SpaceFillingCurve(columns=4)
-    with pytest.raises(ValueError, match="no negative number of sweeps"):
-        BisectionAssignment(sweeps=-1)
-
-
 @pytest.mark.parametrize("coupling", [*ALL, MinibatchTransport(np.inf)], ids=repr)
 def test_couplings_are_read_back(coupling) -> None:
     assert from_json(to_json(coupling)) == coupling

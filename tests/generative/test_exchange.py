@@ -123,8 +123,6 @@ def test_padding_never_speaks() -> None:
 
 def test_errors_name_the_remedy() -> None:
     cloud = jnp.zeros((1, 4, 3))
-    with pytest.raises(ValueError, match="at least one sweep"):
-        Exchange(0)
     with pytest.raises(ValueError, match=r"expected Independent\(\)"):
         Bridge(VariancePreserving(), OptimalAssignment(), exchange=Exchange())
     for path in (TorusGeodesic(), LinearPath(Uniform())):

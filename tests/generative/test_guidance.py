@@ -61,11 +61,5 @@ def test_conditions_are_dropped_whole_at_the_given_rate() -> None:
 
 
 def test_errors() -> None:
-    with pytest.raises(ValueError, match="scale of 0 or more"):
-        Guidance(-1.0)
-    with pytest.raises(ValueError, match="interval within"):
-        Guidance(2.0, (0.5, 0.2))
-    with pytest.raises(ValueError, match=r"condition_dropout in \[0, 1\)"):
-        Bridge(LinearPath(), condition_dropout=1.0)
     with pytest.raises(ValueError, match="expected a condition to guide towards"):
         Guidance(2.0)(denoiser)(X, T, None, None)

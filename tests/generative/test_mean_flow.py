@@ -218,10 +218,6 @@ def test_other_paths_are_refused(path: Path) -> None:
 
 
 def test_settings_are_checked_and_written() -> None:
-    with pytest.raises(ValueError, match=r"expected a fraction .* got matching=1.5; 0.5 is usual"):
-        MeanFlow(LinearPath(), matching=1.5)
-    with pytest.raises(ValueError, match=r"expected at least one step, got 0; 1 to 4"):
-        MeanFlowSampler(0)
     for thing in (MeanFlow(PRODUCT, matching=0.25), MeanFlowSampler(4)):
         assert from_json(to_json(thing)) == thing
 
@@ -271,5 +267,3 @@ def test_dropped_conditions_follow_the_plain_flow() -> None:
 def test_guidance_without_dropout_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a condition_dropout above 0"):
         MeanFlow(LinearPath(), guidance=2.0)
-    with pytest.raises(ValueError, match=r"expected a condition_dropout in \[0, 1\)"):
-        MeanFlow(LinearPath(), condition_dropout=1.0)

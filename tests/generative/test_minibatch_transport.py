@@ -100,5 +100,3 @@ def test_what_cannot_be_paired_is_refused() -> None:
     cloud = jnp.zeros((2, 4, 3))
     with pytest.raises(ValueError, match=r"got padded clouds; use OptimalAssignment\(\)"):
         MinibatchTransport()(KEY, LinearPath(), cloud, cloud, jnp.ones((2, 4), bool))
-    with pytest.raises(ValueError, match="positive condition_weight, got 0"):
-        MinibatchTransport(condition_weight=0.0)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from galgen.errors import InputError
 from galgen.generative import (
     CosineSchedule,
     LearnedLinearSchedule,
@@ -116,5 +117,5 @@ def test_errors_name_the_remedy() -> None:
         LearnedLinearSchedule(5.0, -5.0).init(jax.random.key(0), T)
     with pytest.raises(ValueError, match=r"a fraction between 0 and 0\.5"):
         TorusDiffusion.for_points(100, fraction=0.7)
-    with pytest.raises(TypeError, match="expected dataclasses of plain values"):
+    with pytest.raises(InputError, match="expected dataclasses of plain values"):
         to_json(VariancePreserving(lambda t: t))

@@ -232,8 +232,6 @@ def test_errors_name_the_remedy() -> None:
         VariancePreserving(LinearSchedule(5.0, -5.0))
     with pytest.raises(ValueError, match="expected 0 < sigma_min < sigma_max"):
         VarianceExploding(0.1, 1.0)
-    with pytest.raises(ValueError, match="positive smoothing"):
-        StochasticInterpolant(smoothing=0.0)
     with pytest.raises(ValueError, match="one positive number of columns per path"):
         ProductPath((TorusGeodesic(),), (3, 1))
 

@@ -173,8 +173,6 @@ def test_step_rules_refuse_paths_they_cannot_follow() -> None:
         Sampler(DPMSolver(), 2)(torus, zero, jax.random.key(0), (2, 5, 3))
     with pytest.raises(ValueError, match="Gaussian noise for fresh noise"):
         Sampler(DDIM(1.0), 2)(Bridge(TorusGeodesic()), zero, jax.random.key(0), (2, 5, 3))
-    with pytest.raises(ValueError, match="eta from 0 to 1"):
-        DDIM(1.5)
     with pytest.raises(ValueError, match="without memory"):
         Churn(DPMSolver())
 
@@ -199,13 +197,6 @@ def test_torus_steps_are_geodesic_and_padding_stays_zero() -> None:
     assert np.all(np.minimum(gap, np.abs(1 - gap)) < 1e-5)
     assert np.all(np.asarray(draw.x)[~real] == 0)
     assert np.all((draw.x[..., :3] >= 0) & (draw.x[..., :3] < 1))
-
-
-def test_no_steps_is_an_error() -> None:
-    with pytest.raises(ValueError, match="at least one step"):
-        Sampler(steps=0)
-    with pytest.raises(ValueError, match="positive lateness"):
-        Sampler(lateness=0.0)
 
 
 def test_late_times_are_finer_and_reach_the_end() -> None:
@@ -253,5 +244,3 @@ def test_churn_forgets_a_wrong_start() -> None:
 def test_churn_needs_a_path_with_noise() -> None:
     with pytest.raises(ValueError, match="stochastic sampler"):
         Sampler(Churn(), 2)(Bridge(TorusGeodesic()), lambda x, *_: x, jax.random.key(0), (2, 5, 3))
-    with pytest.raises(ValueError, match="amount of 0 or more"):
-        Churn(amount=-1.0)

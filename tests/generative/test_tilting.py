@@ -134,5 +134,3 @@ def test_refusals_name_the_remedy() -> None:
         tilted(jax.random.key(0), batch, jnp.zeros(6), 0.0)
     with pytest.raises(ValueError, match="expected groups that divide the batch of 6, got 4"):
         tilted(jax.random.key(0), batch, jnp.zeros(6), 1.0, groups=4)
-    with pytest.raises(ValueError, match="expected a strength of at least 0, got -1"):
-        Anchored(HALF_WAY, affine(jnp.zeros(2)), -1.0)

@@ -53,8 +53,3 @@ def test_strata_leave_nothing_for_antithetic_pairs_to_do() -> None:
 def test_ends_are_inside() -> None:
     t = LogitNormalTimes(0.0, 3.0).quantile(jnp.array([0.0, 1.0]))
     assert np.all((t >= 0) & (t <= 1)) and np.all(np.isfinite(t))
-
-
-def test_deviation_is_checked() -> None:
-    with pytest.raises(ValueError, match="positive deviation"):
-        LogitNormalTimes(deviation=0.0)

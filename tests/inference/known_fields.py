@@ -65,7 +65,9 @@ def encoding(columns=("a", "b"), sizes=(32, 64), **changes) -> CloudEncoding:
         "units": dict.fromkeys(columns, "Mpc/h" if positions else ""),
         "fixed_cosmology": {"h": 0.7},
     }
-    return CloudEncoding(Standardizer(**(fields | changes)), CARDINALITY, sizes)
+    standardizer = Standardizer(**(fields | changes))
+    cardinality = CARDINALITY if standardizer.condition else Cardinality((3.2,), 0, 0)
+    return CloudEncoding(standardizer, cardinality, sizes)
 
 
 def marks(density=None, **changes) -> FieldLevel:

@@ -93,10 +93,10 @@ def test_a_density_written_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Uniform("h", 0.8, 0.6), "rising, finite bounds of h"),
-        (lambda: Uniform("h", 0.0, math.inf), "rising, finite bounds of h"),
-        (lambda: Gaussian("h", 0.7, 0.0), "positive deviation of h"),
-        (lambda: Gaussian("h", 0.7, 0.01, 1e3, 1e4), "hold some of the normal"),
+        (lambda: Uniform("h", 0.8, 0.6), "low below high in the prior of h"),
+        (lambda: Uniform("h", 0.0, math.inf), "high of Uniform to be a number, got inf"),
+        (lambda: Gaussian("h", 0.7, 0.0), "deviation of Gaussian"),
+        (lambda: Gaussian("h", 0.7, 0.01, 1e3, 1e4), "some of the normal between them"),
         (lambda: ProductPrior((Uniform("h", 0, 1), Uniform("h", 0, 1))), "distinct parameters"),
         (lambda: DensityPrior(("h",), jnp.sum, ()), "rising limits of each"),
     ],

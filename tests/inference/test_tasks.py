@@ -1,7 +1,5 @@
 """Tasks of simulation-based inference: their exact posteriors against brute force."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from scipy.stats import kstest, multivariate_normal
@@ -130,5 +128,3 @@ def test_encoding_of_vectors_plans_and_decodes() -> None:
         encoding.encode(np.zeros((3, 4)))
     with pytest.raises(InputError, match="expected no number of points for vectors"):
         encoding.plan(conditions, 2, 0, points=5)
-    with pytest.raises(InputError, match="a tenth aside"):
-        dataclasses.replace(TaskDataset(TwoMoonsTask()), aside=1.0)

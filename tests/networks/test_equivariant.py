@@ -204,11 +204,6 @@ def test_wrong_columns(maker, columns) -> None:
         maker().init(jax.random.key(0), cloud()[..., :2], T)
 
 
-def test_no_vectors_to_move_along() -> None:
-    with pytest.raises(InputError, match=r"expected degree of at least 1, .* got 0; give degree=1"):
-        EquivariantNetwork(degree=0).init(jax.random.key(0), cloud(), T)
-
-
 def springs(x):
     """A force towards near neighbours, minimum-image, linear in distance out to a radius."""
     way = PeriodicBox().displacement(x[:, :, None, :3], x[:, None, :, :3])

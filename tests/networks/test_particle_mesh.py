@@ -153,5 +153,3 @@ def test_errors_name_the_remedy() -> None:
         ParticleMesh(8, 2, 1, 5, mesh=12).init(jax.random.key(0), X, t)
     with pytest.raises(ValueError, match="expected a periodic box for a mesh"):
         ParticleMesh(8, 2, 1, 5, mesh=32, geometry=Euclidean()).init(jax.random.key(0), X, t)
-    with pytest.raises(ValueError, match="expected k of at least 1 neighbour, got k=0"):
-        ParticleMesh(8, 2, 1, 0).init(jax.random.key(0), X, t)

@@ -51,5 +51,5 @@ def test_a_reward_that_is_not_finite_stops_the_tuning() -> None:
 
 
 def test_a_batch_larger_than_the_draws_is_refused() -> None:
-    with pytest.raises(InputError, match="expected a batch size from 1 to the 8 draws"):
+    with pytest.raises(InputError, match="expected a batch_size from 1 to the 8 draws"):
         RewardTuning(draws=8, batch_size=9)

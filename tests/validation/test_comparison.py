@@ -267,15 +267,6 @@ def test_mixed_boxes_and_logarithmic_masses_are_refused():
         compare({"test": wrong}, {"test": some}, SETTINGS)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"multipoles": (2,)}, "monopole 0"),
-        ({"mesh_size": 0}, "mesh_size of at least 1"),
-        ({"closure_target": -1.0}, "positive closure_target"),
-        ({"rank_bins": 0}, "rank_bins of at least 1"),
-    ],
-)
-def test_settings_are_checked(change, message):
-    with pytest.raises(InputError, match=message):
-        ValidationSettings(**change)
+def test_settings_are_checked():
+    with pytest.raises(InputError, match="monopole 0"):
+        ValidationSettings(multipoles=(2,))

@@ -140,8 +140,6 @@ def test_default_bins_fit_the_box_and_bad_ones_are_named():
         InputError, match=r"at least 2 bins for squeezed triangles, got edges \(0.1"
     ):
         Bispectrum((0.1, 0.2)).axes(SURVEY)
-    with pytest.raises(InputError, match=r"positive mean_numbers, got \(0.0,\); \(0.5, 1, 2, 4\)"):
-        CountsInCells((0.0,))
     bare = [c.replace(columns={n: c.columns[n] for n in "xyz"}) for c in catalogues(4, 4)]
     with pytest.raises(InputError, match=r"expected a column 'mass'"):
         Instrument(SURVEY, (dataclasses.replace(STATISTICS[2]),), 4, 256).measure(bare)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 
+from galgen.checked import NotNegative, between, checked
 from galgen.generative.coupling.base import CloudCoupling
 from galgen.masking import number_of_points
 
@@ -48,6 +50,7 @@ def assign(
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class OptimalAssignment(CloudCoupling):
     """Exact optimal transport between the base and data rows of each cloud.
 
@@ -62,8 +65,8 @@ class OptimalAssignment(CloudCoupling):
         threads: clouds solved at once.
     """
 
-    blur: float = 0.0
-    threads: int = 2
+    blur: NotNegative = 0.0
+    threads: Annotated[int, between(1, 1024)] = 2
 
     def order(self, key, path, base, data, real):
         seen = base

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.checked import checked
 from galgen.errors import InputError
 from galgen.generative.path import Path
 from galgen.masking import number_of_points
@@ -37,6 +38,7 @@ class Coupling(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Independent(Coupling):
     """Base and data paired as they come."""
 

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from galgen.errors import InputError
+from galgen.checked import Whole, between, checked
 from galgen.generative.coupling.base import CloudCoupling
 from galgen.generative.coupling.curve import (
     check_columns,
@@ -34,6 +35,7 @@ from galgen.generative.path import Path
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class BisectionAssignment(CloudCoupling):
     """Base and data rows of each cloud paired by halving both, then by swaps of neighbours.
 
@@ -47,16 +49,8 @@ class BisectionAssignment(CloudCoupling):
         sweeps: of swaps, each a sort.
     """
 
-    columns: int = 3
-    sweeps: int = 16
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.columns <= 3 or self.sweeps < 0:
-            raise InputError(
-                "expected one to three columns and no negative number of sweeps, got "
-                f"columns={self.columns} and sweeps={self.sweeps}; "
-                "use SinkhornAssignment() for points of more dimensions"
-            )
+    columns: Annotated[int, between(1, 3)] = 3
+    sweeps: Whole = 16
 
     def order(self, key, path, base, data, real):
         check_columns(self.columns, data)

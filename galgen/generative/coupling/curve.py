@@ -18,12 +18,14 @@ place.
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
+from galgen.checked import between, checked
 from galgen.errors import InputError
 from galgen.generative.coupling.base import CloudCoupling
 from galgen.generative.path import Path
@@ -38,6 +40,7 @@ LAST = np.uint32(2**32 - 1)
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class SpaceFillingCurve(CloudCoupling):
     """Base and data rows of each cloud paired by rank along a Hilbert curve laid at random.
 
@@ -45,14 +48,7 @@ class SpaceFillingCurve(CloudCoupling):
         columns: the leading columns that are positions, one to three.
     """
 
-    columns: int = 3
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.columns <= 3:
-            raise InputError(
-                f"expected a curve through one to three columns, got columns={self.columns}; "
-                "use SinkhornAssignment() for points of more dimensions"
-            )
+    columns: Annotated[int, between(1, 3)] = 3
 
     def order(self, key, path, base, data, real):
         check_columns(self.columns, data)

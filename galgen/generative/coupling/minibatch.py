@@ -23,15 +23,18 @@ coupling, and a finite w trades shorter ways for a base that is skewed on scales
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import jax.numpy as jnp
 
+from galgen.checked import ABOVE_ZERO, INFINITE, checked
 from galgen.errors import InputError
 from galgen.generative.coupling.assignment import assign
 from galgen.generative.coupling.base import Coupling
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class MinibatchTransport(Coupling):
     """Exact optimal transport between the base draws and the examples of a batch, on the host.
 
@@ -44,14 +47,7 @@ class MinibatchTransport(Coupling):
             classes; a finite weight leaves some skew.
     """
 
-    condition_weight: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.condition_weight is not None and not self.condition_weight > 0:
-            raise InputError(
-                f"expected a positive condition_weight, got {self.condition_weight}; "
-                "math.inf pairs equal conditions only, None is for data without a condition"
-            )
+    condition_weight: Annotated[float, ABOVE_ZERO, INFINITE] | None = None
 
     def __call__(self, key, path, base, data, mask, condition=None):
         if mask is not None:

@@ -31,12 +31,13 @@ N^2, time as N^2 times 60 iterations and some N small rounds of bidding.
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from galgen.errors import InputError
+from galgen.checked import Positive, at_least, checked
 from galgen.generative.coupling.base import CloudCoupling
 
 ENTRIES = 2**22
@@ -51,6 +52,7 @@ at most, for 64 to 2,000 points; with 2 iterations and a tolerance of 0.02 up to
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class SinkhornAssignment(CloudCoupling):
     """Optimal transport within each cloud to a known tolerance, on the device.
 
@@ -65,16 +67,8 @@ class SinkhornAssignment(CloudCoupling):
             missing: they change the time, not the tolerance.
     """
 
-    tolerance: float = 0.1
-    iterations: int = 60
-
-    def __post_init__(self) -> None:
-        if not self.tolerance > 0 or self.iterations < 2:
-            raise InputError(
-                "expected a positive tolerance and at least 2 iterations, got "
-                f"tolerance={self.tolerance} and iterations={self.iterations}; "
-                "use OptimalAssignment() for the exact optimum"
-            )
+    tolerance: Positive = 0.1
+    iterations: Annotated[int, at_least(2)] = 60
 
     def order(self, key, path, base, data, real):
         def solve(cloud):

@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from galgen.checked import Seed, checked
 from galgen.errors import InputError
 
 Rows = Float[Array, "*lead features"]
@@ -50,6 +51,7 @@ class Bijection(nn.Module, abc.ABC):
         """From data to base: z and log |det dz/dx|."""
 
 
+@checked
 class Chain(Bijection):
     """Bijections one after the other.
 
@@ -74,6 +76,7 @@ class Chain(Bijection):
         return x, total
 
 
+@checked
 class Inverse(Bijection):
     """A bijection run backwards.
 
@@ -112,6 +115,7 @@ class Orthogonal(Bijection):
         return carried, jnp.zeros(rows.shape[:-1], rows.dtype)
 
 
+@checked
 class Reversal(Orthogonal):
     """The last column first: between layers that treat columns in order."""
 
@@ -119,6 +123,7 @@ class Reversal(Orthogonal):
         return np.eye(features)[::-1]
 
 
+@checked
 class Rotation(Orthogonal):
     """A random orthogonal matrix, uniform over all of them, reflections included.
 
@@ -126,7 +131,7 @@ class Rotation(Orthogonal):
         seed: of the draw.
     """
 
-    seed: int = 0
+    seed: Seed = 0
 
     def matrix(self, features: int) -> Float[np.ndarray, "features features"]:
         normal = np.random.default_rng(self.seed).standard_normal((features, features))
@@ -134,6 +139,7 @@ class Rotation(Orthogonal):
         return orthogonal * np.sign(np.diag(triangle))
 
 
+@checked
 class BoxMuller(Bijection):
     """The unit square to two standard normals, pair by pair of an even number of columns.
 

@@ -19,6 +19,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.checked import Layers, Size, checked
 from galgen.errors import InputError
 from galgen.generative.normalizing_flow.bijection import Bijection, Carried, Condition, Rows
 from galgen.generative.normalizing_flow.transforms import RationalQuadraticSpline, ScalarTransform
@@ -48,6 +49,7 @@ class CouplingNetwork(nn.Module):
         return raw.reshape(*raw.shape[:-1], columns, self.parameters)
 
 
+@checked
 class CouplingLayer(Bijection):
     """The first half of the columns and the condition set the maps that carry the second half.
 
@@ -58,8 +60,8 @@ class CouplingLayer(Bijection):
     """
 
     transform: ScalarTransform = RationalQuadraticSpline()
-    width: int = 64
-    depth: int = 2
+    width: Size = 64
+    depth: Layers = 2
 
     def setup(self) -> None:
         self.network = CouplingNetwork(self.transform.parameters, self.width, self.depth)

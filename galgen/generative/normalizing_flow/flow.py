@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.checked import checked
 from galgen.errors import InputError
 from galgen.generative.base import Base, Normal
 from galgen.generative.normalizing_flow.bijection import (
@@ -33,6 +34,7 @@ from galgen.losses import MeanLoss, example_weight, mean_over_examples
 from galgen.types import Batch, Params
 
 
+@checked
 class NormalizingFlow(nn.Module):
     """A base density carried by a bijection.
 

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from galgen.checked import Layers, Size, checked
 from galgen.generative.normalizing_flow.bijection import Bijection, Carried, Condition, Rows
 from galgen.generative.normalizing_flow.transforms import RationalQuadraticSpline, ScalarTransform
 
@@ -87,6 +88,7 @@ class MaskedNetwork(nn.Module):
         return raw.reshape(*x.shape, self.parameters)
 
 
+@checked
 class MaskedAutoregressive(Bijection):
     """Each column is carried by a map that the columns before it and the condition set.
 
@@ -97,8 +99,8 @@ class MaskedAutoregressive(Bijection):
     """
 
     transform: ScalarTransform = RationalQuadraticSpline()
-    width: int = 64
-    depth: int = 2
+    width: Size = 64
+    depth: Layers = 2
 
     def setup(self) -> None:
         self.network = MaskedNetwork(self.transform.parameters, self.width, self.depth)

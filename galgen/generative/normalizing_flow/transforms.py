@@ -29,13 +29,14 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from galgen.errors import InputError
+from galgen.checked import Positive, between, checked
 
 SMALLEST = 1e-2
 """Of a slope at a knot, and of a bin over the mean bin: what single precision can invert."""
@@ -63,6 +64,7 @@ class ScalarTransform(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Affine(ScalarTransform):
     """Scale and shift.
 
@@ -70,7 +72,7 @@ class Affine(ScalarTransform):
         largest_log_scale: A, the bound on the logarithm of the scale.
     """
 
-    largest_log_scale: float = 4.0
+    largest_log_scale: Positive = 4.0
 
     @property
     def parameters(self) -> int:
@@ -117,6 +119,7 @@ class _Bin:
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class RationalQuadraticSpline(ScalarTransform):
     """Rational-quadratic spline with linear tails.
 
@@ -125,15 +128,8 @@ class RationalQuadraticSpline(ScalarTransform):
         bound: B, so scale data to a few units; farther out they pass unchanged.
     """
 
-    bins: int = 8
-    bound: float = 5.0
-
-    def __post_init__(self) -> None:
-        if self.bins < 2 or self.bound <= 0:
-            raise InputError(
-                f"expected at least 2 bins and a positive bound, got bins={self.bins} and "
-                f"bound={self.bound}; 8 bins in 5 standard deviations serve most data"
-            )
+    bins: Annotated[int, between(2, 2**20)] = 8
+    bound: Positive = 5.0
 
     @property
     def parameters(self) -> int:

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from galgen.errors import InputError
+from galgen.checked import ABOVE_ZERO, BELOW_ONE, Count, checked
 from galgen.inference.sampling.library import blackjax
 from galgen.inference.sampling.sampler import Draws, PosteriorSampler
 from galgen.inference.sampling.target import Target
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class _Hamiltonian(PosteriorSampler, abc.ABC):
     """What both share.
 
@@ -30,7 +31,7 @@ class _Hamiltonian(PosteriorSampler, abc.ABC):
         acceptance: that the step is adapted to.
     """
 
-    acceptance: float = 0.8
+    acceptance: Annotated[float, ABOVE_ZERO, BELOW_ONE] = 0.8
 
     @property
     @abc.abstractmethod
@@ -82,6 +83,7 @@ class NUTS(_Hamiltonian):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class HMC(_Hamiltonian):
     """Hamiltonian Monte Carlo.
 
@@ -93,12 +95,7 @@ class HMC(_Hamiltonian):
         steps: leapfrog steps of a trajectory, on average.
     """
 
-    steps: int = 10
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.steps < 1:
-            raise InputError(f"expected a leapfrog step or more, got {self.steps}; 10 is usual")
+    steps: Count = 10
 
     @property
     def _algorithm(self) -> Any:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
+from galgen.checked import Count, checked
 from galgen.inference.sampling.library import blackjax
 from galgen.inference.sampling.sampler import Draws, PosteriorSampler
 from galgen.inference.sampling.target import Target
@@ -24,6 +25,7 @@ KEPT = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class RandomWalk(PosteriorSampler):
     """Random-walk Metropolis; see the module's docstring.
 
@@ -31,8 +33,8 @@ class RandomWalk(PosteriorSampler):
         thin: steps for every draw kept.
     """
 
-    warmup: int = 2000
-    thin: int = 10
+    warmup: Count = 2000
+    thin: Count = 10
 
     def chain(self, target: Target, key: PRNGKeyArray) -> Draws:
         key_start, key_warmup, key_chain = jax.random.split(key, 3)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from galgen.errors import InputError
+from galgen.checked import Count, at_least, checked
 from galgen.inference.caution import Caution
 from galgen.inference.prior import Prior
 from galgen.inference.sampling.result import PosteriorSamples
@@ -37,6 +37,7 @@ class Draws(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class PosteriorSampler(abc.ABC):
     """Draws several chains side by side, each from its own draws of the prior.
 
@@ -46,16 +47,9 @@ class PosteriorSampler(abc.ABC):
         warmup: steps before them, which adapt the sampler and are dropped.
     """
 
-    chains: int = 4
-    draws: int = 1000
-    warmup: int = 500
-
-    def __post_init__(self) -> None:
-        if self.chains < 1 or self.draws < 4 or self.warmup < 1:
-            raise InputError(
-                "expected a chain or more, 4 draws or more and a step of warm-up, got "
-                f"{self.chains}, {self.draws} and {self.warmup}"
-            )
+    chains: Count = 4
+    draws: Annotated[int, at_least(4)] = 1000
+    warmup: Count = 500
 
     @abc.abstractmethod
     def chain(self, target: Target, key: PRNGKeyArray) -> Draws:

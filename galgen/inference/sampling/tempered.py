@@ -9,17 +9,20 @@ Chains are populations of their own.
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
+from galgen.checked import ABOVE_ZERO, BELOW_ONE, Count, checked
 from galgen.inference.sampling.library import blackjax
 from galgen.inference.sampling.sampler import Draws, PosteriorSampler
 from galgen.inference.sampling.target import Target
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class TemperedSMC(PosteriorSampler):
     """Tempered sequential Monte Carlo; see the module's docstring.
 
@@ -28,8 +31,8 @@ class TemperedSMC(PosteriorSampler):
         effective: the fraction of draws that stays effective from one temperature to the next.
     """
 
-    warmup: int = 20
-    effective: float = 0.5
+    warmup: Count = 20
+    effective: Annotated[float, ABOVE_ZERO, BELOW_ONE] = 0.5
 
     def chain(self, target: Target, key: PRNGKeyArray) -> Draws:
         key_start, key_move = jax.random.split(key)

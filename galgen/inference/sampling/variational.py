@@ -18,6 +18,7 @@ import optax
 from arviz_stats.base.array import array_stats
 from jaxtyping import PRNGKeyArray
 
+from galgen.checked import Count, Positive, checked
 from galgen.inference.caution import Caution
 from galgen.inference.sampling.library import blackjax
 from galgen.inference.sampling.sampler import Draws, PosteriorSampler
@@ -27,6 +28,7 @@ LARGEST_SHAPE = 0.7
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class VariationalGaussian(PosteriorSampler):
     """The nearest normal in free coordinates; see the module's docstring.
 
@@ -37,10 +39,10 @@ class VariationalGaussian(PosteriorSampler):
         samples: draws of q in each step.
     """
 
-    warmup: int = 1000
+    warmup: Count = 1000
     full_rank: bool = True
-    learning_rate: float = 0.05
-    samples: int = 8
+    learning_rate: Positive = 0.05
+    samples: Count = 8
 
     def chain(self, target: Target, key: PRNGKeyArray) -> Draws:
         key_start, key_fit, key_draw = jax.random.split(key, 3)
