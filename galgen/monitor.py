@@ -19,6 +19,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int
 
 from galgen.checked import Count, Whole, checked
+from galgen.data.batching import ArraySource, BatchSource
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import Dataset
 from galgen.data.encoding import Condition
@@ -28,7 +29,6 @@ from galgen.errors import InputError
 from galgen.losses import MeanLoss, as_sums, pooled
 from galgen.randomness import Role, random_key
 from galgen.training import Loss, TrainState
-from galgen.training.feeding import Source
 from galgen.training.sharding import gathering, put_batch, replicated, whole
 from galgen.training.watching import Watch
 from galgen.types import Batch, Params
@@ -48,7 +48,8 @@ class Monitor:
     Attributes:
         every: steps between measurements; 0 for none.
         split: the held-out split of a suite.
-        batches: of the trainer's size, over which the loss is averaged.
+        batches: at most, of the trainer's size, for the loss: its mean over all held-out examples,
+            each once, or over a random choice, the same each time, of more than these hold.
         draws: catalogues that are drawn and compared; 0 for none.
         best: the number that is smallest for the checkpoint that is kept in ``best``:
             ``held_out.loss``, or another of the log, such as ``held_out.xi.chi2``.
@@ -70,7 +71,7 @@ class Monitor:
     def watch(
         self,
         data: Dataset,
-        source: Source,
+        source: BatchSource | ArraySource,
         loss: Loss,
         draw: Draw,
         condition: Sequence[str],
@@ -80,7 +81,7 @@ class Monitor:
 
         Args:
             data: what is trained on, which knows what is held out.
-            source: held-out batches; on several processes, the rows of this one.
+            source: of held-out examples; on several processes, the rows of this one.
             loss: of training, without augmentation.
             draw: catalogues of some conditions by some weights.
             condition: its names.
@@ -100,8 +101,8 @@ class Monitor:
 
         def measure(state: TrainState) -> dict[str, float]:
             losses = [
-                evaluate(state.ema, np.int32(number), put_batch(source.batch(number), mesh))
-                for number in range(self.batches)
+                evaluate(state.ema, np.int32(number), put_batch(batch, mesh))
+                for number, batch in enumerate(source.once(self.batches))
             ]
             found = {LOSS: pooled(jax.device_get(losses))}
             if held_out:

@@ -39,6 +39,8 @@ class Role(enum.Enum):
     WEIGHTS = "initial weights"
     STEPS = "noise of training steps"
     ORDER = "order of examples"
+    BATCHES = "order of batches"
+    HELD_OUT_EXAMPLES = "choice of held-out examples"
     HELD_OUT_LOSS = "noise of the held-out loss"
     MONITOR_DRAWS = "seed of the draws of a monitor"
     REWARD_TUNING = "tuning by a reward"

@@ -7,9 +7,11 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from galgen.cli import main
+from galgen.data.batching import BatchSource
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import CatalogueDataset, ToyDataset
 from galgen.data.suite import write_suite
@@ -17,11 +19,14 @@ from galgen.data.toys import EightGaussians, ThomasProcess
 from galgen.errors import InputError
 from galgen.experiment import Experiment, Run
 from galgen.generative import Bridge, LinearPath, ProductPath, Sampler, TorusGeodesic
-from galgen.losses import pooled
+from galgen.losses import example_weight, mean_over_examples, pooled
+from galgen.masking import masked_mean
 from galgen.monitor import LOSS, Monitor
 from galgen.networks import MLP, DeepSet
 from galgen.randomness import Role, random_key
 from galgen.training import Trainer
+from galgen.training.sharding import data_mesh
+from galgen.training.state import initial_state
 
 TOY = Experiment(
     data=ToyDataset(EightGaussians(), 64),
@@ -43,14 +48,36 @@ def test_the_held_out_loss_is_that_of_the_average_on_the_same_batches(tmp_path: 
     prepared = TOY.data.prepare(8, 0)
     seen = {tuple(row) for i in range(8) for row in prepared.source.batch(i).x}
     losses = []
-    for number in range(3):
-        batch = jax.tree.map(jnp.asarray, held_out.batch(number))
+    for number, made in enumerate(held_out.once(3)):
+        batch = jax.tree.map(jnp.asarray, made)
         assert not seen & {tuple(row) for row in np.asarray(batch.x)}, "held out"
         key = jax.random.fold_in(random_key(Role.HELD_OUT_LOSS, 0), number)
         losses.append(TOY.loss(prepared)(run.params, key, batch))
     logged = lines(tmp_path / "run")
     assert [line["step"] for line in logged if LOSS in line] == [2, 4, 6]
     np.testing.assert_allclose(logged[-1][LOSS], pooled(losses), rtol=1e-5)
+
+
+def per_catalogue(params, key, batch):
+    return mean_over_examples(batch.condition[:, 0], example_weight(batch))
+
+
+def per_point(params, key, batch):
+    """A number, which the monitor takes for a mean over points."""
+    return jnp.mean(masked_mean(batch.x, batch.mask, (0, 1)))
+
+
+@pytest.mark.parametrize("batch_size", [4, 16, 64])
+def test_the_held_out_loss_counts_every_catalogue_once(batch_size: int) -> None:
+    """Thirty small ones of loss 1 and a large one of loss 2, which nothing may repeat."""
+    losses, counts = np.array([1.0] * 30 + [2.0]), [20] * 30 + [500]
+    named = [np.full((n, 1), loss, np.float32) for loss, n in zip(losses, counts, strict=True)]
+    source = BatchSource(named, losses[:, None], batch_size)
+    state = initial_state({}, optax.sgd(1.0))
+    wanted = {per_catalogue: losses.mean(), per_point: np.average(losses, weights=counts)}
+    for loss, mean in wanted.items():
+        watch = Monitor(1).watch(TOY.data, source, loss, lambda *_: [], (), data_mesh())
+        assert watch.measure(state)[LOSS] == pytest.approx(mean, rel=1e-6)
 
 
 def clouds(seed: int, number: int) -> list[Catalogue]:

@@ -8,22 +8,22 @@ the largest is s_j is the exact dynamic programme::
     P_k(j) = min over i < j of  P_{k-1}(i) + sum over counts in (s_i, s_j] of (s_j - count)
 
 Batch number ``step`` depends on nothing but ``(seed, step)``, so a training run resumes by asking
-for the next step. Each epoch shuffles the examples, cuts each bucket into full batches (the last
-one is filled from the start of that bucket's order, so an example is seen at least once), and
-shuffles the batches.
+for the next step. Which examples it has is told in :mod:`galgen.data.order`: each as often as any
+other. Where sizes meet in one batch, all are padded to the largest of them. A catalogue far larger
+than all others has a size of its own, and one batch of an epoch is padded to it; the others stay as
+small as they are. What is measured on held-out examples goes through each of them ``once``.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from galgen.data.order import Order
 from galgen.errors import InputError
-from galgen.randomness import Role, random_generator
 from galgen.types import Batch
 
 MULTIPLE = 16
@@ -42,33 +42,35 @@ def bucket_sizes(
         enough: no more sizes than it takes to have this fraction of the rows padding, or less.
 
     Raises:
-        InputError: if there are no counts, one is below one, or ``number`` is.
+        InputError: if there are no counts, one is negative, or ``number`` is below one.
     """
     counts = np.asarray(counts, dtype=np.int64)
-    if not len(counts) or counts.min() < 1 or number < 1:
+    if not len(counts) or counts.min() < 0 or number < 1:
         raise InputError(
-            f"expected counts of at least one point and at least one bucket, got {len(counts)} "
-            f"counts and {number} buckets; drop empty catalogues"
+            f"expected numbers of points of 0 or more and at least one bucket, got {len(counts)} "
+            f"counts and {number} buckets; pass catalogues, or raise --data.buckets"
         )
-    sizes, bucket = np.unique(-(-counts // MULTIPLE) * MULTIPLE, return_inverse=True)
+    needed = MULTIPLE * np.maximum(-(-counts // MULTIPLE), 1)
+    sizes, bucket = np.unique(needed, return_inverse=True)
     below = np.concatenate([[0], np.cumsum(np.bincount(bucket))])
     points = np.concatenate([[0], np.cumsum(np.bincount(bucket, weights=counts))])
     candidates = len(sizes)
-    # waste[i, j]: padding of the clouds in sizes[i:j] when all take size sizes[j - 1]
-    waste = np.full((candidates + 1, candidates + 1), np.inf)
-    for j in range(1, candidates + 1):
-        waste[:j, j] = sizes[j - 1] * (below[j] - below[:j]) - (points[j] - points[:j])
-    best = waste[0]
-    choices: list[np.ndarray] = []
+
+    def waste(j: int) -> np.ndarray:
+        """Padding of the clouds in sizes[i:j] when all take size sizes[j - 1], for every i < j."""
+        return np.asarray(sizes[j - 1] * (below[j] - below[:j]) - (points[j] - points[:j]))
+
+    best = np.array([np.inf, *(waste(j)[0] for j in range(1, candidates + 1))])
+    choices: list[list[int]] = []
     for _ in range(min(number, candidates) - 1):
         if best[-1] <= enough * (best[-1] + points[-1]):
             break
-        total = best[:, None] + waste
-        choices.append(np.argmin(total, axis=0))
-        best = np.min(total, axis=0)
+        totals = [best[:j] + waste(j) for j in range(1, candidates + 1)]
+        choices.append([0, *(int(np.argmin(total)) for total in totals)])
+        best = np.array([np.inf, *(total.min() for total in totals)])
     chosen, j = [int(sizes[-1])], candidates
     for choice in reversed(choices):
-        j = int(choice[j])
+        j = choice[j]
         chosen.append(int(sizes[j - 1]))
     return tuple(sorted(chosen))
 
@@ -93,7 +95,51 @@ def pad(
     return padded, mask
 
 
-class ArraySource:
+class _Source:
+    """What sources share: the order, the condition and this process's part of every batch."""
+
+    def __init__(
+        self,
+        order: Order,
+        condition: Float[np.ndarray, "examples condition"] | None,
+        shard: tuple[int, int],
+    ) -> None:
+        self._order, self._condition, self._shard = order, condition, shard
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches that show every example once, rounded up."""
+        return self._order.batches_per_epoch
+
+    def batch(self, step: int) -> Batch:
+        """Batch number ``step``, a pure function of the seed and the step."""
+        return self._made(self._order.batch(step), None)
+
+    def once(self, most: int) -> Iterator[Batch]:
+        """Batches in which every example has the weight 1 once; what fills the last one has 0.
+
+        Args:
+            most: batches; of more examples these hold a random choice, the same each time.
+        """
+        return (self._made(rows, weight) for rows, weight in self._order.once(most))
+
+    def _made(self, rows: np.ndarray, weight: np.ndarray | None) -> Batch:
+        part, parts = self._shard
+
+        def mine(array: np.ndarray | None) -> Any:
+            return None if array is None else np.split(array, parts)[part]
+
+        real = rows if weight is None else rows[weight > 0]
+        x, mask = self._data(real, mine(rows), mine(weight))
+        condition = None if self._condition is None else self._condition[mine(rows)]
+        return Batch(x, mask, condition, mine(weight))
+
+    def _data(self, real: np.ndarray, mine: np.ndarray, weight: np.ndarray | None) -> Any:
+        """Data and mask of rows by their weight, of a batch in which all the real ones are such."""
+        raise NotImplementedError
+
+
+class ArraySource(_Source):
     """Batches of plain arrays, without padding: toys ``(n, 2)``, digits ``(n, 28, 28, 1)``.
 
     Args:
@@ -118,21 +164,12 @@ class ArraySource:
         shard: tuple[int, int] = (0, 1),
     ) -> None:
         self._x = np.asarray(x, np.float32)
-        self._shard = _checked_shard(shard, batch_size)
-        self._condition = _checked_condition(condition, len(self._x))
-        self._order = _EpochOrder([np.arange(len(self._x))], batch_size, seed)
+        order = Order(np.zeros(len(self._x), np.int64), batch_size, seed)
+        condition = _checked_condition(condition, len(self._x))
+        super().__init__(order, condition, _checked_shard(shard, batch_size))
 
-    @property
-    def batches_per_epoch(self) -> int:
-        """Batches that show every example once."""
-        return self._order.batches_per_epoch
-
-    def batch(self, step: int) -> Batch:
-        """Batch number ``step``, a pure function of the seed and the step."""
-        _, rows = self._order.batch(step)
-        part, parts = self._shard
-        rows = np.split(rows, parts)[part]
-        return _batch(self._x[rows], None, _rows(self._condition, rows))
+    def _data(self, real: np.ndarray, mine: np.ndarray, weight: np.ndarray | None) -> Any:
+        return self._x[mine], None
 
 
 @runtime_checkable
@@ -148,8 +185,8 @@ class Clouds(Protocol):
         ...
 
 
-class BatchSource:
-    """Batches of encoded clouds, each padded to the size of its bucket.
+class BatchSource(_Source):
+    """Batches of encoded clouds, each padded to the size of its bucket, or of a larger one.
 
     Args:
         x: one ``(points, features)`` array per example.
@@ -162,8 +199,7 @@ class BatchSource:
             several makes its own.
 
     Raises:
-        InputError: if there is no example, one is empty, or the condition has another number of
-            rows.
+        InputError: if there is no example, or the condition has another number of rows.
     """
 
     def __init__(
@@ -180,62 +216,18 @@ class BatchSource:
             counts = np.array([len(x[i]) for i in range(len(x))], dtype=np.int64)
         self.sizes = bucket_sizes(counts, buckets, PADDING)
         self._x = x
-        self._condition = _checked_condition(condition, len(x))
-        self._shard = _checked_shard(shard, batch_size)
-        bucket = np.searchsorted(self.sizes, counts)
-        members = [np.flatnonzero(bucket == i) for i in range(len(self.sizes))]
-        self._order = _EpochOrder(members, batch_size, seed)
-        held = sum(size * len(chosen) for size, chosen in zip(self.sizes, members, strict=True))
-        self.padding_fraction = float(1 - counts.sum() / held)
+        self._padded = np.array(self.sizes)[np.searchsorted(self.sizes, counts)]
+        order = Order(self._padded, batch_size, seed)
+        condition = _checked_condition(condition, len(x))
+        super().__init__(order, condition, _checked_shard(shard, batch_size))
+        self.padding_fraction = float(1 - counts.sum() / self._padded.sum())
 
-    @property
-    def batches_per_epoch(self) -> int:
-        """Batches that show every example at least once."""
-        return self._order.batches_per_epoch
-
-    def batch(self, step: int) -> Batch:
-        """Batch number ``step``, a pure function of the seed and the step."""
-        group, rows = self._order.batch(step)
-        part, parts = self._shard
-        rows = np.split(rows, parts)[part]
-        x, mask = pad([self._x[i] for i in rows.tolist()], self.sizes[group])
-        return _batch(x, mask, _rows(self._condition, rows))
-
-
-class _EpochOrder:
-    """Which examples make up batch number ``step``; one batch never mixes groups."""
-
-    def __init__(self, groups: Sequence[np.ndarray], batch_size: int, seed: int) -> None:
-        examples = sum(len(group) for group in groups)
-        if batch_size < 1 or not examples:
-            raise InputError(
-                f"expected examples and a batch size of at least one, got {examples} examples and "
-                f"batch size {batch_size}; pass data and a positive size"
-            )
-        self.batch_size, self._seed, self._examples = batch_size, seed, examples
-        self._group = np.empty(examples, np.int64)
-        for number, group in enumerate(groups):
-            self._group[group] = number
-        self._number_of_groups = len(groups)
-        self.batches_per_epoch = sum(-(-len(group) // batch_size) for group in groups)
-        self._epoch = functools.lru_cache(maxsize=2)(self._plan)
-
-    def batch(self, step: int) -> tuple[int, Int[np.ndarray, " batch"]]:
-        if step < 0:
-            raise InputError(f"expected a step of 0 or more, got {step}; count steps from 0")
-        epoch, index = divmod(int(step), self.batches_per_epoch)
-        return self._epoch(epoch)[index]
-
-    def _plan(self, epoch: int) -> list[tuple[int, np.ndarray]]:
-        rng = random_generator(Role.ORDER, self._seed, epoch)
-        order = rng.permutation(self._examples)
-        batches = []
-        for number in range(self._number_of_groups):
-            members = order[self._group[order] == number]
-            full = -(-len(members) // self.batch_size) * self.batch_size
-            filled = np.resize(members, full).reshape(-1, self.batch_size)
-            batches += [(number, rows) for rows in filled]
-        return [batches[i] for i in rng.permutation(len(batches))]
+    def _data(self, real: np.ndarray, mine: np.ndarray, weight: np.ndarray | None) -> Any:
+        clouds = [self._x[i] for i in mine.tolist()]
+        if weight is not None:
+            # What only fills a batch has no point.
+            clouds = [c[: len(c) if w else 0] for c, w in zip(clouds, weight, strict=True)]
+        return pad(clouds, int(self._padded[real].max()))
 
 
 def _checked_condition(condition: np.ndarray | None, examples: int) -> np.ndarray | None:
@@ -258,11 +250,3 @@ def _checked_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:
             "choose a batch size that is a multiple of the number of processes"
         )
     return shard
-
-
-def _rows(condition: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
-    return None if condition is None else condition[rows]
-
-
-def _batch(x: Any, mask: Any, condition: Any) -> Batch:
-    return Batch(x=x, mask=mask, condition=condition)

@@ -29,6 +29,9 @@ from galgen.data.toys import Toy
 from galgen.errors import InputError
 from galgen.randomness import Role, random_generator
 
+GIANT = 20.0
+"""Points of a catalogue in units of the median, above which its padding is worth a word."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
@@ -124,7 +127,7 @@ class CatalogueDataset(Dataset):
 
     def prepare(self, batch_size, seed, shard=(0, 1), origin=None):
         suite = Suite(self.path)
-        catalogues = SuiteView(suite, not_empty(suite, suite.indices(self.split)))
+        catalogues = SuiteView(suite, suite.indices(self.split))
         parts = Parts()
         passing = parts.through(catalogues, [source_column(name) for name in self.columns])
         summary = summarize(passing, self.columns, self.condition)
@@ -148,11 +151,12 @@ class CatalogueDataset(Dataset):
             encoding = CloudEncoding(standardizer, cardinality, tuple(source.sizes))
         else:
             encoding = origin.encoding
+        _warn_of_odd_counts(counts, encoding.cardinality)
         return Prepared(source, encoding, augment, parts.fingerprint)
 
     def held_out_source(self, encoding, batch_size, split, shard=(0, 1)):
         suite, standardizer = Suite(self.path), encoding.standardizer
-        chosen = not_empty(suite, suite.indices(split))
+        chosen = suite.indices(split)
         catalogues, counts = SuiteView(suite, chosen), suite.counts[chosen]
         condition = None
         if self.condition:
@@ -180,16 +184,23 @@ def check_bounds(bounds: tuple[tuple[float, float], ...], condition: tuple[str, 
         )
 
 
-def not_empty(suite: Suite, indices: np.ndarray) -> np.ndarray:
-    """Those of the catalogues that have points."""
-    kept = indices[suite.counts[indices] > 0]
-    if len(kept) < len(indices):
+def _warn_of_odd_counts(counts: np.ndarray, cardinality: Cardinality) -> None:
+    """Say what is chosen where few catalogues are unlike all others in their number of points."""
+    largest, usual = int(counts.max()), max(float(np.median(counts)), 1.0)
+    if cardinality.left_out:
         warnings.warn(
-            f"{len(indices) - len(kept)} of {len(indices)} catalogues of {suite.path} have no "
-            "point and are left out: their numbers do not enter p(N | condition)",
+            f"{len(cardinality.left_out)} of {len(counts)} catalogues have numbers of points "
+            f"unlike all others, {list(cardinality.left_out)}, and are left out of "
+            "p(N | condition); take them out of the split if they are not of the suite",
             stacklevel=3,
         )
-    return kept
+    if largest > GIANT * usual:
+        warnings.warn(
+            f"the largest catalogue has {largest} points where {usual:.0f} are usual: a batch with "
+            "it has all its catalogues padded to that; where memory is short, raise "
+            "--trainer.accumulate, or take it out of the split",
+            stacklevel=3,
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -95,8 +95,8 @@ def summarize(
     """Learn in one pass, so that catalogues may come from a file larger than memory.
 
     Raises:
-        InputError: if they do not make one training set: none, an empty one, boxes that differ, or
-            a column or parameter that is missing.
+        InputError: if they do not make one training set: none, none with a point, boxes that
+            differ, or a column or parameter that is missing.
     """
     first: Catalogue | None = None
     shared: dict[str, float] = {}
@@ -118,6 +118,11 @@ def summarize(
         counts.append(len(catalogue))
     if first is None:
         raise InputError("expected at least one catalogue to standardise, got none; pass some")
+    if not any(counts):
+        raise InputError(
+            f"expected a point or more to standardise, got none in {len(counts)} catalogues; "
+            "check how they were made or cut"
+        )
     means, scales = _standard(moments, columns)
     return Summary(
         means=means,
@@ -143,8 +148,6 @@ def _check_alike(catalogue: Catalogue, first: Catalogue, number: int) -> None:
             f"expected all boxes periodic or all open, got periodic={catalogue.periodic} in "
             f"catalogue {number} and {first.periodic} in the first; train on one kind"
         )
-    if not len(catalogue):
-        raise InputError(f"expected a point or more, got none in catalogue {number}; drop it")
 
 
 class _Moments:
@@ -155,6 +158,8 @@ class _Moments:
 
     def add(self, values: Float[np.ndarray, " points"]) -> None:
         """Take in some more."""
+        if not len(values):
+            return
         number, mean = len(values), float(values.mean())
         total, step = self.number + number, mean - self.mean
         self.squares += float(np.sum((values - mean) ** 2))

@@ -95,12 +95,12 @@ class Standardizer:
         """Learn means, scales and ranges.
 
         Args:
-            catalogues: of one box size, all periodic or all open, each with a point or more.
+            catalogues: of one box size, all periodic or all open; some may be empty, but not all.
             columns: the features; ``log_<name>`` takes log10 of column ``<name>``.
             condition: names among the cosmology, or ``"redshift"``; empty for unconditional.
 
         Raises:
-            InputError: if boxes differ, a column or parameter is missing, or a catalogue is empty.
+            InputError: if boxes differ, a column or parameter is missing, or all are empty.
         """
         columns = tuple(columns)
         check_order(columns)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +24,7 @@ from jaxtyping import Float
 from galgen.checked import FILLED, Edges, Names, Range, Size, checked
 from galgen.data.batching import ArraySource, pad
 from galgen.data.catalogue import Catalogue
-from galgen.data.dataset import Dataset, Prepared, check_bounds, not_empty
+from galgen.data.dataset import Dataset, Prepared, check_bounds
 from galgen.data.encoding import Encoding
 from galgen.data.examples import SuiteView
 from galgen.data.features import summarize
@@ -202,4 +203,16 @@ class SummaryDataset(Dataset):
 
     def _catalogues(self, split: str) -> SuiteView:
         suite = Suite(self.path)
-        return SuiteView(suite, not_empty(suite, suite.indices(split)))
+        return SuiteView(suite, _not_empty(suite, suite.indices(split)))
+
+
+def _not_empty(suite: Suite, indices: np.ndarray) -> np.ndarray:
+    """Those of the catalogues that have points."""
+    kept = indices[suite.counts[indices] > 0]
+    if len(kept) < len(indices):
+        warnings.warn(
+            f"{len(indices) - len(kept)} of {len(indices)} catalogues of {suite.path} have no "
+            "point and are left out: they have no summary",
+            stacklevel=3,
+        )
+    return kept

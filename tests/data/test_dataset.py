@@ -1,7 +1,6 @@
 """From a suite to batches: the same whether examples are kept in memory or read from the file."""
 
 import dataclasses
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -66,14 +65,28 @@ def test_a_view_is_a_sequence_of_catalogues(path: Path) -> None:
         assert list(view[1:]) == [suite[2], suite[9]]
 
 
-def test_empty_catalogues_are_left_out_with_a_word(tmp_path: Path) -> None:
+def test_empty_catalogues_are_data(tmp_path: Path) -> None:
+    """They tell how often there is no point, and what a posterior should make of none."""
     written = [catalogue(n, i) for i, n in enumerate((30, 0, 40, 35))]
     write_suite(tmp_path / "suite.h5", written)
-    with pytest.warns(UserWarning, match="1 of 4 catalogues .* have no point"):
-        prepared = CatalogueDataset(tmp_path / "suite.h5").prepare(2, seed=0)
+    prepared = CatalogueDataset(tmp_path / "suite.h5").prepare(4, seed=0)
+    assert prepared.encoding.cardinality.mean(np.zeros(2)) < 30
+    assert prepared.encoding.standardizer.points_range == (0, 40)
+    assert sorted(prepared.source.batch(0).mask.sum(axis=1)) == [0, 30, 35, 40]
     write_suite(tmp_path / "full.h5", [c for c in written if len(c)])
-    assert prepared.encoding == CatalogueDataset(tmp_path / "full.h5").prepare(2, 0).encoding
-    write_suite(tmp_path / "none.h5", [catalogue(0, 0)])
-    with warnings.catch_warnings(), pytest.raises(InputError, match="got none; pass some"):
-        warnings.simplefilter("ignore")
+    full = CatalogueDataset(tmp_path / "full.h5").prepare(3, 0).encoding
+    assert full.standardizer.means == prepared.encoding.standardizer.means
+    write_suite(tmp_path / "none.h5", [catalogue(0, 0)] * 2)
+    with pytest.raises(InputError, match="standardise, got none in 2 catalogues; check"):
         CatalogueDataset(tmp_path / "none.h5").prepare(2, seed=0)
+
+
+def test_a_catalogue_unlike_all_others_is_said(tmp_path: Path) -> None:
+    counts = [1200, *np.random.default_rng(0).poisson(30, 23)]
+    write_suite(tmp_path / "suite.h5", [catalogue(n, i) for i, n in enumerate(counts)])
+    with pytest.warns(UserWarning) as said:
+        prepared = CatalogueDataset(tmp_path / "suite.h5").prepare(4, seed=0)
+    first, second = (str(warning.message) for warning in said)
+    assert "1 of 24 catalogues have numbers of points unlike all others, [1200], and are" in first
+    assert "the largest catalogue has 1200 points where 3" in second
+    assert prepared.encoding.sizes[-1] == 1200 and max(prepared.encoding.sizes[:-1]) <= 48
