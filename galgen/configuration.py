@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def load_config(path: Path) -> Experiment:
         raise InputError(f"expected a configuration file, found no {path}; there are {near}")
     module = types.ModuleType("galgen_config")
     module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where the classes that it defines look for it
     try:
         # Compiled here: an import would leave a __pycache__ beside it, and might read an old one.
         exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
@@ -29,6 +31,8 @@ def load_config(path: Path) -> Experiment:
         raise InputError(
             f"expected {path} to run as Python, got {type(error).__name__}: {error}; mend it"
         ) from error
+    finally:
+        del sys.modules[module.__name__]
     experiment = getattr(module, "experiment", None)
     if not isinstance(experiment, Experiment):
         raise InputError(

@@ -27,13 +27,14 @@ from galgen import __version__
 from galgen.checked import checked
 from galgen.data.dataset import Dataset, Prepared
 from galgen.data.encoding import Condition, Draw, Encoding
+from galgen.data.fingerprint import Fingerprint
 from galgen.errors import InputError
 from galgen.generative import Model, Sampler, Samples, SamplingMethod
 from galgen.losses import MeanLoss
 from galgen.monitor import Monitor
 from galgen.randomness import Role, child_seed, random_key
 from galgen.run_folder import RunFolder
-from galgen.serialization import read_json
+from galgen.serialization import read_json, require_readable
 from galgen.spreading import POINTS, spread_over
 from galgen.training import Checkpoints, Loss, Trainer
 from galgen.training.distributed import is_first, require_agreement, together
@@ -105,6 +106,7 @@ class Experiment:
         mesh: MeshShape = ALL_ON_DATA,
         profile: bool = False,
         trackers: Sequence[Tracker] = (),
+        trust: bool = False,
     ) -> Run:
         """Train into ``folder`` and return the run.
 
@@ -116,6 +118,7 @@ class Experiment:
             mesh: of all devices of all processes.
             profile: record a few steps into ``folder / "profile"``.
             trackers: that are told what is logged.
+            trust: of a run that goes on, build classes of other packages that its encoding names.
 
         Raises:
             InputError: if ``folder`` already holds a run and ``resume`` is False, or holds one of
@@ -124,12 +127,13 @@ class Experiment:
             FloatingPointError: at a loss or weights that are not finite; the message names the step
                 and the last checkpoint.
         """
-        place = RunFolder(folder)
+        place = RunFolder(folder, trust)
         with held(place.path):
             started = together(lambda: self._start(place, resume, mesh))
-            require_agreement("experiment and data", place.told(self, started.prepared, resume))
-            together(lambda: place.describe(self, started.prepared) if is_first() else None)
-            prepared, devices = started.prepared, started.devices
+            prepared, devices, held_out = started.prepared, started.devices, started.held_out
+            told = place.told(self, prepared.fingerprint, held_out, resume)
+            require_agreement("experiment and data", told)
+            together(lambda: place.describe(self, prepared, held_out) if is_first() else None)
             state = self.trainer.fit(
                 self.loss(prepared),
                 started.params,
@@ -145,6 +149,7 @@ class Experiment:
 
     def _start(self, place: RunFolder, resume: bool, mesh: MeshShape) -> _Started:
         """All that can go wrong in one process, before anything is written."""
+        require_readable(self)
         devices = mesh.over(jax.devices())
         shard = share_of_rows(devices)
         if not resume:
@@ -154,13 +159,17 @@ class Experiment:
         first = prepared.source.batch(0)
         # What cannot be used raises before anything is written.
         put_batch(first, devices, self.trainer.accumulate)
+        require_readable(prepared.encoding)
         watch = self._watch(prepared.encoding, shard, place.path, devices)
+        held_out = {} if watch is None else self.data.held_out_fingerprint(self.monitor.split)
+        if resume and watch is not None:
+            place.require_held_out(held_out)
         with _built_for_data():
             params = self.initial_params(first)
             key = random_key(Role.STEPS, self.trainer.seed)
             jax.eval_shape(self.loss(prepared), params, key, first)
             jax.eval_shape(lambda *inputs: self._drawn(*inputs).x, params, key, first)
-        return _Started(devices, prepared, params, watch)
+        return _Started(devices, prepared, params, watch, held_out)
 
     def _watch(
         self, encoding: Encoding[Any], shard: tuple[int, int], folder: Path, devices: Mesh
@@ -225,6 +234,7 @@ class _Started:
     prepared: Prepared
     params: Params
     watch: Watch | None
+    held_out: Fingerprint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,22 +254,30 @@ class Run:
     folder: Path
 
     @classmethod
-    def load(cls, folder: str | Path, ema_decay: float | None = None, best: bool = False) -> Run:
+    def load(
+        cls,
+        folder: str | Path,
+        ema_decay: float | None = None,
+        best: bool = False,
+        trust: bool = False,
+    ) -> Run:
         """The run in ``folder``, with the averaged weights of its newest checkpoint.
 
         Args:
             folder: of the run.
             best: take the checkpoint that its monitor found best.
             ema_decay: which average, by its decay; the trainer's ``ema_decay`` if not given.
+            trust: import the modules of classes that are not galgen's, which the run names: only
+                for a run of your own, or of somebody whom you trust.
 
         Raises:
             InputError: if there is no run or no checkpoint, or it cannot be read.
         """
         place = RunFolder(folder)
         folder = place.path
-        experiment: Experiment = read_json(place.description, Experiment)
+        experiment: Experiment = read_json(place.description, Experiment, trust)
         place.require_encoding()
-        encoding: Encoding[Any] = read_json(place.encoding, Encoding)
+        encoding: Encoding[Any] = read_json(place.encoding, Encoding, trust)
         condition = [{name: low for name, (low, _) in encoding.condition_ranges.items()}]
         draw = encoding.plan(condition, 1, 0)[0]
         with _built_for_data():

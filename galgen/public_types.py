@@ -85,6 +85,7 @@ _CLASSES = {
     "networks.mlp": "MLP",
     "networks.particle_mesh": "ParticleMesh",
     "networks.set_transformer": "SetTransformer",
+    "run_folder": "Fingerprints",
     "training.trainer": "Trainer",
 }
 MODULES: Mapping[str, str] = {

@@ -2,7 +2,7 @@
 
     experiment.json    the whole configuration
     encoding.json      standardizer, p(N | condition), trained ranges
-    fingerprints.json  SHA-256 of the training data by part, and of encoding.json
+    fingerprints.json  SHA-256 of the training data by part, of the held-out ones, of encoding.json
     checkpoints/       weights, their average, optimiser (Orbax)
     best/              the same, where the monitor found it best
     metrics.jsonl      one line per logged step
@@ -14,6 +14,7 @@ written last: a folder without it holds no run.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import warnings
@@ -21,12 +22,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from galgen.checked import checked
 from galgen.data.dataset import Prepared
 from galgen.data.encoding import Encoding
-from galgen.data.fingerprint import Origin
+from galgen.data.fingerprint import Fingerprint, Origin
 from galgen.errors import InputError
 from galgen.randomness import STREAMS
-from galgen.serialization import read_json, to_json, write_json
+from galgen.serialization import foreign_names, read_json, to_json, write_json
 from galgen.training.distributed import everyones
 from galgen.training.watching import BEST
 
@@ -49,15 +51,34 @@ LOCAL = ("data.path", "data.memory")
 CHECKPOINTS = "checkpoints"
 
 
+@dataclasses.dataclass(frozen=True)
+@checked
+class Fingerprints:
+    """What a run was made of.
+
+    Attributes:
+        encoding: SHA-256 of encoding.json.
+        training: fingerprint of the training data.
+        held_out: of the data by which ``best/`` is chosen.
+        streams: which way seeds became random numbers.
+    """
+
+    encoding: str
+    training: Mapping[str, str]
+    held_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    streams: int = STREAMS
+
+
 class RunFolder:
     """The files of a run.
 
     Args:
         path: of the folder.
+        trust: build classes that are not galgen's, which its files name.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, trust: bool = False) -> None:
+        self.path, self._trust = Path(path), trust
         self.description = self.path / "experiment.json"
         self.encoding = self.path / "encoding.json"
         self.fingerprints = self.path / "fingerprints.json"
@@ -93,23 +114,36 @@ class RunFolder:
             raise InputError(
                 f"expected a run in {self.path} to go on with, found none; leave out --resume"
             )
-        self._require_same(
-            to_json(read_json(self.description, type(experiment))), to_json(experiment)
-        )
+        given = to_json(experiment)
+        # Classes of the experiment at hand are here already.
+        trusted = self._trust or foreign_names(given)
+        self._require_same(to_json(read_json(self.description, type(experiment), trusted)), given)
         kept = self._kept()
-        if kept.get("streams", STREAMS) != STREAMS:
-            raise InputError(
-                f"expected a run of the random streams {STREAMS} of this version, got {self.path} "
-                f"of {kept['streams']}; go on with the version of galgen that started it"
-            )
-        if "data" not in kept:
+        if kept is None:
             warnings.warn(
                 f"{self.path} is of a version of galgen that kept no fingerprint: whether the "
                 "training data are still the same cannot be told",
                 stacklevel=5,
             )
+        elif kept.streams != STREAMS:
+            raise InputError(
+                f"expected a run of the random streams {STREAMS} of this version, got {self.path} "
+                f"of {kept.streams}; go on with the version of galgen that started it"
+            )
         self.require_encoding()
-        return Origin(read_json(self.encoding, Encoding), kept.get("data", {}))
+        encoding = read_json(self.encoding, Encoding, self._trust)
+        return Origin(encoding, {} if kept is None else kept.training)
+
+    def require_held_out(self, given: Fingerprint) -> None:
+        """Refuse, with an InputError, other held-out data than ``best/`` was chosen by."""
+        kept = self._kept()
+        other = [] if kept is None else [n for n, v in kept.held_out.items() if given.get(n) != v]
+        if other and (self.path / BEST).exists():
+            raise InputError(
+                f"expected the held-out data that {self.path / BEST} was chosen by, got other "
+                f"{', '.join(other)}; name those data, wherever they lie now, by --data.path, or "
+                "add --monitor.every 0"
+            )
 
     def _require_same(self, started: Any, given: Any) -> None:
         before, now = flat(started), flat(given)
@@ -141,29 +175,35 @@ class RunFolder:
 
     def require_encoding(self) -> None:
         """Refuse, with an InputError, an encoding.json that is not as it was written."""
-        wanted = self._kept().get("encoding")
-        if wanted is not None and self.encoding.exists() and _sha256(self.encoding) != wanted:
+        kept = self._kept()
+        if kept is not None and self.encoding.exists() and _sha256(self.encoding) != kept.encoding:
             raise InputError(
                 f"expected {self.encoding} as it was written when the run was started, got other "
                 "bytes, by which all draws would change; copy it anew"
             )
 
-    def _kept(self) -> Mapping[str, Any]:
-        return read_json(self.fingerprints, dict) if self.fingerprints.exists() else {}
+    def _kept(self) -> Fingerprints | None:
+        """What the run knows of itself; None in one of before there were fingerprints."""
+        return read_json(self.fingerprints, Fingerprints) if self.fingerprints.exists() else None
 
-    def told(self, experiment: Any, prepared: Prepared, resume: bool) -> str:
+    def told(
+        self, experiment: Any, training: Fingerprint, held_out: Fingerprint, resume: bool
+    ) -> str:
         """In what all processes of a run must agree; their data may lie at other paths."""
         fields = flat(to_json(experiment))
         named = {name: value for name, value in fields.items() if name not in LOCAL}
-        return json.dumps([named, dict(prepared.fingerprint), resume], sort_keys=True)
+        return json.dumps([named, dict(training), dict(held_out), resume], sort_keys=True)
 
-    def describe(self, experiment: Any, prepared: Prepared) -> None:
+    def describe(self, experiment: Any, prepared: Prepared, held_out: Fingerprint) -> None:
         """Write what the run is made of; of one that goes on, only what may change."""
+        known = self._kept() if self.description.exists() else None
         if not self.description.exists():
             write_json(self.encoding, prepared.encoding)
-        if not self.description.exists() or not self.fingerprints.exists():
-            sums = {"data": prepared.fingerprint, "encoding": _sha256(self.encoding)}
-            write_json(self.fingerprints, {"streams": STREAMS, **sums})
+        training = prepared.fingerprint if known is None else known.training
+        if known is not None and not held_out:
+            held_out = known.held_out
+        found = Fingerprints(_sha256(self.encoding), training, held_out)
+        write_json(self.fingerprints, found)
         write_json(self.description, experiment)
 
 

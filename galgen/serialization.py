@@ -14,7 +14,8 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ DEEPEST = 64
 """Trees within trees, at most."""
 LARGEST = 1 << 26
 """Bytes of a file, at most."""
+Trusted = bool | Collection[str]
+"""Full names of classes that are not galgen's, or True for all."""
 
 
 def to_json(tree: Any) -> Any:
@@ -57,12 +60,13 @@ def to_json(tree: Any) -> Any:
     )
 
 
-def from_json(value: Any, trusted: bool = False, depth: int = 0) -> Any:
+def from_json(value: Any, trusted: Trusted = (), depth: int = 0) -> Any:
     """The inverse of :func:`to_json`.
 
     Args:
         value: JSON values.
-        trusted: import classes that are not galgen's, by the full names that the value has.
+        trusted: import classes that are not galgen's, by the full names that the value has: those
+            named here, or all for True.
         depth: trees that this one is in.
 
     Raises:
@@ -82,8 +86,14 @@ def from_json(value: Any, trusted: bool = False, depth: int = 0) -> Any:
         raise InputError(f"expected the name of a class as a type, got {repr(name)[:100]}")
     if name == "path":
         return _path(fields)
-    kind = _own_class(name) if trusted and _is_foreign(name) else public_class(name)
-    return _made(kind, fields)
+    if not _is_foreign(name):
+        return _made(public_class(name), fields)
+    if trusted is not True and (trusted is False or name not in trusted):
+        raise InputError(
+            f"expected a configuration class of this version of galgen, got {name[:100]!r}; if it "
+            "is your own and you trust whoever wrote the file, add --trust (in Python trust=True)"
+        )
+    return _made(_own_class(name), fields)
 
 
 def _made(kind: Any, fields: Mapping[str, Any]) -> Any:
@@ -106,6 +116,39 @@ def _path(fields: Mapping[str, Any]) -> Path:
     if set(fields) != {"value"} or not isinstance(text, str) or "\0" in text:
         raise InputError(f"expected a path as one text, got {repr(dict(fields))[:100]}")
     return Path(text)
+
+
+def foreign_names(value: Any) -> set[str]:
+    """The names of classes in JSON values that are not galgen's."""
+    if isinstance(value, list):
+        return {name for item in value for name in foreign_names(item)}
+    if not isinstance(value, dict):
+        return set()
+    inside = foreign_names([item for key, item in value.items() if key != "type"])
+    name = value.get("type")
+    return inside | ({name} if isinstance(name, str) and _is_foreign(name) else set())
+
+
+def require_readable(tree: Any) -> None:
+    """Refuse a tree that another process could not read back from JSON, or not equal.
+
+    Raises:
+        InputError: if a class is of a script, of a configuration file or of a function, cannot be
+            imported, or does not come back equal; or a value is none of plain ones.
+    """
+    value = to_json(tree)
+    for name in sorted(foreign_names(value)):
+        module, _, kind = name.rpartition(".")
+        if module == "__main__" or not hasattr(sys.modules.get(module), kind):
+            raise InputError(
+                f"expected classes that another process can import by name, got {name}; put it "
+                "into a module of its own, on PYTHONPATH, and import it from there"
+            )
+    if from_json(parsed(json.dumps(value)), trusted=True) != tree:
+        raise InputError(
+            f"expected a configuration that reads back equal from JSON, got {repr(tree)[:100]}; "
+            "use numbers, texts, tuples and dataclasses of them in classes of your own"
+        )
 
 
 def _is_foreign(name: str) -> bool:
@@ -132,7 +175,7 @@ def write_json(path: Path, tree: Any) -> None:
     publish_text(path, json.dumps(to_json(tree), indent=2) + "\n")
 
 
-def read_json(path: Path, kind: type | None = None, trusted: bool = False) -> Any:
+def read_json(path: Path, kind: type | None = None, trusted: Trusted = ()) -> Any:
     """The tree that :func:`write_json` wrote.
 
     Args:

@@ -89,6 +89,7 @@ NEEDED = {
         "network": DeepSet(),
         "model": Bridge(LinearPath()),
     },
+    "Fingerprints": {"encoding": "0", "training": {"columns": "1"}},
     "Gaussian": {"name": "a", "mean": 0.0, "deviation": 1.0},
     "GaussianMixture": {"means": ((0.0, 1.0), (1.0, 1.0)), "deviation": 1.0},
     "Guidance": {"scale": 1.0},

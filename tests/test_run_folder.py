@@ -167,7 +167,7 @@ def test_a_suite_that_was_replaced_is_refused_and_one_that_moved_is_remembered(
     write_suite(path, clustered(12), SPLITS)
     experiment = changed(TOY, data=CatalogueDataset(path))
     run.mkdir()
-    RunFolder(run).describe(experiment, experiment.data.prepare(8, 0))
+    RunFolder(run).describe(experiment, experiment.data.prepare(8, 0), {})
     files = ("experiment.json", "encoding.json", "fingerprints.json")
     before = [(run / name).read_bytes() for name in files]
     path.rename(tmp_path / "moved.h5")
@@ -177,7 +177,7 @@ def test_a_suite_that_was_replaced_is_refused_and_one_that_moved_is_remembered(
     assert [(run / name).read_bytes() for name in files] == before
     moved = changed(experiment, data__path=tmp_path / "moved.h5")
     origin = RunFolder(run).origin(moved)
-    RunFolder(run).describe(moved, moved.data.prepare(4, 0, origin=origin))
+    RunFolder(run).describe(moved, moved.data.prepare(4, 0, origin=origin), {})
     assert read_json(run / "experiment.json") == moved
     assert [(run / name).read_bytes() for name in files][1:] == before[1:]
 
@@ -271,7 +271,7 @@ def test_the_table_of_what_may_change_is_whole() -> None:
 def test_what_best_was_chosen_by_stays(run: Path) -> None:
     watched = changed(TOY, monitor=Monitor(every=2, batches=1))
     RunFolder(run).description.unlink()
-    RunFolder(run).describe(watched, TOY.data.prepare(8, 0))
+    RunFolder(run).describe(watched, TOY.data.prepare(8, 0), {})
     (run / "best").mkdir()
     RunFolder(run).origin(changed(watched, monitor__every=0))
     for name, value in {"split": "test", "batches": 2, "best": "held_out.xi.chi2"}.items():
@@ -356,7 +356,7 @@ def test_a_run_that_was_killed_before_it_was_described_is_no_run(tmp_path: Path)
     (run / "encoding.json").write_text("{")
     (run / "lock").write_text("1 elsewhere\n")
     RunFolder(run).require_new()
-    RunFolder(run).describe(TOY, TOY.data.prepare(8, 0))
+    RunFolder(run).describe(TOY, TOY.data.prepare(8, 0), {})
     assert RunFolder(run).origin(TOY).encoding == TOY.data.prepare(8, 0).encoding
 
 

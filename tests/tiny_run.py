@@ -57,4 +57,4 @@ def tiny_run(folder: Path, suite: Path) -> None:
     params = experiment.initial_params(prepared.source.batch(0))
     with Checkpoints(folder / "checkpoints", writes=True) as checkpoints:
         checkpoints.save(experiment.trainer.initial_state(params))
-    RunFolder(folder).describe(experiment, prepared)
+    RunFolder(folder).describe(experiment, prepared, {})

@@ -22,7 +22,7 @@ from galgen.data.digits import LEVEL, load_digits
 from galgen.data.encoding import ArrayEncoding, CloudEncoding, Encoding
 from galgen.data.examples import EncodedClouds, SuiteView
 from galgen.data.features import check_order, source_column, summarize
-from galgen.data.fingerprint import Fingerprint, Origin, Parts
+from galgen.data.fingerprint import Fingerprint, Origin, Parts, fingerprint_of
 from galgen.data.normalization import Standardizer
 from galgen.data.suite import Suite
 from galgen.data.toys import Toy
@@ -88,6 +88,10 @@ class Dataset(abc.ABC):
         Raises:
             InputError: if there are none.
         """
+
+    def held_out_fingerprint(self, split: str) -> Fingerprint:
+        """Of what ``held_out_source`` reads from a file; nothing, if it makes it."""
+        return {}
 
     def held_out(self) -> Path | None:
         """A suite to validate against, if the dataset is one of catalogues."""
@@ -164,6 +168,11 @@ class CatalogueDataset(Dataset):
             condition = np.stack([standardizer.encode_condition(v, True) for v in values])
         x = self._encoded(catalogues, standardizer, counts)
         return BatchSource(x, condition, batch_size, 0, self.buckets, counts, shard)
+
+    def held_out_fingerprint(self, split):
+        suite = Suite(self.path)
+        columns = [source_column(name) for name in self.columns]
+        return fingerprint_of(SuiteView(suite, suite.indices(split)), columns)
 
     def _encoded(
         self, catalogues: SuiteView, standardizer: Standardizer, counts: np.ndarray
@@ -248,20 +257,29 @@ class DigitDataset(Dataset):
     def prepare(self, batch_size, seed, shard=(0, 1), origin=None):
         images, labels = load_digits(self.path)
         images, labels = images[: self.number], labels[: self.number]
-        parts = Parts()
-        parts.add("images", images)
-        parts.add("labels", labels)
+        fingerprint = _of_digits(images, labels)
         if origin is None:
             encoding = ArrayEncoding(images.shape[1:], 0.0, 1.0, classes=10, class_name="digit")
         else:
-            encoding = origin.same(parts.fingerprint, self.path or "the cached MNIST")
+            encoding = origin.same(fingerprint, self.path or "the cached MNIST")
         condition = encoding.one_hot(labels)
         source = ArraySource(encoding.encode(images), condition, batch_size, seed, shard)
         augment = Dequantization(LEVEL) if self.dequantize else None
-        return Prepared(source, encoding, augment, parts.fingerprint)
+        return Prepared(source, encoding, augment, fingerprint)
 
     def held_out_source(self, encoding, batch_size, split, shard=(0, 1)):
         images, labels = load_digits(self.path, "test")
         images, labels = images[: self.number], labels[: self.number]
         condition = encoding.one_hot(labels)
         return ArraySource(encoding.encode(images), condition, batch_size, 0, shard)
+
+    def held_out_fingerprint(self, split):
+        images, labels = load_digits(self.path, "test")
+        return _of_digits(images[: self.number], labels[: self.number])
+
+
+def _of_digits(images: np.ndarray, labels: np.ndarray) -> Fingerprint:
+    parts = Parts()
+    parts.add("images", images)
+    parts.add("labels", labels)
+    return parts.fingerprint

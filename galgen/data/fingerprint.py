@@ -10,6 +10,7 @@ file) is no part of it.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -66,6 +67,15 @@ class Parts:
         """Of all that was added."""
         found = {name: digest.hexdigest() for name, digest in self._parts.items()}
         return {"catalogues": str(self._catalogues), **found} if self._catalogues else found
+
+
+def fingerprint_of(
+    catalogues: Iterable[Catalogue], columns: Sequence[str] | None = None
+) -> Fingerprint:
+    """Of catalogues that are read for it alone."""
+    parts = Parts()
+    collections.deque(parts.through(catalogues, columns), maxlen=0)
+    return parts.fingerprint
 
 
 @dataclasses.dataclass(frozen=True)

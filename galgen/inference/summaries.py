@@ -28,7 +28,7 @@ from galgen.data.dataset import Dataset, Prepared, check_bounds
 from galgen.data.encoding import Encoding
 from galgen.data.examples import SuiteView
 from galgen.data.features import summarize
-from galgen.data.fingerprint import Parts
+from galgen.data.fingerprint import Parts, fingerprint_of
 from galgen.data.normalization import Standardizer
 from galgen.data.suite import Suite
 from galgen.errors import InputError
@@ -197,6 +197,9 @@ class SummaryDataset(Dataset):
         values = [list(encoding.standardizer.condition_values(c).values()) for c in catalogues]
         condition = encoding.vectors.parameters.encode(np.array(values))
         return ArraySource(encoding.encode(catalogues), condition, batch_size, 0, shard)
+
+    def held_out_fingerprint(self, split):
+        return fingerprint_of(self._catalogues(split))
 
     def held_out(self) -> Path | None:
         return self.path

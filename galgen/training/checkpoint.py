@@ -95,7 +95,7 @@ class Checkpoints:
         if step == self.latest:
             return
         if anyone(not is_finite(state)):
-            raise not_finite("weights", "others", step, self.latest)
+            raise not_finite("finite weights", "others", step, self.latest)
         with _naming_a_full_disk(self.folder):
             self._manager.save(step, args=SummedSave(_tree(state)))
 
@@ -115,7 +115,8 @@ class Checkpoints:
         """
         if not self.steps:
             raise InputError(
-                f"expected a checkpoint in {self.folder}, found none; run galgen train first"
+                f"expected a checkpoint in {self.folder}, found none; run galgen train first, or "
+                "with --resume, if it was stopped before it saved one"
             )
         if isinstance(sharding, Sharding):
             one = sharding

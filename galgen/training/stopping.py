@@ -23,14 +23,14 @@ def require_finite(metrics: Mapping[str, float], step: int, saved: int | None = 
     """
     for name, value in metrics.items():
         if not math.isfinite(value):
-            raise not_finite(name, str(value), step, saved)
+            raise not_finite(f"a finite {name}", str(value), step, saved)
 
 
 def not_finite(name: str, value: str, step: int, saved: int | None) -> FloatingPointError:
     """The error that names the step, and the last checkpoint, which was finite."""
     sound = "no checkpoint was" if saved is None else f"the checkpoint of step {saved} was"
     return FloatingPointError(
-        f"expected a finite {name}, got {value} at step {step}; lower --trainer.learning-rate in "
+        f"expected {name}, got {value} at step {step}; lower --trainer.learning-rate in "
         f"another --run or look for extreme values in the data ({sound} saved before it)"
     )
 
