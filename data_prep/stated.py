@@ -50,7 +50,7 @@ def in_ours(
         name: that it gets; ``log_<name>`` for a logarithm to base ten, which is undone.
         values: as stored.
         stated: unit in the file; empty if it states none.
-        option: unit that the user states, if any.
+        option: unit that the user states; empty if none, None if there is no such option.
         h: Hubble constant in 100 km/s/Mpc, if it is known.
 
     Returns:
@@ -88,12 +88,14 @@ def _agreed(name: str, stated: str, option: str | None) -> str:
     try:
         known = parsed(stated, f"column {name!r}")
     except InputError as error:
+        if option:
+            return option
+        if source_column(name) not in STANDARD_UNITS:
+            return stated  # a label
         if option is None:
-            if source_column(name) not in STANDARD_UNITS:
-                return stated  # a label
-            raise InputError(f"{error}, with --units {name}=...") from error
-        return option
-    if option is None:
+            raise
+        raise InputError(f"{error} with --units {source_column(name)}=...") from error
+    if not option:
         return "" if known is None else stated
     if known is not None and known != parsed(option, name):
         raise InputError(

@@ -75,7 +75,7 @@ class SurveySource(Source):
             raise InputError(
                 "expected a cube side for a survey, got none; pass --cut, e.g. --cut 35 (Mpc/h)"
             )
-        cosmology = self._cosmology()
+        cosmology = self.parameters()
         chosen = SkyColumns(parse_pairs(self.columns), self.hdu, self.drop_missing)
         for path in self.inputs:
             survey = read_survey(
@@ -103,7 +103,7 @@ class SurveySource(Source):
                 self.account.assume(text)
             yield from cubes
 
-    def _cosmology(self) -> dict[str, float]:
+    def parameters(self) -> dict[str, float]:
         """The parameters behind distances."""
         given = {name: getattr(self, name) for name in ("omega_m", "w0", "wa", "omega_k")}
         options = {name: value for name, value in given.items() if value is not None}

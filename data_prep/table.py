@@ -106,7 +106,7 @@ class TableSource(BoxSource):
         assumed: dict[str, list[str]] = {}
         for name, values in stored.items():
             column = source_column(name)
-            option = options.get(column)
+            option = options.get(column, "")
             columns[column], units[column], guess = in_ours(name, values, raw[name].unit, option, h)
             if guess:
                 assumed.setdefault(units[column], []).append(column)

@@ -127,6 +127,7 @@ BAD_TEXTS = [
     ("1,2,3\n", "a name of its own for each of 3 columns", "--names a b"),
     ("x [kg],y,z\n1,2,3\n", "column 'x' in a unit that converts to Mpc/h"),
     ("x [Mpc],y,z\n1,2,3\n", "h is not known"),
+    ("x,y,z\n1,2,3\n", "a unit of x such as .* got 'furlong'", "--units x=furlong"),
     ("x,y,z\n1,2,3\n", r"columns .* in --units, got 'mass'", "--units mass=Msun/h"),
     ("x [Mpc/h],y,z\n1,2,3\n", "'x' in Mpc/h, as the file states", "--units x=kpc/h"),
     ("x,y,z,id\n1,2,3,99999999999999999999\n", "integers of 64 bits", "--columns x=x,y=y,z=z,i=id"),
@@ -370,6 +371,7 @@ def test_units_of_other_columns_are_labels(tmp_path):
 
 
 def test_files_that_are_refused(tmp_path):
+    columns_in_fits(tmp_path / "odd unit.fits", {"x": "code_length"})
     np.savez(tmp_path / "transposed.npz", pos=P.T, mass=X)
     np.save(tmp_path / "transposed.npy", P.T)
     np.savez(tmp_path / "unlike.npz", pos=P, mass=X[:-1])
@@ -392,6 +394,7 @@ def test_files_that_are_refused(tmp_path):
         ("unlike.npz", "", "columns of one length"),
         ("objects.npz", "", r"one of positions, .* got \['mass', 'n'\]"),
         ("complex.npz", "--columns x=x,y=y,z=z,w=w", "numbers in column 'w', got complex128"),
+        ("odd unit.fits", "", "got 'code_length'; state the unit it has with --units x="),
         ("image.fits", "", "expected a table in .*, got 0 PrimaryHDU; convert it"),
         ("two.fits", "", "expected columns x, y, z .* in HDU 1 .*"),
         ("two.fits", "--columns x=x,y=y,z=z", "another table with --hdu"),
