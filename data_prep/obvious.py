@@ -56,10 +56,10 @@ def _triple(table: RawTable, names: tuple[str, str, str]) -> list[str] | None:
     """Three columns by their names, or the components of one."""
     places = [table.place(name) for name in names]
     if None not in places and not table.numbered:
-        columns = table.read([place for place in places if place is not None])
+        columns = () if table.flat else table.read([place for place in places if place is not None])
         if all(column.values.ndim == 1 for column in columns):
             return [table.names[place] for place in places if place is not None]
-    for name in VECTORS[names]:
+    for name in () if table.flat else VECTORS[names]:
         place = table.place(name)
         if place is None:
             continue

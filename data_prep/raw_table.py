@@ -71,6 +71,7 @@ class RawTable:
         notes: what a user should know of how it was read.
         remedy: the option with which columns are named or another table is chosen, for errors.
         numbered: whether names are numbers for want of any.
+        flat: whether no column has components, as in text.
     """
 
     where: str
@@ -79,6 +80,7 @@ class RawTable:
     notes: tuple[str, ...] = ()
     remedy: str = "choose among these with --columns"
     numbered: bool = False
+    flat: bool = False
 
     def place(self, wanted: str) -> int | None:
         """The place of a column by name or number; None if there is none.

@@ -12,6 +12,8 @@ from __future__ import annotations
 import codecs
 import csv
 import dataclasses
+import functools
+import itertools
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -29,6 +31,7 @@ MISSING = ("", "NA", "N/A", "n/a", "<NA>", "null", "NULL", "None", "none", "--",
 NUMBER = re.compile(r"[-+]?((\d+\.?\d*|\.\d+)([eEdD]?[-+]?\d+)?|nan|inf|infinity)", re.I | re.ASCII)
 NAME_AND_UNIT = re.compile(r"(?P<name>.*?\S)\s*[\[(](?P<unit>[^\[\]()]*\D[^\[\]]*)[\])]")
 _HEXADECIMAL = re.compile(r"\b0[xX]")
+_COMMENT = re.compile(r"(?m)^[^\S\n]*#")
 _TAB = "\x1f"
 
 
@@ -40,20 +43,24 @@ class TextLines:
         path: of the file.
         delimiter: between cells; a space is any white space.
         header: the words of the header; None if there is none.
-        rows: the lines below it, without comments above them.
+        body: the text below it.
         notes: how it was read, where that is a choice.
     """
 
     path: Path
     delimiter: str
     header: tuple[str, ...] | None
-    rows: tuple[str, ...]
+    body: str
     notes: tuple[str, ...] = ()
 
-    @property
+    def rows(self) -> Iterator[list[str]]:
+        """The cells of each row."""
+        return (_cells(line, self.delimiter) for _, line in _lines(self.body))
+
+    @functools.cached_property
     def width(self) -> int:
         """The number of columns."""
-        return len(_cells(self.rows[0], self.delimiter)) if self.rows else len(self.header or ())
+        return len(next(self.rows()))
 
 
 def read_text(
@@ -98,7 +105,7 @@ def read_text(
         ]
 
     remedy = f"choose among these with --columns, or name all columns with {naming}"
-    return RawTable(str(path), tuple(named), read, notes, remedy, numbered)
+    return RawTable(str(path), tuple(named), read, notes, remedy, numbered, flat=True)
 
 
 def _text(path: Path, content: bytes) -> str:
@@ -123,53 +130,55 @@ def _text(path: Path, content: bytes) -> str:
 
 def _told_apart(path: Path, text: str, header: bool, naming: str | None) -> TextLines:
     """Header and rows; where it is not clear which a line is, the error names an option."""
-    comments: list[str] = []
-    lines = text.split("\n")
-    start = 0
-    while start < len(lines) and (not lines[start].strip() or _is_comment(lines[start])):
-        comments.append(lines[start].strip().lstrip("#").strip())
-        start += 1
-    body = [line for line in lines[start:] if line.strip()]
-    if not body:
+    head = list(itertools.islice(_lines(text), 2))
+    if not head:
         raise InputError(f"expected names and rows in {path}, got no row; is it whole?")
-    inside = sum(map(_is_comment, body))
-    found: tuple[str, ...] | None
+    (start, line), below = head[0], [after for _, after in head[1:]]
+    delimiter = _delimiter(line)
+    first = _cells(line, delimiter)
+    found: tuple[str, ...] | None = tuple(first)
     notes: tuple[str, ...] = ()
-    if inside:
-        notes = (f"{inside} lines with # among the rows are left out",)
-        body = [line for line in body if not _is_comment(line)]
-    delimiter = _delimiter(body[0])
-    first = _cells(body[0], delimiter)
     if header and not any(map(_is_number, first)) and any(first):
-        found, rows = tuple(first), body[1:]
-    elif header and _by_pandas(first, body[1:2], delimiter):
-        found, rows = tuple(first), body[1:]
-        notes += (f"the first line, {body[0].strip()[:40]}, has names as pandas gives them",)
+        start += len(line) + 1
+    elif header and _by_pandas(first, below, delimiter):
+        start += len(line) + 1
+        notes = (f"the first line, {line.strip()[:40]}, has names as pandas gives them",)
     else:
-        found, rows = _in_comments(comments, delimiter, len(first)), body
+        found = _in_comments(text[:start].split("\n"), delimiter, len(first))
         if header and naming and found is None and not all(map(_is_number_or_gap, first)):
             raise InputError(
                 f"expected names or numbers in the first line of {path}, got both: "
-                f"{body[0].strip()[:60]!r}; write names above it, or pass {naming}"
+                f"{line.strip()[:60]!r}; write names above it, or pass {naming}"
             )
-    if not rows:
+    body = text[start:]
+    if next(_lines(body), None) is None:
         raise InputError(f"expected rows below the names in {path}, got none; is it whole?")
-    lines_ = TextLines(path, delimiter, found, tuple(rows), notes)
-    return _without_trailing_gap(lines_)
+    inside = len(_COMMENT.findall(body))
+    if inside:
+        notes += (f"{inside} lines with # among the rows are left out",)
+    return _without_trailing_gap(TextLines(path, delimiter, found, body, notes))
 
 
 def _without_trailing_gap(lines: TextLines) -> TextLines:
     """Refuse a header of another length than the rows, but for a delimiter that ends each row."""
     if lines.header is None or len(lines.header) == lines.width:
         return lines
-    last = _cells(lines.rows[0], lines.delimiter)[-1]
+    last = next(lines.rows())[-1]
     if len(lines.header) == lines.width - 1 and not last:
         return dataclasses.replace(lines, header=(*lines.header, ""))
     raise _unequal(lines, len(lines.header))
 
 
-def _is_comment(line: str) -> bool:
-    return line.lstrip().startswith("#")
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines that are neither empty nor a comment, and where each begins."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        line = text[start:end]
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield start, line
+        start = end + 1
 
 
 def _delimiter(line: str) -> str:
@@ -203,7 +212,8 @@ def _by_pandas(first: list[str], below: list[str], delimiter: str) -> bool:
 
 def _in_comments(comments: list[str], delimiter: str, width: int) -> tuple[str, ...] | None:
     """The words of the last comment that has one for each column, none of them a number."""
-    for comment in reversed(comments):
+    for line in reversed(comments):
+        comment = line.strip().lstrip("#").strip()
         together = re.sub(r"\s+([\[(][^\])]*[\])])", r"\1", comment)
         for words in (_cells(comment, delimiter), together.split()):
             if len(words) == width and all(words) and not any(map(_is_number, words)):
@@ -233,7 +243,7 @@ def _check_names(path: Path, names: Sequence[str], width: int, naming: str) -> N
 
 def _columns(lines: TextLines, places: Sequence[int]) -> list[RawColumn]:
     """Columns by place, as numbers where all of their cells are."""
-    body, delimiter = "\n".join([*lines.rows, ""]), lines.delimiter
+    body, delimiter = f"{lines.body}\n", lines.delimiter
     if not body.isascii() or _HEXADECIMAL.search(body):
         return _columns_of_text(lines, places)
     if delimiter == "\t":  # which astropy takes for white space
@@ -266,7 +276,7 @@ def _columns(lines: TextLines, places: Sequence[int]) -> list[RawColumn]:
 
 def _columns_of_text(lines: TextLines, places: Sequence[int]) -> list[RawColumn]:
     """Columns by place as text, slowly; astropy would read 0x10 as a number, and ASCII only."""
-    rows = list(_rows(lines))
+    rows = list(lines.rows())
     if any(len(row) != lines.width for row in rows):
         raise _unequal(lines, lines.width)
     columns = [np.array([row[place] for row in rows]) for place in places]
@@ -277,7 +287,7 @@ def _columns_of_text(lines: TextLines, places: Sequence[int]) -> list[RawColumn]
 
 def _unequal(lines: TextLines, width: int) -> InputError:
     """The error of a row with more or fewer cells than there are columns."""
-    for number, cells in enumerate(_rows(lines)):
+    for number, cells in enumerate(lines.rows()):
         if len(cells) != width:
             return InputError(
                 f"expected {width} values in row {number} (from 0) of {lines.path}, got "
@@ -287,7 +297,3 @@ def _unequal(lines: TextLines, width: int) -> InputError:
         f"expected {width} values in every row of {lines.path}, got rows that cannot be told "
         "apart; check its quotes"
     )
-
-
-def _rows(lines: TextLines) -> Iterator[list[str]]:
-    return (_cells(line, lines.delimiter) for line in lines.rows)
