@@ -1,7 +1,7 @@
-"""The account of a run: what was read, kept and dropped and why, what was assumed, what is left.
+"""The account of a run: what was read, kept and dropped and why, and what is left behind.
 
-It goes to standard output below the summary of the suite; what a user should look at again are
-warnings on standard error, one line for each kind.
+It goes to standard output below the summary of the suite, which says what was assumed; what a user
+should look at again are warnings on standard error, one line for each kind.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ class Account:
         catalogues: that were read.
         points: that were read.
         dropped: points that were dropped, by the reason.
-        assumed: what files do not say.
         notes: how files were read, where that is a choice.
         left: known columns that were not taken, and their meaning.
         unknown: other columns that were not taken.
@@ -42,7 +41,6 @@ class Account:
     catalogues: int = 0
     points: int = 0
     dropped: Counter[str] = dataclasses.field(default_factory=Counter)
-    assumed: dict[str, None] = dataclasses.field(default_factory=dict)
     notes: dict[str, None] = dataclasses.field(default_factory=dict)
     left: dict[str, str] = dataclasses.field(default_factory=dict)
     unknown: dict[str, None] = dataclasses.field(default_factory=dict)
@@ -57,10 +55,6 @@ class Account:
         """Points were dropped."""
         if points:
             self.dropped[reason] += points
-
-    def assume(self, what: str) -> None:
-        """Files do not say what is taken to be so."""
-        self.assumed[what] = None
 
     def note(self, what: str) -> None:
         """Something was read in one of several ways."""
@@ -87,8 +81,6 @@ class Account:
         for reason, points in self.dropped.items():
             lines.append(f"  dropped: {points} points {reason}{_share(points, self.points)}")
         lines += [f"  {what}" for what in self.notes]
-        if self.assumed:
-            lines.append(f"  assumed, for files do not say: {'; '.join(self.assumed)}")
         if self.left or self.unknown:
             named = [f"{name} ({meaning})" for name, meaning in self.left.items()]
             others = list(self.unknown)

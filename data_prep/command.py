@@ -12,11 +12,12 @@ from data_prep.cosmobench import CosmoBenchSource
 from data_prep.fastfood import FastFoodSource
 from data_prep.options import joined
 from data_prep.predecessors import PredecessorsSource
+from data_prep.preparation import prepare
 from data_prep.quijote import QuijoteSource
 from data_prep.rockstar import RockstarSource
-from data_prep.source import Source, prepare
+from data_prep.source import Source
 from data_prep.subfind import SubfindSource
-from data_prep.survey import SurveySource
+from data_prep.survey_source import SurveySource
 from data_prep.table import TableSource
 from galgen import command_line
 from galgen.errors import InputError

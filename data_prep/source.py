@@ -16,17 +16,14 @@ import numpy as np
 import tyro
 
 from data_prep.account import Account
-from data_prep.boxes import check_fractions, parse_numbers, place_in_box, random_splits, shown
+from data_prep.boxes import place_in_box, shown
 from data_prep.options import Corner, Sides
 from data_prep.parameters import ParameterTable, simulation_of, together
 from data_prep.units import check_units
 from galgen.data.catalogue import Catalogue
 from galgen.data.cutting import cut_into_cubes, grid_of, thin
 from galgen.data.filling import gaps_of
-from galgen.data.suite import Suite, SuiteWriter
-from galgen.data.suite_summary import suite_summary
 from galgen.errors import InputError
-from galgen.randomness import Role, child_seed
 from galgen.reading import reading
 
 PUBLISHED = "published"
@@ -59,7 +56,7 @@ class Source(abc.ABC):
     n_min: int = 1
     """Drop catalogues with fewer points; 0 keeps empty ones, which are data too."""
     account: Account = dataclasses.field(init=False, default_factory=Account, compare=False)
-    """What was read and dropped, and what was assumed."""
+    """What was read and what was dropped."""
 
     @abc.abstractmethod
     def boxes(self) -> Iterator[Catalogue]:
@@ -137,8 +134,6 @@ class BoxSource(Source):
                         check_units(completed)
                     self.account.read(len(completed), 1)
                     self._check_filled(completed, path)
-                    if "assumed" in completed.provenance:
-                        self.account.assume(completed.provenance["assumed"])
                     yield completed
 
     def place(
@@ -189,72 +184,6 @@ class BoxSource(Source):
             cosmology=together(box.cosmology, row, sources, remedy),
             provenance={**box.provenance, "simulation": str(simulation)},
         )
-
-
-def prepare(source: Source) -> None:
-    """Read, cut, thin, split and write; then print what was written.
-
-    Raises:
-        InputError: if the inputs cannot be used.
-    """
-    if not source.inputs:
-        raise InputError("expected an input file or more, got none; name them after the source")
-    fractions = None if source.splits == PUBLISHED else parse_numbers(source.splits)
-    if fractions is not None:
-        check_fractions(fractions)
-    number, published, box_of = 0, [], []
-    with SuiteWriter(source.output) as writer:
-        for place, box in enumerate(source.boxes()):
-            for cube in source.cubes(box):
-                catalogue = thin(
-                    cube, None, source.n_max, child_seed(Role.CUBE, source.seed, number)
-                )
-                number += 1
-                source.account.drop(
-                    f"beyond the {source.n_max} of a catalogue", len(cube) - len(catalogue)
-                )
-                if len(catalogue) < source.n_min:
-                    source.account.drop(
-                        f"in catalogues of fewer than {source.n_min}", len(catalogue)
-                    )
-                else:
-                    writer.add(catalogue)
-                    published.append(catalogue.provenance.get(PUBLISHED, ""))
-                    box_of.append(place)
-        if number and not published:
-            raise InputError(
-                f"expected catalogues of {source.n_min} points or more, got {number} with fewer; "
-                "lower --n-min or --mass-min"
-            )
-        if fractions is None:
-            writer.resplit(_named(published))
-        else:
-            writer.resplit(_splits(source, fractions, box_of))
-    with Suite(source.output) as suite:
-        print(f"wrote {suite_summary(suite)}")
-        print(source.account.text(int(suite.counts.sum())))
-    source.account.print_warnings()
-    if len(published) < number:
-        print(
-            f"  dropped: {number - len(published)} catalogues of fewer than {source.n_min} points"
-        )
-
-
-def _splits(source: Source, fractions: Mapping[str, float], box_of: list[int]) -> list[str]:
-    if source.split_by == "catalogue":
-        return random_splits(len(box_of), fractions, source.seed)
-    boxes, place = np.unique(box_of, return_inverse=True)
-    names = random_splits(len(boxes), fractions, source.seed)
-    return [names[number] for number in place]
-
-
-def _named(published: list[str]) -> list[str]:
-    if not all(published):
-        raise InputError(
-            "expected inputs whose names end in their split (train, val, test) for --splits "
-            "published, got others; pass fractions, e.g. --splits train=0.8,test=0.2"
-        )
-    return published
 
 
 def split_in(path: Path) -> dict[str, str]:

@@ -147,6 +147,13 @@ def write_raw_files() -> None:
         "Z": np.interp(distances[-1] * np.cbrt(rng.random(40_000)), distances, grid),
     }
     Table(sky).write("galaxies.fits")
+    place = rng.uniform(-5, 995, (2000, 3))
+    masses = 10 ** rng.uniform(12, 14, 2000)
+    np.savez("halos.npz", pos=place, mass=masses)
+    columns = dict(zip("XYZ", np.mod(place, 1000).T * 1000, strict=True))
+    Table(columns | {"logM": np.log10(masses), "haloid": 2**60 + np.arange(2000)}).write(
+        "halos.csv", format="ascii.csv"
+    )
 
 
 def smaller(words: list[str]) -> list[str]:

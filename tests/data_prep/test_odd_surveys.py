@@ -182,7 +182,7 @@ def test_identifiers_and_the_account(tmp_path, capsys):
     with Suite(output) as suite:
         found = np.concatenate([cube.columns["id"] for cube in suite])
         assert found.dtype == np.int64 and suite.units["id"] == ""
-        assert suite[0].provenance["assumed"] == "RA DEC in degrees"
+        assert suite[0].provenance["assumed"] == "RA DEC in degrees, omega_m 0.3 for distances"
         kept = suite.counts.sum()
     assert len(np.unique(found)) == len(found) and found.min() >= 2**60
     assert f"read: {number} points in 1 catalogue; kept: {kept}" in out
@@ -196,7 +196,8 @@ def test_identifiers_and_the_account(tmp_path, capsys):
         assert (text if text[0].isdigit() else f"{points} {text}") in out
     rest = number - kept - sum(dropped.values())
     assert f"dropped: {rest} points in no cube inside the footprint" in out
-    assert "of the volume of a.fits" in out and "omega_m 0.3 for distances" in out
+    assert "of the volume of a.fits" in out
+    assert "  assumed: RA DEC in degrees, omega_m 0.3 for distances" in out
 
 
 def test_other_formats_of_surveys(tmp_path):
