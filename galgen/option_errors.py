@@ -34,6 +34,16 @@ def read_options(
     Raises:
         InputError: for an unknown option, or a value that is missing or of the wrong type.
     """
+    try:
+        return _read(program, arguments, parse)
+    except InputError:
+        plain = _without_spoken_values(arguments, parse)
+        if plain == list(arguments):
+            raise
+        return _read(program, plain, parse)
+
+
+def _read(program: str, arguments: Sequence[str], parse: Callable[[list[str]], Options]) -> Options:
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box), _wide_boxes(arguments):
@@ -158,12 +168,52 @@ def _option_before(word: str, arguments: Sequence[str]) -> str | None:
     return next((name for name in reversed(before) if _is_option(name)), None)
 
 
-def _option_meant(word: str, parse: Callable[[list[str]], Any]) -> str:
-    """``; perhaps you meant --option``, if one is close, in full or but for its first part."""
+def _help(parse: Callable[[list[str]], Any]) -> str:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
         parse(["--help"])
-    options = re.findall(r"(?<![\w.-])--([^\W\d][\w.-]*)", printed.getvalue())
+    return printed.getvalue()
+
+
+def _without_spoken_values(
+    arguments: Sequence[str], parse: Callable[[list[str]], Any]
+) -> list[str]:
+    """``--data.augment False`` and ``--sampler.guidance None`` as tyro has them.
+
+    A flag has no value but a negative, ``--data.no-augment``; a part that may be None is chosen
+    after all options, ``sampler.guidance:none``.
+    """
+    words = [part for word in arguments for part in _parted(word)]
+    if not any(word.lower() in ("true", "false", "none") for word in words):
+        return list(arguments)
+    text = _help(parse)
+    flags = dict(re.findall(r"(--[\w.-]+), (--(?:[\w.-]+\.)?no-[\w.-]+)", text))
+    parts = set(re.findall(r"([\w.-]+):none\b", text))
+    found, chosen = [], []
+    while words:
+        word, value = words.pop(0), words[0].lower() if words else ""
+        option = word.replace("_", "-")
+        if option in flags and value in ("true", "false"):
+            found.append(option if value == "true" else flags[option])
+            words.pop(0)
+        elif option.removeprefix("--") in parts and value == "none":
+            chosen.append(f"{option.removeprefix('--')}:none")
+            words.pop(0)
+        else:
+            found.append(word)
+    return found + chosen
+
+
+def _parted(word: str) -> list[str]:
+    """``--option=False`` as two words; any other as it is."""
+    option, _, value = word.partition("=")
+    spoken = option.startswith("--") and value.lower() in ("true", "false", "none")
+    return [option, value] if spoken else [word]
+
+
+def _option_meant(word: str, parse: Callable[[list[str]], Any]) -> str:
+    """``; perhaps you meant --option``, if one is close, in full or but for its first part."""
+    options = re.findall(r"(?<![\w.-])--([^\W\d][\w.-]*)", _help(parse))
     names = {option.rpartition(".")[-1]: option for option in reversed(options)}
     names |= {option: option for option in options}
     close = difflib.get_close_matches(word.strip("-").replace("_", "-"), list(names), 1)
