@@ -31,6 +31,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "geometry",
         "neighbors",
         "spreading",
+        "printing",
         "publishing",
         "checked",
         "public_types",

@@ -339,6 +339,8 @@ def _words(hint: Any) -> str:
         return f"a tuple of {_plural(_words(parts[0]))}"
     if origin is tuple:
         return f"a tuple ({', '.join(map(_words, parts))})"
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return f"a mapping of {_plural(_words(parts[0]))} to {_plural(_words(parts[1]))}"
     if origin is Literal:
         return f"one of {', '.join(map(repr, parts))}"
     return WORDS.get(hint, f"a {getattr(origin or hint, '__name__', hint)}")

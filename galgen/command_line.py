@@ -26,6 +26,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from galgen.errors import InputError, errno_of
+from galgen.printing import printable
 
 MENDABLE, INTERNAL, STOPPED, READER_GONE = 2, 70, 130, 141
 TRACEBACK = "GALGEN_TRACEBACK"
@@ -137,7 +138,7 @@ def _prepare_streams() -> None:
 
 def _end(line: str, status: int) -> int:
     """Print one line on standard error; nobody may be there to read it."""
-    plain = " ".join("".join(c if c.isprintable() else " " for c in line).split())
+    plain = printable(" ".join(line.split()))
     with contextlib.suppress(OSError):
         print(plain, file=sys.stderr, flush=True)
     _discard_output()

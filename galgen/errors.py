@@ -3,9 +3,15 @@
 import errno
 import re
 
+from galgen.printing import printable
+
 
 class InputError(ValueError):
     """Input that galgen cannot use. The command line prints it without a traceback, status 2."""
+
+    def __str__(self) -> str:
+        """The message in one line, safe for a terminal whatever names a file gave it."""
+        return printable(" ".join(super().__str__().split()))
 
 
 def errno_of(error: BaseException | None) -> int | None:

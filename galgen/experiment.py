@@ -32,6 +32,7 @@ from galgen.errors import InputError
 from galgen.generative import Model, Sampler, Samples, SamplingMethod
 from galgen.losses import MeanLoss
 from galgen.monitor import Monitor
+from galgen.printing import printable
 from galgen.randomness import Role, child_seed, random_key
 from galgen.run_folder import RunFolder
 from galgen.serialization import read_json, require_readable
@@ -389,7 +390,9 @@ class Run:
         weights = sum(leaf.size for leaf in jax.tree.leaves(self.params))
         ranges = [f"{n} {a:.4g} to {b:.4g}" for n, (a, b) in self.encoding.condition_ranges.items()]
         trained = f"trained over {', '.join(ranges)}" if ranges else "without condition"
-        return f"Run({str(self.folder)!r}: {kinds}, {weights} weights; {self.encoding}; {trained})"
+        return printable(
+            f"Run({str(self.folder)!r}: {kinds}, {weights} weights; {self.encoding}; {trained})"
+        )
 
     @property
     def weights_hash(self) -> str:

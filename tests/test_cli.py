@@ -170,7 +170,7 @@ def test_validate_refuses_what_it_cannot_compare(home: Path, tmp_path: Path, cap
     fails(["validate", suite, str(tmp_path / "none.h5")], capsys, "none.h5")
     fails(["validate", arguments[1], suite], capsys, "a split that both suites have", "--like")
     fails([*arguments[:3], "--train", arguments[1]], capsys, "split 'train'", "leave out --train")
-    fails(["validate", run, "--repeats", "0"], capsys, "repeats of at least 1")
+    fails(["validate", run, "--repeats", "0"], capsys, "repeats of Validate")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mocks.h5", "truth.h5"]
 
 
@@ -263,7 +263,7 @@ def test_bad_options(home: Path, tmp_path: Path, capsys) -> None:
     config, run, out = str(home / "config.py"), str(home / "run"), tmp_path / "out.h5"
     fails(["train", config, "--network.widht", "32"], capsys, "--network.widht", "--network.width")
     fails(["train", config, "--trainer.steps", "many"], capsys, "--trainer.steps", "many")
-    fails(["train", config, "--trainer.steps", "0"], capsys, "steps of at least 1")
+    fails(["train", config, "--trainer.steps", "0"], capsys, "steps of Trainer")
     fails(["wander"], capsys, "simulate", "wander")
     fails(["train"], capsys, "CONFIG")
     fails(

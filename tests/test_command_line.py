@@ -33,7 +33,7 @@ def ending(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[in
     ("error", "words"),
     [
         (InputError("expected a,\n  got b; c"), "expected a, got b; c"),
-        (InputError("got \x1b[31mred\x07"), "got [31mred"),
+        (InputError("got \x1b[31mred\x07"), r"got \x1b[31mred"),
         (FloatingPointError("expected a finite loss"), "expected a finite loss"),
         (OSError(errno.ENOSPC, "full", "a.h5"), "a.h5 to be read or written, got 'No space left"),
         (OSError(errno.ENOSPC, "full"), "free some space"),

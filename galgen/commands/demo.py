@@ -6,11 +6,13 @@ import dataclasses
 import time
 from pathlib import Path
 
+from galgen.checked import Count, checked
 from galgen.commands.command import Command
 from galgen.commands.simulate import PROCESSES, Simulate
 from galgen.commands.validate import Validate
 from galgen.configuration import load_config
 from galgen.errors import InputError
+from galgen.printing import say
 from galgen.simulation.recipe import SuiteRecipe
 
 RECIPE = SuiteRecipe(contrast=256)
@@ -20,6 +22,7 @@ REPEATS = 128
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Demo(Command):
     """The main job in minutes: simulate, train, sample, validate.
 
@@ -30,7 +33,7 @@ class Demo(Command):
     """The run; its suite is kept beside it and used again."""
     config: Path = Path("configs/demo.py")
     """The configuration file."""
-    processes: int = PROCESSES
+    processes: Count = PROCESSES
     """Worker processes of the simulator."""
 
     def run(self) -> None:
@@ -41,10 +44,10 @@ class Demo(Command):
             raise InputError(f"expected a configuration of catalogues, got {self.config}")
         simulate = Simulate(RECIPE, suite, self.processes)
         if simulate.cached:
-            print(f"suite {suite} is there already")
+            say(f"suite {suite} is there already")
         else:
             simulate.run()
         resume = (self.folder / "experiment.json").exists()
         experiment.train(self.folder, resume)
         Validate(self.folder, repeats=REPEATS).run()
-        print(f"demo took {(time.perf_counter() - start) / 60:.1f} minutes")
+        say(f"demo took {(time.perf_counter() - start) / 60:.1f} minutes")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tqdm import tqdm
 
 from galgen import __version__
+from galgen.checked import Count, PairedDraws, Seed, at_least, checked
 from galgen.commands.command import Command
 from galgen.commands.sample import held_out_groups
 from galgen.data.catalogue import Catalogue
@@ -45,6 +46,7 @@ from galgen.inference.sampling import (
     VariationalGaussian,
     field_target,
 )
+from galgen.printing import say
 from galgen.publishing import own_folder
 from galgen.randomness import STREAMS, Role, child_seed
 from galgen.serialization import read_json
@@ -62,6 +64,7 @@ SHOWN = 20
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Infer(Command):
     """Infer the parameters that catalogues were made with: samples, a summary, figures.
 
@@ -83,7 +86,7 @@ class Infer(Command):
     """Folder for posterior.h5, summary.ecsv and figures; <run>/posterior if not given."""
     splits: tuple[str, ...] = ("test",)
     """Which splits of suites."""
-    first: int | None = None
+    first: Count | None = None
     """No more than this many catalogues."""
     method: Method = "auto"
     """Of a generative run; auto is the grid for one or two parameters, else nuts."""
@@ -91,29 +94,22 @@ class Infer(Command):
     """Name, low, high: a prior uniform between bounds; the trained range if not given."""
     gaussian: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     """Name, mean, deviation: a normal prior, cut at the bounds."""
-    chains: int = 4
+    chains: Count = 4
     """Chains of draws."""
-    draws: int = 1000
+    draws: Annotated[int, at_least(4)] = 1000
     """Draws of each chain."""
-    grid: int = 7
+    grid: Annotated[int, at_least(3)] = 7
     """Conditions along each parameter of the grid, between which log p is interpolated."""
-    replicas: int = 8
+    replicas: Annotated[int, at_least(2)] = 8
     """Independent noises of the likelihood, averaged; the grid tells their error."""
-    evaluations: int = 16
+    evaluations: PairedDraws = 16
     """Draws of time and noise in each, where the likelihood is an evidence lower bound; even."""
-    batch: int = 16
+    batch: Count = 16
     """Conditions of the grid per call of the network."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of noise and draws."""
     extrapolate: bool = False
     """Allow priors beyond the trained range."""
-
-    def __post_init__(self) -> None:
-        if self.draws < 4 or self.chains < 1 or self.grid < 3 or self.replicas < 2:
-            raise InputError(
-                "expected a chain or more of 4 draws or more, a grid of 3 or more, and 2 replicas "
-                f"or more, got {self.chains}, {self.draws}, {self.grid} and {self.replicas}"
-            )
 
     def run(self) -> None:
         experiment: Experiment = read_json(self.folder / "experiment.json", Experiment)
@@ -247,12 +243,12 @@ class Infer(Command):
         table = summary_table(done)
         write_table(output / "summary.ecsv", table)
         for line in table[:SHOWN].pformat(max_lines=-1, max_width=-1):
-            print(line)
+            say(line)
         found = calibration_of(done)
         if found is not None:
-            print("\n".join(calibration_text(found)))
+            say("\n".join(calibration_text(found)))
         figures = write_figures(output, done, prior)
-        print(f"posteriors of {len(done)} catalogues in {output}, with {len(figures)} figures")
+        say(f"posteriors of {len(done)} catalogues in {output}, with {len(figures)} figures")
 
 
 def _truth(names: tuple[str, ...], catalogue: Catalogue) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib
 import tyro
 
+from galgen.checked import checked
 from galgen.commands.command import Command
 from galgen.commands.validate import run_details
 from galgen.data.encoding import Encoding
@@ -16,12 +17,14 @@ from galgen.data.suite import Suite
 from galgen.data.suite_summary import suite_summary
 from galgen.errors import InputError
 from galgen.plot_style import DOTS_PER_INCH, STYLE
+from galgen.printing import say
 from galgen.publishing import Publication
 from galgen.serialization import read_json
 from galgen.validation.plot_suite import suite_figure
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Inspect(Command):
     """Print what a suite of catalogues, or a run, holds.
 
@@ -38,17 +41,17 @@ class Inspect(Command):
             if self.picture is not None:
                 raise InputError(f"expected a suite for --picture, got the run {self.path}")
             encoding: Encoding[Any] = read_json(self.path / "encoding.json", Encoding)
-            print(f"run {self.path}")
+            say(f"run {self.path}")
             for name, text in run_details(self.path).items():
-                print(f"  {name}: {text}")
+                say(f"  {name}: {text}")
             for name, (low, high) in encoding.condition_ranges.items():
-                print(f"  condition {name}: trained from {low:.4g} to {high:.4g}")
+                say(f"  condition {name}: trained from {low:.4g} to {high:.4g}")
             return
         with Suite(self.path) as suite:
-            print(suite_summary(suite))
+            say(suite_summary(suite))
             if self.picture is not None:
                 draw(suite, self.picture)
-                print(f"picture written to {self.picture}")
+                say(f"picture written to {self.picture}")
 
 
 def draw(suite: Suite, path: Path) -> None:

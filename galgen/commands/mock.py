@@ -14,6 +14,7 @@ import tyro
 from tqdm import tqdm
 
 import galgen
+from galgen.checked import RISING, NotNegative, Positive, Seed, Whole, checked
 from galgen.commands.command import Command
 from galgen.data.catalogue import Catalogue
 from galgen.data.suite import Suite
@@ -34,6 +35,7 @@ from galgen.mocks import (
     write_sky_catalogue,
 )
 from galgen.mocks.sky_catalogue_files import read_provenance
+from galgen.printing import say
 from galgen.randomness import Role, child_seed
 from galgen.serialization import to_json
 
@@ -42,6 +44,7 @@ NOT_RECORDED = ("output", "catalogues", "splits", "hdf5", "parquet", "picture", 
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Mock(Command):
     """Turn boxes into survey catalogues: FITS of data and randoms, with the survey's column names.
 
@@ -59,13 +62,13 @@ class Mock(Command):
     """The suite, or the samples.h5 of a run."""
     output: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("mocks")
     """Folder for mock_000000_data.fits, mock_000000_randoms.fits, mock_000000.png, ..."""
-    catalogues: tuple[int, ...] | None = None
+    catalogues: tuple[Whole, ...] | None = None
     """Which catalogues, by number from 0; all of the splits if not given."""
     splits: tuple[str, ...] | None = None
     """Which splits of the suite; all if not given."""
     light_cone: bool = False
     """The chosen catalogues are snapshots of one box: make one light cone through all of them."""
-    redshifts: tuple[float, float] = (0.05, 0.2)
+    redshifts: Annotated[tuple[NotNegative, NotNegative], RISING] = (0.05, 0.2)
     """Lowest and highest observed redshift."""
     viewpoint: Annotated[Viewpoint, tyro.conf.arg(name="")] = Viewpoint()
     """The observer."""
@@ -75,7 +78,7 @@ class Mock(Command):
     """Put galaxies in the haloes; else each point of the box is a galaxy."""
     occupation: HaloOccupation = HaloOccupation()
     """How many galaxies a halo hosts, with --populate."""
-    density: float | None = None
+    density: Positive | None = None
     """Constant n(z) in (h/Mpc)^3 to thin the box to; as dense as the box if not given."""
     radial: Path | None = None
     """n(z) as text: two columns, redshift and (h/Mpc)^3."""
@@ -89,7 +92,7 @@ class Mock(Command):
     """Lose galaxies that are too close for two fibres; neighbours get their weight."""
     fibres: FibreCollisions = FibreCollisions()
     """How close, with --fibre-collisions."""
-    power: float = 1e4
+    power: NotNegative = 1e4
     """P_0 of the weights WEIGHT_FKP, (Mpc/h)^3."""
     randoms: RandomRecipe = RandomRecipe()
     """Random points."""
@@ -99,7 +102,7 @@ class Mock(Command):
     """Write both as Parquet too; needs pyarrow."""
     picture: bool = True
     """Draw the sky and n(z)."""
-    seed: int = 0
+    seed: Seed = 0
     """Of all mocks; the draws of each depend on its number too."""
     overwrite: bool = False
     """Make again what is there."""
@@ -122,9 +125,7 @@ class Mock(Command):
                 except InputError as error:
                     raise InputError(f"{self.suite}, catalogue {group[0]}: {error}") from error
                 self._write(mock, group, recipe)
-        print(
-            f"{len(groups) - kept} mocks written to {self.output}" + f", {kept} kept" * bool(kept)
-        )
+        say(f"{len(groups) - kept} mocks written to {self.output}" + f", {kept} kept" * bool(kept))
 
     def _survey(self) -> Survey:
         """How to observe, its files read."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ import tyro
 from astropy.table import Table
 from tqdm import tqdm
 
+from galgen.checked import Count, Seed, checked
 from galgen.commands.command import Command
 from galgen.data.catalogue import Catalogue
 from galgen.data.encoding import CloudEncoding, Condition, Draw, Encoding
@@ -21,6 +23,7 @@ from galgen.data.suite import Suite
 from galgen.data.suite_parts import SuiteParts
 from galgen.errors import InputError
 from galgen.experiment import Run
+from galgen.printing import say
 from galgen.randomness import STREAMS
 from galgen.serialization import read_json
 from galgen.training.sharding import ALL_ON_DATA, MeshShape
@@ -28,6 +31,7 @@ from galgen.training.sharding import ALL_ON_DATA, MeshShape
 TABLE_FORMATS = {".fits": "fits", ".csv": "ascii.csv", ".ecsv": "ascii.ecsv"}
 
 
+@checked
 class Sample(Command):
     """Draw from a trained run; a condition not given is drawn uniformly from its trained range.
 
@@ -50,7 +54,7 @@ class Sample(Command):
 
     def _fixed(self) -> dict[str, float]:
         names = read_json(self.folder / "encoding.json", Encoding).condition_ranges
-        given = {name: getattr(self, _option(name)) for name in names}
+        given = {name: getattr(self, f"condition_{i}") for i, name in enumerate(names)}
         return {name: value for name, value in given.items() if value is not None}
 
     def run(self) -> None:
@@ -77,7 +81,7 @@ class Sample(Command):
         output.parent.mkdir(parents=True, exist_ok=True)
         with SuiteParts(output, len(draws), job) as parts:
             stream_draws(run, draws, splits, self.seed, parts, mesh)
-        print(f"{len(conditions)} draws written to {output}")
+        say(f"{len(conditions)} draws written to {output}")
 
     def _conditions(self, encoding: Encoding[Any]) -> tuple[list[Condition], list[str]]:
         """The condition and the split of every catalogue."""
@@ -163,11 +167,17 @@ def save(run: Run, examples: Sequence[Any], splits: Sequence[str], output: Path)
     """Write what was drawn, and say so."""
     output.parent.mkdir(parents=True, exist_ok=True)
     run.encoding.save(output, examples, splits)
-    print(f"{len(examples)} draws written to {output}")
+    say(f"{len(examples)} draws written to {output}")
 
 
-def _option(name: str) -> str:
-    return f"condition_{name}"
+def _options(names: Iterable[str]) -> list[str]:
+    """The option of each condition: its name, in letters that an option can have, and its own."""
+    taken, found = set(Sample.__annotations__), []
+    for i, name in enumerate(names):
+        plain = re.sub(r"[^\w.]", "_", name).strip("._")
+        found.append(plain if plain and plain not in taken else f"condition_{i}")
+        taken.add(found[-1])
+    return found
 
 
 def sample_command(folder: Path) -> type[Sample]:
@@ -175,18 +185,19 @@ def sample_command(folder: Path) -> type[Sample]:
     encoding: Encoding[Any] = read_json(folder / "encoding.json", Encoding)
     fields: list[Any] = [
         ("folder", Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="The run.")]),
-        _field("number", int, 16, "Catalogues to draw.", aliases=("-n", "--n")),
+        _field("number", Count, 16, "Catalogues to draw.", aliases=("-n", "--n")),
     ]
-    for name, (low, high) in encoding.condition_ranges.items():
+    ranges = encoding.condition_ranges
+    for i, (option, (low, high)) in enumerate(zip(_options(ranges), ranges.values(), strict=True)):
         text = f"Trained from {low:.4g} to {high:.4g}."
-        fields.append(_field(_option(name), float | None, None, text, option=name))
+        fields.append(_field(f"condition_{i}", float | None, None, text, option=option))
     fields += [
         _field("like", Path | None, None, "Draw one for each catalogue of this suite instead."),
         _field("splits", tuple[str, ...], ("test", "low", "high"), "Which of its splits."),
         _field("table", Path | None, None, "Draw at the conditions in the rows of this table."),
-        _field("repeats", int, 1, "Catalogues of each row of the table."),
+        _field("repeats", Count, 1, "Catalogues of each row of the table."),
         _field(
-            "points", int | None, None, "Points per catalogue; else drawn from p(N | condition)."
+            "points", Count | None, None, "Points per catalogue; else drawn from p(N | condition)."
         ),
         _field(
             "output",
@@ -196,8 +207,8 @@ def sample_command(folder: Path) -> type[Sample]:
             "is kept beside it, and the same command goes on.",
             aliases=("-o",),
         ),
-        _field("seed", int, 0, "Seed of the draws."),
-        _field("batch", int, 16, "Catalogues per call of the sampler."),
+        _field("seed", Seed, 0, "Seed of the draws."),
+        _field("batch", Count, 16, "Catalogues per call of the sampler."),
         _field(
             "mesh",
             str,

@@ -13,9 +13,11 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
+from galgen.checked import Count, checked
 from galgen.commands.command import Command
 from galgen.data.suite import Suite
 from galgen.data.suite_parts import SuiteParts
+from galgen.printing import say
 from galgen.serialization import to_json
 from galgen.simulation.recipe import SuiteRecipe
 
@@ -25,6 +27,7 @@ PART = 16
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Simulate(Command):
     """Make a suite of halo catalogues with the embedded simulator.
 
@@ -37,7 +40,7 @@ class Simulate(Command):
     """What to make."""
     output: Path = Path("suite.h5")
     """The HDF5 suite to write."""
-    processes: int = PROCESSES
+    processes: Count = PROCESSES
     """Worker processes; the result is the same for any number."""
 
     def run(self) -> None:
@@ -47,7 +50,7 @@ class Simulate(Command):
         with SuiteParts(self.output, -(-total // PART), {"recipe": to_json(self.recipe)}) as parts:
             self._simulate(parts, total)
             parts.finish()
-        print(f"{total} catalogues written to {self.output}")
+        say(f"{total} catalogues written to {self.output}")
 
     def _simulate(self, parts: SuiteParts, total: int) -> None:
         """The parts that are missing."""

@@ -12,9 +12,11 @@ from typing import Annotated
 import jax
 import tyro
 
+from galgen.checked import Count, Whole, checked
 from galgen.commands.command import Command
 from galgen.errors import InputError
 from galgen.experiment import Experiment
+from galgen.printing import say
 from galgen.serialization import to_json
 from galgen.training.distributed import is_first, join, tell, together
 from galgen.training.sharding import ALL_ON_DATA, MeshShape
@@ -22,6 +24,7 @@ from galgen.training.tracking import TensorBoard, Tracker, WeightsAndBiases
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Train(Command):
     """Train by a configuration file; any field of it can be overridden by name.
 
@@ -56,11 +59,11 @@ class Train(Command):
     """A folder that keeps what was compiled, for the next start."""
     coordinator: str | None = None
     """host:port of the first process."""
-    processes: int | None = None
+    processes: Count | None = None
     """How many processes there are."""
-    process: int | None = None
+    process: Whole | None = None
     """Which of them this is, from 0."""
-    heartbeat: int = 100
+    heartbeat: Count = 100
     """Seconds after which a process that is silent counts as lost, and the others end."""
 
     def run(self) -> None:
@@ -76,10 +79,10 @@ class Train(Command):
                 self.experiment.train(folder, self.resume, mesh, self.profile, trackers)
         except KeyboardInterrupt:
             if is_first():
-                print(f"stopped; the same command with --resume goes on with the run in {folder}")
+                say(f"stopped; the same command with --resume goes on with the run in {folder}")
             raise
         if is_first():
-            print(f"trained run in {folder}")
+            say(f"trained run in {folder}")
 
     def _trackers(self, folder: Path) -> list[contextlib.closing[Tracker]]:
         """What follows the run, in its first process."""

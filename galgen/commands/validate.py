@@ -10,6 +10,7 @@ from pathlib import Path
 
 import tyro
 
+from galgen.checked import Count, Seed, checked
 from galgen.commands.command import Command
 from galgen.commands.further import Further, further_statistics
 from galgen.commands.sample import conditions_of, held_out_groups, save
@@ -20,6 +21,7 @@ from galgen.data.features import condition_value
 from galgen.data.suite import Suite
 from galgen.errors import InputError
 from galgen.experiment import Experiment, Run
+from galgen.printing import say
 from galgen.publishing import own_folder
 from galgen.serialization import read_json
 from galgen.training.tracking import read_metrics
@@ -35,6 +37,7 @@ MOST_TRAINING = 1024
 
 
 @dataclasses.dataclass(frozen=True)
+@checked
 class Validate(Command):
     """Compare generated catalogues with held-out ones of the same splits, and write a report.
 
@@ -67,13 +70,13 @@ class Validate(Command):
     """Suite of drawn catalogues; drawn now, at the held-out conditions, if not given."""
     train: Path | None = None
     """Suite with training catalogues (split train), to test for memorisation; a run knows it."""
-    repeats: int = 64
+    repeats: Count = 64
     """The most catalogues drawn now at one and the same condition of a split."""
     splits: tuple[str, ...] = ("test", "low", "high")
     """Splits to compare, those that the suites have; of two that share none of these, all."""
     output: Path | None = None
     """Folder of the report; <run>/report, or validation beside two suites, if not given."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of draws made now."""
     best: bool = False
     """Draw with the checkpoint that the run's monitor found best."""
@@ -85,8 +88,6 @@ class Validate(Command):
 
     def __post_init__(self) -> None:
         further_statistics(self.further)
-        if self.repeats < 1:
-            raise InputError(f"expected repeats of at least 1, got {self.repeats}; 64 is usual")
         if self.suite is not None and (self.held_out or self.samples):
             raise InputError(
                 "expected two suites, or a run with --held-out and --samples, got both; "
@@ -118,8 +119,8 @@ class Validate(Command):
             f"galgen: {self.folder.name}" + (f" against {self.suite.name}" if self.suite else ""),
             {"command": self._command(), **details},
         )
-        print(table(comparison))
-        print(f"\nreport: {report}")
+        say(table(comparison))
+        say(f"\nreport: {report}")
         if requirement is not None and (reason := requirement.shortcoming(numbers(comparison))):
             print(f"galgen: {reason}", file=sys.stderr)
             raise SystemExit(NOT_MET)

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Integer, Shaped
 
 from galgen.arrays import as_array, as_finite, unit_of
 from galgen.errors import InputError
+from galgen.printing import printable
 from galgen.units import converted
 
 POSITIONS = ("x", "y", "z")
@@ -176,7 +177,7 @@ class Catalogue:
 
     def __repr__(self) -> str:
         box = self._summary()["box"]
-        return (
+        return printable(
             f"Catalogue({len(self)} points, {' '.join(self.columns)}; box {box}; "
             f"redshift {self.redshift:g}; {self._summary()['cosmology']})"
         )

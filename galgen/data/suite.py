@@ -49,6 +49,7 @@ from galgen.data.suite_header import Header, Stored
 from galgen.data.suite_layout import Block
 from galgen.data.suite_writing import SuiteWriter, write_suite
 from galgen.errors import InputError
+from galgen.printing import printable
 from galgen.reading import reading
 
 __all__ = ["Suite", "SuiteWriter", "write_suite"]
@@ -270,7 +271,7 @@ class Suite:
     def __repr__(self) -> str:
         names, numbers = np.unique(self.splits, return_counts=True)
         splits = ", ".join(f"{n} {k}" for n, k in zip(names, numbers, strict=True))
-        return (
+        return printable(
             f"Suite({str(self.path)!r}: {len(self)} catalogues ({splits}) of {self.counts.min()} "
             f"to {self.counts.max()} points; columns {' '.join(self.column_names)}; "
             f"parameters {' '.join(self.parameter_names) or 'none'})"

@@ -8,6 +8,7 @@ import numpy as np
 
 from galgen.data.suite import Suite
 from galgen.data.suite_layout import FORMAT, VERSION
+from galgen.printing import printable
 
 LOOK = 10_000
 """The most catalogues whose provenance is looked at."""
@@ -37,7 +38,8 @@ def suite_summary(suite: Suite) -> str:
     if assumed:
         lines["assumed"] = assumed
     head = f"{suite.path}: {len(suite)} catalogues, {counts.sum()} points"
-    return "\n".join([head, *(f"  {name}: {text}" for name, text in lines.items())])
+    told = [head, *(f"  {name}: {text}" for name, text in lines.items())]
+    return "\n".join(map(printable, told))
 
 
 def _points(counts: np.ndarray) -> str:

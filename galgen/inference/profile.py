@@ -28,6 +28,7 @@ from galgen.inference.chebyshev import ChebyshevGrid, product, weights
 from galgen.inference.field_level import FieldLevel
 from galgen.inference.prior import Prior
 from galgen.inference.sampling.result import PosteriorSamples
+from galgen.printing import printable
 from galgen.randomness import Role, random_generator
 
 NOISY = 0.3
@@ -117,7 +118,8 @@ class GridPosterior:
 
     def __repr__(self) -> str:
         moments = zip(self.names, self.mean, self.deviation, strict=True)
-        return f"GridPosterior({', '.join(f'{n} {m:.4g} +- {d:.2g}' for n, m, d in moments)})"
+        found = ", ".join(f"{n} {m:.4g} +- {d:.2g}" for n, m, d in moments)
+        return printable(f"GridPosterior({found})")
 
     @property
     def probability(self) -> Float[np.ndarray, " points"]:

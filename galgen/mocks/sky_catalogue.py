@@ -30,6 +30,7 @@ from jaxtyping import Float, Int, Shaped
 from galgen.arrays import as_array
 from galgen.cosmology import astropy_cosmology
 from galgen.errors import InputError
+from galgen.printing import printable
 from galgen.statistics.pairs.landy_szalay import SurveyCatalogue
 from galgen.statistics.sky.coordinates import cartesian_positions, check_range
 from galgen.units import converted
@@ -136,7 +137,7 @@ class SkyCatalogue:
         redshift = self.columns["Z"]
         reach = f"; z {redshift.min():.4g} to {redshift.max():.4g}" if len(self) else ""
         cosmology = ", ".join(f"{name}={value:g}" for name, value in self.cosmology.items())
-        return (
+        return printable(
             f"SkyCatalogue({len(self)} objects, {' '.join(self.columns)}{reach}; "
             f"{cosmology or 'cosmology not given'})"
         )

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from galgen.data.catalogue import Catalogue
+from galgen.printing import printable
 from galgen.validation.curves import CurveComparison
 from galgen.validation.marks import respond_counts
 from galgen.validation.measurement import Instrument
@@ -135,7 +136,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         names = ", ".join(split.name for split in self.splits)
-        return f"Comparison of {names}: {self.summary}"
+        return printable(f"Comparison of {names}: {self.summary}")
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(self.summary)}</p>\n{verdict_table(self.verdicts)}"

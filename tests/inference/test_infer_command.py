@@ -210,10 +210,10 @@ def test_wrong_turns_are_one_line(home: Path, tmp_path: Path, capsys) -> None:
         ([str(tmp_path / "none.fits")], "no such file"),
         ([str(tmp_path / "big.h5")], "expected the trained box"),
         ([suite, "--splits", "nothing"], "expected one of the splits"),
-        ([suite, "--first", "0"], "a catalogue to infer from, got none"),
+        ([suite, "--first", "0"], "first of Infer"),
         ([suite, "--bounds", "h", "0.6", "0.8"], "priors of omega_m, sigma_8, got one of h"),
         ([suite, "--bounds", "omega_m", "0.4", "0.3"], "low below high in the prior of omega_m"),
-        ([suite, "--replicas", "1"], "2 replicas or more"),
+        ([suite, "--replicas", "1"], "replicas of Infer"),
         (
             [suite, "--evaluations", "3"],
             "a whole number of 2 or more that is even",

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 
 from galgen.inference.caution import Caution
 from galgen.inference.sampling import diagnosis
+from galgen.printing import printable
 
 QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
 
@@ -51,7 +52,7 @@ class PosteriorSamples:
         rows = zip(self.names, mean, std, strict=True)
         found = ", ".join(f"{name} {m:.4g} ± {s:.2g}" for name, m, s in rows)
         cautions = "".join(f"; {caution.name}: {caution.text}" for caution in self.cautions)
-        return f"PosteriorSamples({chains} x {draws} draws: {found}{cautions})"
+        return printable(f"PosteriorSamples({chains} x {draws} draws: {found}{cautions})")
 
     @property
     def flat(self) -> Float[np.ndarray, "draws parameters"]:
