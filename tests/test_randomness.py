@@ -32,6 +32,7 @@ BY_DESIGN = {
 """Generators that start elsewhere, how many in which file."""
 SHARED = {
     Role.DRAWS: 2,  # the way to a draw is that of the draw itself
+    Role.STEPS: 2,  # shapes are looked at before the first step
     Role.CLASSIFIER_FOLDS: 2,  # of vectors and of whole catalogues
     Role.CLASSIFIER_WEIGHTS: 2,
 }
@@ -136,7 +137,7 @@ def test_kinds_of_whole_numbers_are_alike() -> None:
 def encoding() -> CloudEncoding:
     """Conditions over a range, numbers of points that know nothing of them."""
     standardizer = Standardizer(
-        columns=("x",),
+        columns=("mass",),
         means=(0.0,),
         scales=(1.0,),
         condition=("omega_m",),

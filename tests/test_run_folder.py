@@ -268,6 +268,14 @@ def test_the_table_of_what_may_change_is_whole() -> None:
     assert all(f"`{name}" in page for name in FREE)
 
 
+def test_the_held_out_data_are_told_apart(suite: Path) -> None:
+    data = CatalogueDataset(suite)
+    held_out, training = data.held_out_fingerprint("test"), data.held_out_fingerprint("train")
+    assert training == data.prepare(4, 0).fingerprint
+    assert held_out.keys() == training.keys() and held_out["catalogues"] == "4"
+    assert held_out["column x"] != training["column x"]
+
+
 def test_what_best_was_chosen_by_stays(run: Path) -> None:
     watched = changed(TOY, monitor=Monitor(every=2, batches=1))
     RunFolder(run).description.unlink()
@@ -277,6 +285,13 @@ def test_what_best_was_chosen_by_stays(run: Path) -> None:
     for name, value in {"split": "test", "batches": 2, "best": "held_out.xi.chi2"}.items():
         with pytest.raises(InputError, match=rf"got monitor.{name} "):
             RunFolder(run).origin(changed(watched, **{f"monitor__{name}": value}))
+    RunFolder(run).describe(watched, TOY.data.prepare(8, 0), {"column x": "1"})
+    RunFolder(run).require_held_out({"column x": "1", "column y": "2"})
+    with pytest.raises(InputError, match=r"best was chosen by, got other column x; .*every 0"):
+        RunFolder(run).require_held_out({"column x": "3"})
+    RunFolder(run).describe(TOY, TOY.data.prepare(8, 0), {})
+    with pytest.raises(InputError, match="got other column x"):
+        RunFolder(run).require_held_out({})
 
 
 def logged(run: Path) -> list[dict]:

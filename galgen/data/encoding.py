@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Generic, TypeVar
@@ -163,6 +164,8 @@ class CloudEncoding(Encoding[Catalogue]):
             raise InputError(f"expected at least one point per catalogue, got {points}")
         else:
             counts = np.full(len(conditions), points)
+            if caution := self._beyond_training(points):
+                warnings.warn(caution, stacklevel=4)
         draws = []
         # Clouds of like size together, so that little is padded.
         for rows in chunks(np.argsort(counts, kind="stable"), batch):
@@ -172,6 +175,16 @@ class CloudEncoding(Encoding[Catalogue]):
             shape = (len(rows), size, len(self.standardizer.columns))
             draws.append(Draw(shape, mask, condition, *labels_of(rows, conditions)))
         return draws
+
+    def _beyond_training(self, points: int) -> str | None:
+        """What to say of clouds that have far more or fewer points than any of training."""
+        fewest, most = self.standardizer.points_range
+        if fewest / 2 <= points <= 2 * most:
+            return None
+        return (
+            f"{points} points in a catalogue, where those of training had {fewest} to {most}: "
+            "whether such draws are right was never measured"
+        )
 
     def padded_size(self, count: int) -> int:
         """The trained size that holds ``count`` points, or the next multiple of the largest."""
@@ -188,7 +201,9 @@ class CloudEncoding(Encoding[Catalogue]):
         ):
             if row >= 0:
                 values = {name: condition[name] for name in self.standardizer.condition}
-                catalogues.append(self.standardizer.decode(cloud[mask], values, provenance))
+                caution = self._beyond_training(int(mask.sum()))
+                notes = {**provenance, **({"caution": caution} if caution else {})}
+                catalogues.append(self.standardizer.decode(cloud[mask], values, notes))
         return catalogues
 
     def save(self, path, examples, splits):
