@@ -269,7 +269,7 @@ def test_bad_options(home: Path, tmp_path: Path, capsys) -> None:
     fails(
         ["sample", run, "--omega-m", "0.9", "--output", str(out)], capsys, "omega_m", "0.9", "range"
     )
-    fails(["sample", run, "--number", "0", "--output", str(out)], capsys, "at least one")
+    fails(["sample", run, "--number", "0", "--output", str(out)], capsys, "number of Sample")
     fails(["simulate", "--output", str(out), "--train", "0"], capsys, "train")
     fails(["simulate", "--output", str(out), "--simulator.mesh", "16"], capsys, "mesh")
     fails(["train", config, "--data.condition", "w0", "--run", str(tmp_path / "r")], capsys, "w0")

@@ -19,20 +19,26 @@ is read back.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
+from galgen.data.self_contained import check_self_contained
 from galgen.errors import InputError
 from galgen.inference.caution import Caution
 from galgen.inference.sampling.result import PosteriorSamples
 from galgen.publishing import Publication
+from galgen.reading.hdf5 import attribute, find_group, open_hdf5, read_numbers
+from galgen.serialization import parsed
 
 FORMAT, VERSION = "galgen-posterior", 1
+REMEDY = "it is damaged: move it away, and galgen infer starts anew"
 ARRAYS = ("samples", "log_density", "acceptance", "divergences", "noise")
 
 
@@ -94,53 +100,90 @@ def read_posteriors(path: Path) -> dict[int, CataloguePosterior]:
     """The posteriors in a file, by the number of their catalogue.
 
     Raises:
-        InputError: if there is no such file, or it is not one of posteriors.
+        InputError: if there is no such file, it is not one of posteriors, or it is damaged.
     """
     with _opened(path) as file:
-        names = tuple(json.loads(file.attrs["names"]))
-        return {int(number): _read_one(group, names) for number, group in file.items()}
+        names = _json(file, "names", list)
+        if not names or not all(isinstance(name, str) for name in names):
+            raise InputError(f"expected names of parameters, got {str(names)[:100]}; {REMEDY}")
+        return {_number(name): _read_one(find_group(file, name), tuple(names)) for name in file}
+
+
+def _number(name: str) -> int:
+    if not (name.isascii() and name.isdigit()):
+        raise InputError(f"expected groups of numbered catalogues, got {name[:100]!r}; {REMEDY}")
+    return int(name)
 
 
 def _read_one(group: h5py.Group, names: tuple[str, ...]) -> CataloguePosterior:
-    arrays = {name: group[name][()] for name in ARRAYS if name in group}
-    cautions = tuple(Caution(**fields) for fields in json.loads(group.attrs["cautions"]))
-    return CataloguePosterior(
-        PosteriorSamples(names, cautions=cautions, **arrays),
-        json.loads(group.attrs["catalogue"]),
-        json.loads(group.attrs["truth"]),
-    )
+    arrays = {name: read_numbers(group, name) for name in ARRAYS if name in group}
+    samples = arrays.get("samples", np.zeros(0))
+    chains, draws, width = samples.shape if samples.ndim == 3 else (0, 0, 0)
+    shapes = {
+        "samples": (chains, draws, len(names)),
+        "log_density": (chains, draws),
+        "acceptance": (chains,),
+        "divergences": (chains,),
+        "noise": (width,),
+    }
+    for name, values in arrays.items():
+        if values.shape != shapes[name] or not chains:
+            raise InputError(
+                f"expected {name} of shape {shapes[name]} in {group.name}, got {values.shape}; "
+                f"{REMEDY}"
+            )
+    cautions = _json(group, "cautions", list)
+    catalogue, truth = _json(group, "catalogue", dict), _json(group, "truth", dict)
+    texts = [*catalogue.values(), *(text for each in cautions for text in _texts(each))]
+    if not all(isinstance(text, str) for text in texts):
+        raise InputError(f"expected cautions and a catalogue in texts in {group.name}; {REMEDY}")
+    if not all(isinstance(value, int | float) for value in truth.values()):
+        raise InputError(f"expected numbers as the truth of {group.name}; {REMEDY}")
+    told = tuple(Caution(each["name"], each["text"]) for each in cautions)
+    return CataloguePosterior(PosteriorSamples(names, cautions=told, **arrays), catalogue, truth)
+
+
+def _texts(caution: Any) -> list[Any]:
+    """The name and the text of a caution; what is none if it has others."""
+    whole = isinstance(caution, dict) and set(caution) == {"name", "text"}
+    return list(caution.values()) if whole else [None]
+
+
+def _json(place: h5py.Group, name: str, kind: type) -> Any:
+    """The JSON in an attribute."""
+    found = parsed(str(attribute(place, name)))
+    if not isinstance(found, kind):
+        raise InputError(
+            f"expected {name} of {place.name} to be a {kind.__name__}, got "
+            f"{type(found).__name__}; {REMEDY}"
+        )
+    return found
 
 
 def left_over(path: Path, job: Mapping[str, Any]) -> dict[int, CataloguePosterior]:
     """What an equal job has written to ``path`` already; nothing if another did, or none.
 
     Raises:
-        InputError: if a file is there that is not one of posteriors.
+        InputError: if a file is there that is not one of posteriors, or is damaged.
     """
     if not path.exists():
         return {}
     with _opened(path) as file:
-        same = file.attrs["job"] == _text(job)
+        same = attribute(file, "job") == _text(job)
     return read_posteriors(path) if same else {}
 
 
-def _opened(path: Path) -> h5py.File:
-    try:
-        file = h5py.File(path, "r")
-    except FileNotFoundError as error:
-        raise InputError(f"expected posteriors at {path}, got no such file; check it") from error
-    except OSError as error:
-        raise InputError(
-            f"expected an HDF5 file at {path}, got another format; choose another name"
-        ) from error
-    found = (file.attrs.get("format"), file.attrs.get("version"))
-    if found != (FORMAT, VERSION):
-        file.close()
-        raise InputError(
-            f"expected posteriors of format {FORMAT!r} version {VERSION} in {path}, got {found}; "
-            "choose another name"
-        )
-    return file
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    with open_hdf5(path, "posteriors") as file:
+        found = tuple(file.attrs.get(name) for name in ("format", "version"))
+        if found != (FORMAT, VERSION):
+            raise InputError(
+                f"expected posteriors of format {FORMAT!r} version {VERSION} in {path}, got "
+                f"{found}; choose another name"
+            )
+        check_self_contained(file, path)
+        yield file
 
 
 def _text(values: Mapping[str, Any]) -> str:
