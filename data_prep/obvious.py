@@ -28,9 +28,9 @@ MASSES = ("mass", "masses")
 def obvious_columns(table: RawTable) -> dict[str, str]:
     """The galgen names of columns, and which they are, for ``--columns`` that is not given.
 
-    Positions are ``x``, ``y``, ``z`` in any case, or a column of vectors that is called so; or the
-    columns 0, 1, 2 of three without names. Velocities and mass are taken where their names are as
-    plain.
+    Positions are ``x``, ``y``, ``z``, or all three in upper case, or a column of vectors that is
+    called so; or the columns 0, 1, 2 of three without names. Velocities and mass are taken where
+    their names are as plain.
 
     Raises:
         InputError: if no positions are found.
@@ -54,11 +54,11 @@ def obvious_columns(table: RawTable) -> dict[str, str]:
 
 def _triple(table: RawTable, names: tuple[str, str, str]) -> list[str] | None:
     """Three columns by their names, or the components of one."""
-    places = [table.place(name) for name in names]
-    if None not in places and not table.numbered:
-        columns = () if table.flat else table.read([place for place in places if place is not None])
-        if all(column.values.ndim == 1 for column in columns):
-            return [table.names[place] for place in places if place is not None]
+    for spelled in (names, tuple(name.upper() for name in names)):
+        if all(table.names.count(name) == 1 for name in spelled):
+            columns = () if table.flat else table.columns(spelled)
+            if all(column.values.ndim == 1 for column in columns):
+                return list(spelled)
     for name in () if table.flat else VECTORS[names]:
         place = table.place(name)
         if place is None:

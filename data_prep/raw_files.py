@@ -103,6 +103,7 @@ def _opened(path: Path, choice: Choice) -> tuple[list[RawTable], Mapping[str, np
     with path.open("rb") as file:
         start = file.read(LONGEST) if content is None else content[:LONGEST]
     kind = _format(start, path)
+    _check_choice(choice, kind, path)
     with reading(path, "a table of text" if kind == "text" else f"a whole {kind} file"):
         if kind in OTHERS:
             raise InputError(
@@ -125,6 +126,21 @@ def _opened(path: Path, choice: Choice) -> tuple[list[RawTable], Mapping[str, np
         if kind == "ECSV":
             return [_table_of_ecsv(path, text)], None
         return [read_text(path, text, choice.names, choice.header, choice.naming)], None
+
+
+def _check_choice(choice: Choice, kind: str, path: Path) -> None:
+    """Refuse an option that the file's format has no use for."""
+    given = {
+        choice.naming: (choice.names, "text"),
+        "--no-header": (not choice.header, "text"),
+        "--hdu": (choice.hdu is not None, "FITS"),
+        "--array": (choice.array is not None, "npz"),
+    }
+    for option, (is_given, wanted) in given.items():
+        if is_given and kind != wanted:
+            raise InputError(
+                f"expected {option} for a file of {wanted} only, got {kind} at {path}; leave it out"
+            )
 
 
 def _arrays(path: Path, content: bytes | None, kind: str) -> Mapping[str, np.ndarray]:

@@ -108,7 +108,8 @@ class RawTable:
         """Columns by name or number, in order.
 
         Raises:
-            InputError: if one is missing, or a name is that of several.
+            InputError: if one is missing, a name is that of several, or some are found in another
+                case and others have a twin there.
         """
         places = [self.place(name) for name in wanted]
         missing = [name for name, place in zip(wanted, places, strict=True) if place is None]
@@ -117,7 +118,21 @@ class RawTable:
                 f"expected columns {list(wanted)} in {self.where}, got no "
                 f"{', '.join(map(repr, missing))} among {list(self.names)}; {self.remedy}"
             )
+        self._refuse_mixed_cases(dict(zip(wanted, places, strict=True)))
         return self.read([place for place in places if place is not None])
+
+    def _refuse_mixed_cases(self, places: Mapping[str, int | None]) -> None:
+        """Of X, Y, Z and z, asked for as x, y and z, the last is hardly the third axis."""
+        named = {name: self.names[place] for name, place in places.items() if place is not None}
+        other = [n for n, found in named.items() if n != found and alike(n) == alike(found)]
+        folded = [alike(name) for name in self.names]
+        twice = [n for n, found in named.items() if n == found and folded.count(alike(n)) > 1]
+        if other and twice:
+            raise InputError(
+                f"expected the exact name of each column of {self.where}, got {other[0]!r} for "
+                f"{named[other[0]]!r} beside {twice[0]!r}, of which there are two in other cases; "
+                "write all as the file does"
+            )
 
 
 def alike(name: str) -> str:

@@ -117,6 +117,8 @@ class BoxSource(Source):
     @functools.cached_property
     def _table_rows(self) -> Mapping[Path, Mapping[str, float]]:
         if self.parameter_table is None:
+            if self.ignore:
+                raise InputError("expected --parameter-table with --ignore, got none; pass it")
             return {}
         table = ParameterTable.read(self.parameter_table, self.ignore, self.parameter_names)
         return table.join(self.inputs, self.id_pattern)
@@ -157,7 +159,10 @@ class BoxSource(Source):
         if sides is None:
             raise InputError("expected the side of the box, got none in the file; pass --box")
         if side is not None and not np.allclose(sides, side, rtol=1e-3):
-            self.account.note(f"--box goes before the side of {side:g} Mpc/h in the files")
+            text = (
+                f"--box goes before the side of {side:g} Mpc/h that the files say or are known by"
+            )
+            self.account.warn("box", text)
         if self.wrap:
             self.account.note("positions beyond a box are on its other side, as --wrap says")
         return place_in_box(columns, sides, self.shift, self.wrap, periodic=not self.open, **fields)
@@ -177,6 +182,12 @@ class BoxSource(Source):
         """The box with the parameters of its simulation."""
         if not row:
             return box
+        if abs(row.get("redshift", box.redshift) - box.redshift) > 1e-3:
+            raise InputError(
+                f"expected redshift {row['redshift']:g} of {self.parameter_table}, got "
+                f"{box.redshift:g} of {path}; pass --redshift, or --ignore redshift"
+            )
+        row = {name: value for name, value in row.items() if name != "redshift"}
         simulation = simulation_of(path, self.id_pattern)
         remedy = "check --id-pattern, or whether the file is mislabelled"
         sources = (str(path), str(self.parameter_table))

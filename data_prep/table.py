@@ -17,6 +17,7 @@ import numpy as np
 from data_prep.boxes import parse_numbers, parse_pairs
 from data_prep.chosen import read_fields, rows_with_values
 from data_prep.files import assumptions, provenance_of
+from data_prep.header_checks import checked_redshift
 from data_prep.obvious import obvious_columns
 from data_prep.parameters import together
 from data_prep.raw_files import Choice, open_tables
@@ -41,7 +42,7 @@ class TableSource(BoxSource):
     units: str = ""
     """Units that files do not state, galgen name=unit, e.g. positions=kpc/h,mass=1e10 Msun/h."""
     redshift: float | None = None
-    """Of the box; 0 if not given."""
+    """Of the box; that of the parameters, or 0, if not given."""
     cosmology: str = ""
     """Parameters of every catalogue, e.g. omega_m=0.3,sigma_8=0.8."""
     names: tuple[str, ...] = ()
@@ -75,13 +76,19 @@ class TableSource(BoxSource):
             cosmology = together(general, row, sources, "leave one out")
             known = {**cosmology, **self.row_of(path)}
             columns, units, assumed = self._columns(table, known.get("h"))
-            if self.redshift is None:
+            redshift = known.get("redshift", 0.0) if self.redshift is None else self.redshift
+            if abs(cosmology.pop("redshift", redshift) - redshift) > 1e-3:
+                raise InputError(
+                    f"expected redshift {known['redshift']:g} of the parameters, got --redshift "
+                    f"{redshift:g}; leave one out"
+                )
+            if self.redshift is None and "redshift" not in known:
                 assumed.append("redshift 0")
             yield self.place(
                 columns,
                 None,
                 units=units,
-                redshift=self.redshift or 0.0,
+                redshift=checked_redshift(redshift),
                 cosmology=cosmology,
                 provenance={**provenance, "number": str(number), **assumptions(assumed)},
             )

@@ -106,10 +106,12 @@ def told_apart(path: Path, text: str, header: bool, naming: str | None) -> TextL
         notes = (f"the first line, {line.strip()[:40]}, has names as pandas gives them",)
     else:
         found = _in_comments(text[:start].split("\n"), delimiter, len(first))
-        if header and naming and found is None and not all(map(_is_number_or_gap, first)):
+        plain = all(map(_is_number_or_gap, first))
+        if header and found is None and not plain and (naming or _above(first, below, delimiter)):
+            remedy = f", or pass {naming}" if naming else ", or take it out"
             raise InputError(
                 f"expected names or numbers in the first line of {path}, got both: "
-                f"{line.strip()[:60]!r}; write names above it, or pass {naming}"
+                f"{line.strip()[:60]!r}; write names above it{remedy}"
             )
     body = text[start:]
     if next(_lines(body), None) is None:
@@ -169,6 +171,13 @@ def _by_pandas(first: list[str], below: list[str], delimiter: str) -> bool:
     counted = names == list(map(str, range(len(names))))
     cells = _cells(below[0], delimiter) if below else []
     return counted and len(names) > 1 and any(not re.fullmatch(r"[-+]?\d+", c) for c in cells)
+
+
+def _above(first: list[str], below: list[str], delimiter: str) -> bool:
+    """Whether a line has text where the next one has a number, as names do."""
+    cells = _cells(below[0], delimiter) if below else []
+    pairs = zip(first, cells, strict=False)
+    return any(_is_number(cell) and not _is_number_or_gap(name) for name, cell in pairs)
 
 
 def _in_comments(comments: list[str], delimiter: str, width: int) -> tuple[str, ...] | None:

@@ -72,6 +72,10 @@ TEXTS = {
         "",
     ),
     "another case": (text("X,Y,Z\n"), ""),
+    "upper case beside one lower": (
+        text("X,Y,Z,z\n", rows=[[*r, "7.0"] for r in ROWS]),
+        "",
+    ),
     "exact among cases": (
         text("x,y,z,Z,X\n", rows=[[*r, "7.0", "8.0"] for r in ROWS]),
         "",
@@ -117,8 +121,20 @@ BAD_TEXTS = [
     ("x,y,z\n1,2,3\n4,5\0,6\n", "NUL byte in line 3"),
     ("x,y,z\n", "rows below the names .* got none"),
     ("# x y z\n", "got no row"),
-    ("x,x,y,z\n1,2,3,4\n", "one column 'x' in .*, got 2: 'x' .number 0., 'x' .number 1."),
+    (
+        "x,x,y,z\n1,2,3,4\n",
+        "one column 'x' in .*, got 2: 'x' .number 0., 'x' .number 1.",
+        "--columns x=x,y=y,z=z",
+    ),
     ("Xx,xX,y,z\n1,2,3,4\n", "one column 'xx' .* got 2", "--columns x=xx,y=y,z=z"),
+    (
+        "X,Y,Z,z\n1,2,3,4\n",
+        "exact name of each column .* 'x' for 'X' beside 'z'",
+        "--columns x=x,y=y,z=z",
+    ),
+    ("X,Y,z\n1,2,3\n", "x, y, z or one of positions"),
+    ("a,500,c\n1,2,3\n", "names or numbers in the first line .*, or pass --names"),
+    ("a,500,c\n1,2,3\n", "names or numbers .*, or take it out", "--names x y z"),
     ("x;y;z\n1,5;2,5;3,5\n", "number in column 'x', row 0 .from 0., got '1,5'"),
     ("GALAXY,1,2,3\n", "names or numbers in the first line .*, got both: .* pass --names"),
     ("1,2,3,4\n5,6,7,8\n", "x, y, z or one of positions.* --columns, e.g. x=0,y=1,z=2"),
@@ -395,6 +411,10 @@ def test_files_that_are_refused(tmp_path):
         ("objects.npz", "", r"one of positions, .* got \['mass', 'n'\]"),
         ("complex.npz", "--columns x=x,y=y,z=z,w=w", "numbers in column 'w', got complex128"),
         ("odd unit.fits", "", "got 'code_length'; state the unit it has with --units x="),
+        ("transposed.npz", "--names a b", "expected --names for a file of text only, got npz"),
+        ("two.fits", "--no-header", "expected --no-header for a file of text only, got FITS"),
+        ("transposed.npy", "--hdu 1", "expected --hdu for a file of FITS only, got npy"),
+        ("two.fits", "--array q", "expected --array for a file of npz only, got FITS"),
         ("image.fits", "", "expected a table in .*, got 0 PrimaryHDU; convert it"),
         ("two.fits", "", "expected columns x, y, z .* in HDU 1 .*"),
         ("two.fits", "--columns x=x,y=y,z=z", "another table with --hdu"),
@@ -411,3 +431,26 @@ def test_files_that_are_refused(tmp_path):
         with pytest.raises(InputError, match=message) as said:
             boxes(tmp_path / name, words)
         assert name in str(said.value)
+
+
+def test_redshifts(tmp_path):
+    (tmp_path / "LH_7").mkdir()
+    path, table = tmp_path / "LH_7" / "a.npz", tmp_path / "LH.txt"
+    np.savez(path, pos=P)
+    table.write_text("#Name Omega_m redshift\nLH_7 0.3 0.5\n")
+    for words, redshift in (
+        ("", 0.0),
+        ("--redshift 2", 2.0),
+        ("--cosmology omega_m=0.3,redshift=1", 1.0),
+        (f"--parameter-table {table}", 0.5),
+    ):
+        ((found,), _) = boxes(path, words)
+        assert found.redshift == redshift and "redshift" not in found.cosmology
+        assert ("redshift 0" in found.provenance["assumed"]) == (words == "")
+    for words, message in (
+        ("--redshift 2 --cosmology redshift=1", "redshift 1 of the parameters, got --redshift 2"),
+        (f"--redshift 2 --parameter-table {table}", "redshift 0.5 of .*, got 2"),
+        ("--redshift -7", "redshift between 0 and 1100, got -7"),
+    ):
+        with pytest.raises(InputError, match=message):
+            boxes(path, words)

@@ -173,6 +173,14 @@ def test_a_suite_of_simulations(tmp_path, table, capsys):
     error = capsys.readouterr().err
     assert "LH_1/groups_090.hdf5" in error and "omega_m" in error and "mislabelled" in error
     assert output.read_bytes() == before
+    table.write_text(TABLE.replace("A_SN1", "redshift"))
+    assert main(["subfind", first, *arguments]) == 2
+    assert "expected redshift 1.5 of" in capsys.readouterr().err
+    assert main(["subfind", first, *arguments, "--ignore", "redshift"]) == 0
+    with Suite(output) as suite:
+        assert "redshift" not in suite[0].cosmology
+    capsys.readouterr()
+    table.write_text(TABLE)
     assert main(["subfind", first, *arguments, "--id-pattern", r"(\d+)/groups"]) == 2
     assert "got 0; check --id-pattern" in capsys.readouterr().err
 
