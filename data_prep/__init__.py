@@ -2,7 +2,7 @@
 
 Each source is a room of its own with a frozen dataclass of its options, which reads its files into
 catalogues one at a time (:mod:`data_prep.source`); what follows (parameters, cuts, splits, writing)
-is shared. Only :mod:`galgen.data` is imported from the library.
+is shared. Only :mod:`galgen.data` and the ground floor are imported from the library.
 
 ============= ====================================================================================
 source        files
@@ -14,7 +14,7 @@ abacus        ``halo_info_*.asdf`` of AbacusSummit
 cosmobench    point clouds of CosmoBench, HDF5
 npy           arrays and cosmologies of arXiv:2311.17141
 fastfood      binaries of Corrfunc
-survey        FITS catalogues of SDSS, BOSS, eBOSS, DESI, with weights and randoms
-table         text, CSV, ECSV, FITS, Parquet, NumPy
+survey        catalogues of SDSS, BOSS, eBOSS, DESI, with weights and randoms
+table         text, CSV, ECSV, FITS, Parquet, NumPy, compressed or not
 ============= ====================================================================================
 """
