@@ -28,6 +28,7 @@ from galgen.data.suite import Suite
 from galgen.data.toys import Toy
 from galgen.errors import InputError
 from galgen.randomness import Role, random_generator
+from galgen.resolution import spread
 
 GIANT = 20.0
 """Points of a catalogue in units of the median, above which its padding is worth a word."""
@@ -228,7 +229,13 @@ class ToyDataset(Dataset):
     def prepare(self, batch_size, seed, shard=(0, 1), origin=None):
         x = self.toy.sample(random_generator(Role.TOYS, seed), self.number)
         if origin is None:
-            encoding = ArrayEncoding(x.shape[1:], float(x.mean()), float(x.std()))
+            scale = float(spread(x.ravel()))
+            if not scale > 0:
+                raise InputError(
+                    f"expected points of {type(self.toy).__name__} that differ, got {x[0]} only; "
+                    "choose another toy"
+                )
+            encoding = ArrayEncoding(x.shape[1:], float(x.mean()), scale)
         else:
             encoding = origin.encoding
         return Prepared(ArraySource(encoding.encode(x), None, batch_size, seed, shard), encoding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,6 +11,7 @@ from jaxtyping import Float, Int
 
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.errors import InputError
+from galgen.resolution import precision_of, resolved
 
 LOG_PREFIX = "log_"
 
@@ -69,7 +71,8 @@ class Summary:
     field                shape                        meaning
     ==================== ============================ =========================================
     means                one per feature              0 for positions and velocities
-    scales               one per feature              1 for positions, one scale for velocities
+    scales               one per feature              1 for positions, one scale for velocities,
+                                                      0 for a feature that is constant
     condition            ``(catalogues, parameters)`` physical values
     counts               ``(catalogues,)``            points
     redshifts            rising                       those there are
@@ -102,7 +105,7 @@ def summarize(
     shared: dict[str, float] = {}
     redshifts: set[float] = set()
     counts, table = [], []
-    moments = {name: _Moments() for name in columns if name not in POSITIONS}
+    moments = {name: _Moments(name) for name in columns if name not in POSITIONS}
     for i, catalogue in enumerate(catalogues):
         if first is None:
             first, shared = catalogue, dict(catalogue.cosmology)
@@ -110,7 +113,8 @@ def summarize(
         for name in columns:
             values = physical_column(catalogue, name)
             if name in moments:
-                moments[name].add(values)
+                exact = catalogue.column(source_column(name))
+                moments[name].add(values, float(precision_of(exact)))
         table.append([condition_value(catalogue, name) for name in condition])
         cosmology = catalogue.cosmology
         shared = {n: v for n, v in shared.items() if cosmology.get(n) == v}
@@ -153,13 +157,19 @@ def _check_alike(catalogue: Catalogue, first: Catalogue, number: int) -> None:
 class _Moments:
     """Mean and variance of values that come in parts (Chan, Golub and LeVeque 1983, eq. 2.1)."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         self.number, self.mean, self.squares = 0, 0.0, 0.0
+        self.low, self.high, self.precision = math.inf, -math.inf, 0.0
+        # A relative error of e is one of e / ln 10 in log10, however small the logarithm.
+        self.magnitude = 1 / math.log(10) if name.startswith(LOG_PREFIX) else 0.0
 
-    def add(self, values: Float[np.ndarray, " points"]) -> None:
-        """Take in some more."""
+    def add(self, values: Float[np.ndarray, " points"], precision: float) -> None:
+        """Take in some more, known to a precision (:mod:`galgen.resolution`)."""
         if not len(values):
             return
+        self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
+        self.magnitude = max(self.magnitude, -self.low, self.high)
+        self.precision = max(self.precision, precision)
         number, mean = len(values), float(values.mean())
         total, step = self.number + number, mean - self.mean
         self.squares += float(np.sum((values - mean) ** 2))
@@ -169,19 +179,24 @@ class _Moments:
 
     @property
     def scale(self) -> float:
-        """The standard deviation."""
-        return float(np.sqrt(self.squares / self.number))
+        """The standard deviation; 0 where it is no more than rounding."""
+        deviation = float(np.sqrt(self.squares / self.number))
+        differs = self.high > self.low and resolved(deviation, self.magnitude, self.precision)
+        return deviation if differs else 0.0
 
 
 def _standard(
     moments: dict[str, _Moments], columns: tuple[str, ...]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and scale of every feature: (0, 1) for positions, one scale for the velocities."""
+    """Mean and scale of every feature: (0, 1) for positions, one scale for the velocities.
+
+    A scale of 0 is that of a feature which is constant but for rounding.
+    """
     found = {name: (m.mean, m.scale) for name, m in moments.items()}
     found |= {name: (0.0, 1.0) for name in columns if name in POSITIONS}
     if set(VELOCITIES) <= set(columns):
         squares = [mean**2 + scale**2 for mean, scale in (found[n] for n in VELOCITIES)]
         found |= dict.fromkeys(VELOCITIES, (0.0, float(np.sqrt(np.mean(squares)))))
     means = tuple(found[name][0] for name in columns)
-    scales = tuple(found[name][1] or 1.0 for name in columns)
+    scales = tuple(found[name][1] for name in columns)
     return means, scales

@@ -7,7 +7,9 @@ Model space:
   that rotating and standardising commute;
 - any other column is ``(value - mean) / standard deviation``; ``log_<name>`` is log10 of column
   ``<name>``, e.g. ``log_mass``;
-- each condition is ``(value - mean) / standard deviation`` over the catalogues.
+- each condition is ``(value - mean) / standard deviation`` over the catalogues;
+- a column or condition that is the same in all catalogues, but for rounding
+  (:mod:`galgen.resolution`), has the scale 0: models see 0, and draws have the mean.
 
 A standardizer also remembers what it was trained on (box, redshifts, ranges of the condition and
 of the number of points), so that sampling needs no training data and knows when it extrapolates.
@@ -16,13 +18,23 @@ of the number of points), so that sampling needs no training data and knows when
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
 
-from galgen.checked import EMPTY, FILLED, Names, Positive, Whole, check_lengths, checked
+from galgen.checked import (
+    EMPTY,
+    FILLED,
+    Names,
+    NotNegative,
+    Positive,
+    Whole,
+    check_lengths,
+    checked,
+)
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.data.features import (
     LOG_PREFIX,
@@ -34,6 +46,7 @@ from galgen.data.features import (
     summarize,
 )
 from galgen.errors import InputError
+from galgen.resolution import SINGLE, divisors, spread
 
 _BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
@@ -50,7 +63,7 @@ class Standardizer:
     means, scales      one float per column   0 and 1 for positions, 0 for velocities
     condition          names                  of the conditioning parameters; may be empty
     condition_means    one float each         over the catalogues
-    condition_scales   one float each         over the catalogues
+    condition_scales   one float each         over the catalogues; 0 where constant, as for scales
     condition_ranges   (low, high) each       trained range, physical values
     points_range       (fewest, most)         points per catalogue
     box                three floats           side lengths [Mpc/h]
@@ -63,10 +76,10 @@ class Standardizer:
 
     columns: Annotated[Names, FILLED]
     means: tuple[float, ...]
-    scales: tuple[Positive, ...]
+    scales: tuple[NotNegative, ...]
     condition: Names
     condition_means: tuple[float, ...]
-    condition_scales: tuple[Positive, ...]
+    condition_scales: tuple[NotNegative, ...]
     condition_ranges: tuple[tuple[float, float], ...]
     points_range: tuple[Whole, Whole]
     box: tuple[Positive, Positive, Positive]
@@ -110,14 +123,13 @@ class Standardizer:
     def of(cls, summary: Summary, columns: Sequence[str], condition: Sequence[str]) -> Standardizer:
         """The standardizer of catalogues that were gone through already."""
         table = summary.condition
-        spread = table.std(axis=0)
-        return cls(
+        made = cls(
             columns=tuple(columns),
             means=summary.means,
             scales=summary.scales,
             condition=tuple(condition),
             condition_means=tuple(table.mean(axis=0).tolist()),
-            condition_scales=tuple(np.where(spread > 0, spread, 1.0).tolist()),
+            condition_scales=tuple(spread(table, SINGLE).tolist()),
             condition_ranges=tuple(
                 (float(column.min()), float(column.max())) for column in table.T
             ),
@@ -128,6 +140,21 @@ class Standardizer:
             units=summary.units,
             fixed_cosmology=summary.cosmology,
         )
+        if made.constant:
+            each = ", ".join(f"{name} ({value:g})" for name, value in made.constant.items())
+            warnings.warn(
+                f"the same in all catalogues but for rounding, and left out: {each}; no model can "
+                "learn what they do",
+                stacklevel=2,
+            )
+        return made
+
+    @property
+    def constant(self) -> dict[str, float]:
+        """The columns and conditions that are left out, and the value they have."""
+        names, scales = self.columns + self.condition, self.scales + self.condition_scales
+        means = self.means + self.condition_means
+        return {n: m for n, m, s in zip(names, means, scales, strict=True) if s == 0}
 
     def bounded(self, bounds: Sequence[tuple[float, float]]) -> Standardizer:
         """The same, with each condition -1 at its lower bound and 1 at its upper one.
@@ -136,13 +163,20 @@ class Standardizer:
             bounds: (low, high) of each condition, that of the prior it was drawn from.
 
         Raises:
-            InputError: for another number of bounds, or one that does not hold the trained range.
+            InputError: for another number of bounds, one that does not hold the trained range, or
+                a condition that is constant.
         """
         known = dict(zip(self.condition, self.condition_ranges, strict=True))
         if len(bounds) != len(known):
             raise InputError(
                 f"expected bounds of each of {list(known)}, got {len(bounds)} pairs; "
                 "give one (low, high) each"
+            )
+        constant = [name for name in known if name in self.constant]
+        if constant:
+            raise InputError(
+                f"expected conditions that vary within their bounds, got {', '.join(constant)} the "
+                "same in all catalogues; leave it out of the condition"
             )
         for (name, (least, most)), (low, high) in zip(known.items(), bounds, strict=True):
             if not low <= least <= most <= high or not low < high:
@@ -187,11 +221,12 @@ class Standardizer:
                 "cut the catalogue into boxes of that size"
             )
         features = np.empty((len(catalogue), len(self.columns)), np.float64)
+        widths = divisors(self.scales)
         for i, name in enumerate(self.columns):
             values = physical_column(catalogue, name)
             if name in POSITIONS:
                 values = values / catalogue.box[POSITIONS.index(name)]
-            features[:, i] = (values - self.means[i]) / self.scales[i]
+            features[:, i] = (values - self.means[i]) / widths[i]
         encoded = features.astype(np.float32)
         if self.positions:
             encoded[:, :3] = _into_unit_box(encoded[:, :3], self.periodic)
@@ -231,7 +266,7 @@ class Standardizer:
                     f"{value:.6g}; choose a value inside it, train on a wider suite, or pass "
                     "extrapolate=True"
                 )
-        standard = (given - np.array(self.condition_means)) / np.array(self.condition_scales)
+        standard = (given - np.array(self.condition_means)) / divisors(self.condition_scales)
         return standard.astype(np.float32)
 
     def _ordered(

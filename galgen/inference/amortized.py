@@ -17,6 +17,7 @@ from galgen.inference.inference_model import PosteriorModel
 from galgen.inference.observation import TrainedRun, observe, standardizer_of
 from galgen.inference.sampling.diagnosis import degenerate
 from galgen.inference.sampling.result import PosteriorSamples
+from galgen.inference.summaries import SummaryEncoding
 from galgen.inference.vectors import Parameters
 from galgen.randomness import Role, random_key
 from galgen.training.precision import Precision, multiplying_in
@@ -48,6 +49,11 @@ def sample_posterior(
         )
     known = standardizer_of(run.encoding)
     cautions = [check_catalogue(known, catalogue) for catalogue in catalogues]
+    if isinstance(run.encoding, SummaryEncoding):
+        cautions = [
+            (*found, *run.encoding.check(catalogue))
+            for found, catalogue in zip(cautions, catalogues, strict=True)
+        ]
     parameters = Parameters.of(known)
 
     start = random_key(Role.POSTERIOR, seed)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
 
 from galgen.data.catalogue import Catalogue
-from galgen.data.features import source_column
+from galgen.data.features import LOG_PREFIX, physical_column, source_column
 from galgen.data.normalization import Standardizer
 from galgen.errors import InputError
+from galgen.resolution import resolved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +54,7 @@ def check_catalogue(standardizer: Standardizer, catalogue: Catalogue) -> tuple[C
                 f"{catalogue.units[name]!r}; convert it"
             )
     standardizer.encode(catalogue)  # raises for another box
-    found = (_redshift, _columns, _points, _cosmology)
+    found = (_redshift, _columns, _constant, _points, _cosmology)
     return tuple(c for check in found if (c := check(standardizer, catalogue)) is not None)
 
 
@@ -69,6 +73,26 @@ def _columns(standardizer: Standardizer, catalogue: Catalogue) -> Caution | None
     if not extra:
         return None
     return Caution("columns", f"the model does not look at {', '.join(extra)}")
+
+
+def _constant(standardizer: Standardizer, catalogue: Catalogue) -> Caution | None:
+    """Columns that were the same in all training and are not so here."""
+    differing = []
+    for name, scale, mean in zip(
+        standardizer.columns, standardizer.scales, standardizer.means, strict=True
+    ):
+        if scale == 0:
+            gap = float(np.max(np.abs(physical_column(catalogue, name) - mean)))
+            if resolved(gap, max(abs(mean), 1.0 if name.startswith(LOG_PREFIX) else 0.0)):
+                differing.append(f"{name} was {mean:g} in all training, here {gap:.2g} off")
+    return left_out(differing)
+
+
+def left_out(differing: Sequence[str]) -> Caution | None:
+    """Caution about what was constant in training, and therefore is not looked at; None if none."""
+    if not differing:
+        return None
+    return Caution("constant", f"{'; '.join(differing)}: the model does not look at it")
 
 
 def _points(standardizer: Standardizer, catalogue: Catalogue) -> Caution | None:

@@ -41,6 +41,7 @@ from galgen.inference.log_density import LogDensity, log_density_of
 from galgen.inference.number import log_number, number_constant
 from galgen.inference.prior import Prior
 from galgen.randomness import Role, random_key
+from galgen.resolution import divisors
 from galgen.training.precision import Precision, multiplying_in
 from galgen.types import Params
 
@@ -141,9 +142,10 @@ class FieldLevel:
         size = self._clouds.padded_size(number)
         x, mask = pad([standardizer.encode(catalogue)], size)
         sides = dict(zip(POSITIONS, standardizer.box, strict=True))
-        widths = [
+        widths = [  # what is constant is left out of the density
             scale * sides.get(name, 1.0)
             for name, scale in zip(standardizer.columns, standardizer.scales, strict=True)
+            if scale > 0
         ]
         constant = float(gammaln(number + 1)) - number * float(np.sum(np.log(widths)))
         constant += number_constant(self._clouds.cardinality, number)
@@ -174,7 +176,7 @@ class FieldLevel:
         standardizer, density = self._clouds.standardizer, self.density
         assert density is not None
         means = jnp.asarray(standardizer.condition_means, theta.dtype)
-        scales = jnp.asarray(standardizer.condition_scales, theta.dtype)
+        scales = jnp.asarray(divisors(standardizer.condition_scales), theta.dtype)
         condition = (theta - means) / scales
         with multiplying_in(self.precision):
             bound = self.model.bind(self.network, params)

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from galgen.arrays import as_finite
 from galgen.checked import checked
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
@@ -32,6 +33,7 @@ from galgen.inference.inference_model import InferenceModel, check_condition, en
 from galgen.inference.observation import TrainedRun, observe, standardizer_of
 from galgen.inference.vectors import Parameters
 from galgen.losses import MeanLoss, example_weight, mean_over_examples
+from galgen.resolution import SINGLE, spread
 from galgen.training.precision import multiplying_in
 from galgen.types import Batch, Params
 
@@ -110,19 +112,22 @@ def score(
     """R^2 and MSE of each parameter.
 
     Raises:
-        InputError: for arrays that do not pair, or parameters that do not vary.
+        InputError: for arrays that do not pair, parameters that do not vary, or estimates that
+            are not finite.
     """
     if truth.shape != predicted.shape or truth.ndim != 2 or len(truth) < 2:
         raise InputError(
             f"expected as many estimates as truths, two or more, got {predicted.shape} and "
             f"{truth.shape}; pass one row for each catalogue"
         )
-    variance = truth.var(axis=0)
-    if np.any(variance == 0):
+    variance = spread(truth, SINGLE) ** 2
+    constant = [name for name, value in zip(names, variance, strict=True) if not value > 0]
+    if constant:
         raise InputError(
-            f"expected parameters that vary among the catalogues, got {list(names)} with "
-            f"variances {variance.tolist()}; score held-out catalogues of several cosmologies"
+            f"expected parameters that vary among the catalogues, got {', '.join(constant)} the "
+            "same in all but for rounding; score held-out catalogues of several cosmologies"
         )
+    as_finite(predicted, "the estimates")
     squared = (truth - predicted) ** 2
     mean, error = squared.mean(axis=0), squared.std(axis=0, ddof=1) / np.sqrt(len(truth))
     return RegressionScores(tuple(names), 1 - mean / variance, mean, error, len(truth))

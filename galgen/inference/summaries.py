@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import itertools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from galgen.data.fingerprint import Parts, fingerprint_of
 from galgen.data.normalization import Standardizer
 from galgen.data.suite import Suite
 from galgen.errors import InputError
+from galgen.inference.caution import Caution, left_out
 from galgen.inference.vectors import Parameters, VectorEncoding
 from galgen.statistics.fourier import power_spectrum
 from galgen.statistics.pairs import two_point_correlation
@@ -47,6 +49,10 @@ class Summary(abc.ABC):
     def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
         """The vector, finite for a catalogue of one point or more."""
 
+    def names(self, columns: int) -> tuple[str, ...]:
+        """What each of the columns is called."""
+        return tuple(f"{type(self).__name__} {i}" for i in range(columns))
+
 
 @dataclasses.dataclass(frozen=True)
 @checked
@@ -55,6 +61,9 @@ class CountSummary(Summary):
 
     def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
         return np.log([float(len(catalogue))])
+
+    def names(self, columns: int) -> tuple[str, ...]:
+        return ("ln N",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +83,10 @@ class CorrelationSummary(Summary):
             positions, mask, self.edges, catalogue.box, catalogue.periodic
         )
         return np.log((np.asarray(found.pairs[0]) + 1) / (np.asarray(found.random_pairs[0]) + 1))
+
+    def names(self, columns: int) -> tuple[str, ...]:
+        ends = itertools.pairwise(self.edges)
+        return tuple(f"pairs at {low:g} to {high:g} Mpc/h" for low, high in ends)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +111,10 @@ class PowerSummary(Summary):
         found = power_spectrum(positions, mask, catalogue.box, self.mesh, self.k_edges, (0,))
         return np.log(np.maximum(np.asarray(found.raw_power[0, 0]), 1e-30))
 
+    def names(self, columns: int) -> tuple[str, ...]:
+        ends = itertools.pairwise(self.k_edges)
+        return tuple(f"P(k) at {low:g} to {high:g} h/Mpc" for low, high in ends)
+
 
 @dataclasses.dataclass(frozen=True)
 @checked
@@ -112,6 +129,11 @@ class JointSummary(Summary):
 
     def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
         return np.concatenate([part(catalogue) for part in self.parts])
+
+    def names(self, columns: int) -> tuple[str, ...]:
+        known = tuple(name for part in self.parts for name in part.names(columns))
+        # A part that does not name its columns does not know how many are its own.
+        return known if len(known) == columns else super().names(columns)
 
 
 def _padded(catalogue: Catalogue) -> tuple[np.ndarray, np.ndarray]:
@@ -138,6 +160,18 @@ class SummaryEncoding(Encoding[np.ndarray]):
     def encode(self, catalogues: Sequence[Catalogue]) -> Float[np.ndarray, "catalogues columns"]:
         """Standardised summaries, one row each."""
         return self.vectors.encode(np.stack([self.summary(c) for c in catalogues]))
+
+    def check(self, catalogue: Catalogue) -> tuple[Caution, ...]:
+        """Caution against summaries that were constant in training and are otherwise here."""
+        if np.all(self.vectors.kept):
+            return ()
+        found = self.vectors.differing(self.summary(catalogue))
+        names = self.summary.names(len(self.vectors.means))
+        differing = [
+            f"{names[i]} was constant in training, here {gap:.2g} off" for i, gap in found.items()
+        ]
+        caution = left_out(differing)
+        return () if caution is None else (caution,)
 
     @property
     def condition_ranges(self):
@@ -184,7 +218,8 @@ class SummaryDataset(Dataset):
             standardizer = Standardizer.of(found, columns, self.condition)
             if self.bounds:
                 standardizer = standardizer.bounded(self.bounds)
-            vectors = VectorEncoding.fit(x, Parameters.of(standardizer))
+            names = self.summary.names(x.shape[1])
+            vectors = VectorEncoding.fit(x, Parameters.of(standardizer), names)
             encoding = SummaryEncoding(self.summary, standardizer, vectors)
         else:
             encoding = known

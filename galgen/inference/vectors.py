@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from galgen.checked import FILLED, Names, Positive, Range, check_lengths, checked
+from galgen.checked import FILLED, Names, NotNegative, Positive, Range, check_lengths, checked
 from galgen.data.encoding import Condition, Draw, Encoding, chunks, labels_of, save_arrays
 from galgen.data.normalization import Standardizer
 from galgen.errors import InputError
+from galgen.resolution import resolved, spread
 
 
 @dataclasses.dataclass(frozen=True)
 @checked
 class Parameters:
     """Named parameters, standardised by ``(value - mean) / scale``.
+
+    All of them vary: one that is the same in all training is no parameter to infer.
 
     Attributes:
         names: in order.
@@ -35,7 +40,17 @@ class Parameters:
 
     @classmethod
     def of(cls, standardizer: Standardizer) -> Parameters:
-        """What a standardizer knows of its condition."""
+        """What a standardizer knows of its condition.
+
+        Raises:
+            InputError: for a condition that was the same in all training.
+        """
+        constant = [name for name in standardizer.condition if name in standardizer.constant]
+        if constant:
+            raise InputError(
+                f"expected parameters that vary in training, got {', '.join(constant)} the same in "
+                "all catalogues but for rounding; leave it out of the condition"
+            )
         return cls(
             standardizer.condition,
             standardizer.condition_means,
@@ -66,13 +81,16 @@ class Parameters:
 class VectorEncoding(Encoding[np.ndarray]):
     """Vectors of one length, each column standardised, conditioned on parameters.
 
+    A column that is constant in training, but for rounding, has the scale 0: it is left out of
+    what networks see, and put back as it was.
+
     Attributes:
         means, scales: of the columns.
         parameters: what the vectors are conditioned on, or tell of.
     """
 
     means: Annotated[tuple[float, ...], FILLED]
-    scales: tuple[Positive, ...]
+    scales: tuple[NotNegative, ...]
     parameters: Parameters
 
     suffix = ".npz"
@@ -82,15 +100,50 @@ class VectorEncoding(Encoding[np.ndarray]):
 
     @classmethod
     def fit(
-        cls, x: Float[np.ndarray, "examples columns"], parameters: Parameters
+        cls,
+        x: Float[np.ndarray, "examples columns"],
+        parameters: Parameters,
+        names: Sequence[str] | None = None,
     ) -> VectorEncoding:
-        """By the mean and deviation of every column."""
-        deviation = x.std(axis=0)
-        scales = np.where(deviation > 0, deviation, 1.0)
+        """By the mean and deviation of every column.
+
+        Args:
+            x: one row for each example.
+            parameters: of the examples.
+            names: of the columns, for what is said of those that are left out.
+
+        Raises:
+            InputError: for a value that is not finite, or columns none of which varies.
+        """
+        names = [f"column {i}" for i in range(x.shape[1])] if names is None else names
+        wrong = [name for name, column in zip(names, x.T, strict=True) if not _finite(column)]
+        if wrong:
+            raise InputError(
+                f"expected finite vectors, got NaN or infinite values of {', '.join(wrong)}; mend "
+                "or leave out that column"
+            )
+        scales = spread(x)
+        constant = [name for name, scale in zip(names, scales, strict=True) if not scale > 0]
+        if len(constant) == len(scales):
+            raise InputError(
+                f"expected columns that vary, got {', '.join(constant)}, each the same in all "
+                f"{len(x)} examples but for rounding; measure something else"
+            )
+        if constant:
+            warnings.warn(
+                f"the same in all {len(x)} examples but for rounding, and left out: "
+                f"{', '.join(constant)}",
+                stacklevel=2,
+            )
         return cls(tuple(x.mean(axis=0).tolist()), tuple(scales.tolist()), parameters)
 
-    def encode(self, x: Float[np.ndarray, "*lead columns"]) -> Float[np.ndarray, "*lead columns"]:
-        """Standardised, float32.
+    @property
+    def kept(self) -> Bool[np.ndarray, " columns"]:
+        """Which columns networks see."""
+        return np.array(self.scales) > 0
+
+    def encode(self, x: Float[np.ndarray, "*lead columns"]) -> Float[np.ndarray, "*lead kept"]:
+        """The columns that are kept, standardised, float32.
 
         Raises:
             InputError: for another number of columns.
@@ -100,7 +153,18 @@ class VectorEncoding(Encoding[np.ndarray]):
                 f"expected vectors of {len(self.means)} columns, as were trained on, got shape "
                 f"{x.shape}; measure them alike"
             )
-        return ((x - np.array(self.means)) / np.array(self.scales)).astype(np.float32)
+        kept = self.kept
+        standard = (x[..., kept] - np.array(self.means)[kept]) / np.array(self.scales)[kept]
+        return standard.astype(np.float32)
+
+    def differing(self, x: Float[np.ndarray, " columns"]) -> dict[int, float]:
+        """How far a vector is from the constant of each column that is left out, by number.
+
+        Only what differs by more than rounding.
+        """
+        gaps = np.abs(x - np.array(self.means))
+        differs = ~self.kept & resolved(gaps, np.abs(self.means))
+        return {int(i): float(gaps[i]) for i in np.flatnonzero(differs)}
 
     @property
     def condition_ranges(self) -> dict[str, tuple[float, float]]:
@@ -119,15 +183,22 @@ class VectorEncoding(Encoding[np.ndarray]):
             labels, chosen = labels_of(rows, conditions)
             values = np.array([[c[name] for name in names] for c in chosen], np.float64)
             standard = self.parameters.encode(values)
-            draws.append(Draw((len(rows), len(self.means)), None, standard, labels, chosen))
+            shape = (len(rows), int(self.kept.sum()))
+            draws.append(Draw(shape, None, standard, labels, chosen))
         return draws
 
     def decode(self, draw, x, provenance):
-        real = np.array(draw.rows) >= 0
-        return list(x[real] * np.array(self.scales) + np.array(self.means))
+        real, kept = np.array(draw.rows) >= 0, self.kept
+        whole = np.tile(np.array(self.means), (int(real.sum()), 1))
+        whole[:, kept] += x[real] * np.array(self.scales)[kept]
+        return list(whole)
 
     def save(self, path, examples, splits):
         save_arrays(path, examples, splits)
+
+
+def _finite(values: np.ndarray) -> bool:
+    return bool(np.all(np.isfinite(values)))
 
 
 def _check_inside(

@@ -21,11 +21,13 @@ the mean of the split where the sets do not match. C is made of pseudo-values
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from galgen.resolution import resolved
 from galgen.validation.conditions import Conditions
 from galgen.validation.ratio import Ratio
 
@@ -39,7 +41,7 @@ class ChiSquare:
 
     Attributes:
         value: chi² above, or the sum of squared deviations where ``full`` is False.
-        degrees: bins p.
+        degrees: bins p that are kept.
         p_value: probability of more, if the mock is right.
         catalogues: of held-out.
         factor: h; 1 where ``full`` is False.
@@ -57,27 +59,45 @@ class ChiSquare:
 
     @property
     def reduced(self) -> float:
-        """Per degree of freedom."""
-        return self.value / self.degrees
+        """Per degree of freedom; NaN for none."""
+        return self.value / self.degrees if self.degrees else np.nan
 
 
-def chi_square(generated: Ratio, held_out: Ratio, conditions: Conditions) -> ChiSquare:
-    """Chi-square of the mean of ``generated`` against that of ``held_out``."""
+def chi_square(
+    generated: Ratio, held_out: Ratio, conditions: Conditions, names: Sequence[str] | None = None
+) -> ChiSquare:
+    """Chi-square of the mean of ``generated`` against that of ``held_out``.
+
+    Bins that are the same in every catalogue of held-out, but for rounding, are left out.
+
+    Args:
+        generated, held_out: the statistic of both sets.
+        conditions: of the same catalogues.
+        names: of the bins, for what is said of those that are left out.
+    """
     difference = generated.mean() - held_out.mean()
     numbers = len(generated.above), len(held_out.above)
     covariance, freedom, about = one_catalogue_covariance(held_out, conditions)
     share = 1 / numbers[0] + 1 / numbers[1]
-    bins = len(difference)
     error = np.sqrt(np.diag(covariance))
+    kept = ~np.isfinite(error) | (error > 0)
+    dropped = [names[i] if names else f"bin {i}" for i in np.flatnonzero(~kept).tolist()]
+    said = f"; left out, the same in all of held-out: {', '.join(dropped)}" if dropped else ""
+    if not kept.any():
+        note = f"nothing varies in held-out{said}"
+        return ChiSquare(np.nan, 0, np.nan, numbers[1], 1.0, False, note)
+    difference, error = difference[kept], error[kept]
+    covariance = covariance[np.ix_(kept, kept)]
+    bins = len(difference)
     reason = ""
     if freedom <= bins + 1:
         reason = f"{numbers[1]} catalogues are too few for the covariance of {bins} bins"
     elif not np.all(error > 0) or _least_eigenvalue(covariance, error) < LEAST_EIGENVALUE:
         reason = f"the covariance of {bins} bins is singular"
     if reason:
-        value = float(np.sum(difference**2 / (np.maximum(error, 1e-300) ** 2 * share)))
+        value = float(np.sum(difference**2 / (error**2 * share)))
         p_value = float(stats.chi2.sf(value, bins))
-        note = f"{reason}: bins taken as independent"
+        note = f"{reason}: bins taken as independent{said}"
         return ChiSquare(value, bins, p_value, numbers[1], 1.0, False, note)
     scaled = difference / error
     correlation = covariance / np.outer(error, error)
@@ -86,14 +106,14 @@ def chi_square(generated: Ratio, held_out: Ratio, conditions: Conditions) -> Chi
         stats.f.sf(square * (freedom - bins + 1) / (freedom * bins), bins, freedom - bins + 1)
     )
     factor = (freedom - bins - 1) / freedom
-    note = f"covariance of {numbers[1]} held-out catalogues about {about}"
+    note = f"covariance of {numbers[1]} held-out catalogues about {about}{said}"
     return ChiSquare(factor * square, bins, p_value, numbers[1], factor, True, note)
 
 
 def one_catalogue_covariance(
     held_out: Ratio, conditions: Conditions
 ) -> tuple[Float[np.ndarray, "bins bins"], int, str]:
-    """C, its degrees of freedom, and what it was taken about."""
+    """C, its degrees of freedom, and what it was taken about; 0 where C is rounding."""
     values = held_out.pseudo_values()
     number = len(values)
     design, about = np.ones((number, 1)), "their mean"
@@ -108,6 +128,9 @@ def one_catalogue_covariance(
     rest = values - design @ solution
     freedom = number - int(rank)
     covariance = rest.T @ rest / freedom
+    deviation = np.sqrt(np.diag(covariance))
+    differs = np.isnan(deviation) | resolved(deviation, np.abs(values).max(axis=0))
+    covariance = np.where(np.outer(differs, differs), covariance, 0.0)
     floor = held_out.poisson_error() ** 2 * number
     covariance += np.diag(np.maximum(floor - np.diag(covariance), 0.0))
     return covariance, freedom, about

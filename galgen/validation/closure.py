@@ -20,6 +20,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from galgen.resolution import resolved
 from galgen.validation.ratio import Curve, Ratio, divided
 from galgen.validation.sets import halves
 
@@ -27,8 +28,13 @@ from galgen.validation.sets import halves
 def closure(
     generated: Curve, held_out: Curve, base: Curve
 ) -> tuple[Float[np.ndarray, "bins"], Float[np.ndarray, "bins"]]:
-    """Closure of each bin and its standard error; NaN where held-out is as the base exactly."""
+    """Closure of each bin and its standard error; NaN where held-out is as the base.
+
+    As the base is what differs from it by no more than rounding.
+    """
     missing, distance = generated.mean - held_out.mean, base.mean - held_out.mean
+    largest = np.maximum(np.abs(base.mean), np.abs(held_out.mean))
+    distance = np.where(resolved(np.abs(distance), largest), distance, 0.0)
     value = 1 - divided(np.abs(missing), np.abs(distance))
     leverage = np.sign(distance) * (1 - value)
     variance = (
@@ -42,6 +48,8 @@ def closure(
 def half_against_half(held_out: Ratio, base: Curve, seed: int) -> Float[np.ndarray, "bins"]:
     """Closure of one half of held-out on the other, mean over halvings."""
     distance = np.abs(base.mean - held_out.mean())
+    largest = np.maximum(np.abs(base.mean), np.abs(held_out.mean()))
+    distance = np.where(resolved(distance, largest), distance, 0.0)
     gaps = [
         np.abs(held_out.mean(half) - held_out.mean(~half))
         for half in halves(len(held_out.above), seed)

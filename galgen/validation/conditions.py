@@ -135,7 +135,7 @@ def _rounded(catalogue: Catalogue, name: str) -> float:
 
 
 def p_value(statistics: Float[np.ndarray, " labellings"]) -> float:
-    """Fraction of labellings whose statistic is at least that of the first; NaN where that is."""
-    if not np.isfinite(statistics[0]):
+    """Fraction of labellings whose statistic is at least that of the first; NaN where one is."""
+    if not np.all(np.isfinite(statistics)):
         return np.nan
     return float(np.mean(statistics >= statistics[0] * (1 - 1e-12)))

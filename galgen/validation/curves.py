@@ -13,7 +13,7 @@ from galgen.validation.conditions import Conditions
 from galgen.validation.ratio import Curve, Ratio, divided
 from galgen.validation.settings import ValidationSettings
 from galgen.validation.spread import Spread, measure_spread
-from galgen.validation.statistic import Axis
+from galgen.validation.statistic import Axis, bin_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,11 +112,7 @@ class CurveComparison:
 
     def bin_name(self, index: int) -> str:
         """The range of a bin in words."""
-        low, high = self.edges[index], self.edges[index + 1]
-        if self.symbol not in ("r", "k"):
-            return f"{self.symbol} {low:.4g}-{high:.4g}"
-        digits = 3 if self.symbol == "k" else 2 if self.edges[0] < 1 else 1
-        return f"{self.symbol} {low:.{digits}f}-{high:.{digits}f}"
+        return bin_name(self.symbol, self.edges, index)
 
 
 def compare_curves(
@@ -140,10 +136,11 @@ def compare_curves(
         closure=value,
         closure_error=error,
         floor=half_against_half(ratios[1], base, settings.seed),
-        judged=np.isfinite(value)
+        # A mock that is no number is judged, and misses.
+        judged=(np.isfinite(value) | ~np.isfinite(generated.mean))
         & (np.abs(held_out.mean) > settings.significance * held_out.error),
         target=settings.closure_target,
-        chi_square=chi_square(ratios[0], ratios[1], conditions),
+        chi_square=chi_square(ratios[0], ratios[1], conditions, axis.bin_names),
         spread=measure_spread(
             ratios[0].single(),
             ratios[1].single(),

@@ -23,6 +23,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float
 
+from galgen.resolution import SINGLE, spread
 from galgen.validation.conditions import Conditions
 from galgen.validation.ratio import Curve, Ratio
 from galgen.validation.response import Response, respond
@@ -83,8 +84,8 @@ def _enough(parameters: Float[np.ndarray, "catalogues names"]) -> bool:
     number, names = parameters.shape
     if number < LEAST_PER_COEFFICIENT * (names + 1):
         return False
-    deviation = parameters.std(axis=0)
-    if np.any(deviation <= 1e-7 * np.abs(parameters).max(axis=0)):
+    deviation = spread(parameters, SINGLE)
+    if not np.all(deviation > 0):
         return False
     scaled = (parameters - parameters.mean(axis=0)) / deviation
     return bool(np.linalg.eigvalsh(scaled.T @ scaled / number)[0] > 1e-3)

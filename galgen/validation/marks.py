@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.errors import InputError
+from galgen.resolution import SINGLE, spread
 from galgen.statistics.binning import jackknife_ratio
 from galgen.validation.ratio import Curve, Ratio
 from galgen.validation.response import Response
@@ -79,6 +80,7 @@ class MarkComparison:
     distance            float         Kolmogorov-Smirnov, generated against held-out
     null                float         of one half of held-out against the other, mean
     outside             float         fraction of generated beyond the range of held-out
+    constant            bool          the same in all points of both, but for rounding
     =================== ============= ==================================================
     """
 
@@ -94,6 +96,7 @@ class MarkComparison:
     distance: float
     null: float
     outside: float
+    constant: bool = False
 
 
 def compare_counts(
@@ -189,8 +192,15 @@ def _compare_mark(
     seed: int,
 ) -> MarkComparison:
     truth, mock = np.concatenate(held_out), np.concatenate(generated)
+    constant = not spread(np.concatenate([truth, mock]), SINGLE) > 0
+    if constant:  # but for last digits, which are no difference
+        held_out, generated = (
+            [np.full_like(v, truth[0]) for v in each] for each in (held_out, generated)
+        )
+        truth, mock = np.concatenate(held_out), np.concatenate(generated)
     low, high = float(truth.min()), float(truth.max())
-    margin = 1e-3 * (high - low) or 0.5
+    largest = max(abs(low), abs(high))
+    margin = 1e-3 * ((high - low) if spread(truth, SINGLE) > 0 else largest) or 0.5
     edges = np.linspace(low - margin, high + margin, bins + 1)
     nulls = [
         two_sample_distance(*(np.concatenate(_chosen(held_out, rows)) for rows in (half, ~half)))
@@ -209,6 +219,7 @@ def _compare_mark(
         distance=two_sample_distance(mock, truth),
         null=float(np.mean(nulls)),
         outside=float(np.mean((mock < low) | (mock > high))),
+        constant=constant,
     )
 
 
@@ -233,5 +244,5 @@ def _moments(values: list[np.ndarray]) -> Moments:
     result = jackknife_ratio(sums, number[:, None])
     variance = float(result.mean[1])
     deviation = np.sqrt(variance)
-    spread_error = float(result.error[1]) / (2 * deviation) if deviation > 0 else 0.0
-    return Moments(centre, float(result.error[0]), float(deviation), spread_error)
+    error = float(result.error[1]) / (2 * deviation) if deviation > 0 else 0.0
+    return Moments(centre, float(result.error[0]), float(deviation), error)

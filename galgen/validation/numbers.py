@@ -91,14 +91,14 @@ def _of_split(split: SplitComparison) -> dict[str, float]:
 
 def _of_curve(curve: CurveComparison) -> dict[str, float]:
     worst, spread = curve.worst, curve.spread
-    bias = np.abs(curve.bias)
+    bias, varied = np.abs(curve.bias), curve.held_out.scatter > 0
     return {
         "closure": math.nan if worst is None else float(curve.closure[worst]),
         "closure_median": curve.median,
         "chi2": curve.chi_square.reduced,
         "p": curve.chi_square.p_value,
         "chi2_diagonal": curve.reduced_chi_square,
-        "bias": float(np.nanmax(bias)) if np.isfinite(bias).any() else math.nan,
+        "bias": float(np.max(bias[varied])) if varied.any() else math.nan,
         "variance_ratio": median(spread.variance_ratio),
         "rank_p": spread.flatness_p_value,
         "crps_ratio": median(spread.crps_ratio),

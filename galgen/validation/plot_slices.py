@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 
 from galgen.data.catalogue import Catalogue
 from galgen.plot_style import GENERATED, HELD_OUT, new_figure
+from galgen.resolution import SINGLE, spread
 from galgen.validation.comparison import Comparison
 from galgen.validation.sets import Sets, in_order
 
@@ -49,14 +51,15 @@ def matched_pairs(
     mean = np.mean([len(c) for c in held_out])
     usual = sorted(in_order(held_out), key=lambda c: abs(len(c) - mean))[:PAIRS]
     names = [n for n in usual[0].cosmology if all(n in c.cosmology for c in generated)]
-    spread = {n: float(np.std([c.cosmology[n] for c in held_out])) or 1.0 for n in names}
+    values = {n: np.array([c.cosmology[n] for c in held_out]) for n in names}
+    widths = {n: float(spread(column, SINGLE)) or math.inf for n, column in values.items()}
     left = list(in_order(generated))
     average = np.mean([len(c) for c in generated])
     pairs = []
     for catalogue in usual:
 
         def far(other: Catalogue, to: Catalogue = catalogue) -> tuple[float, float]:
-            gaps: list[float] = [(other.cosmology[n] - to.cosmology[n]) / spread[n] for n in names]
+            gaps: list[float] = [(other.cosmology[n] - to.cosmology[n]) / widths[n] for n in names]
             return round(sum((gap**2 for gap in gaps), 0.0), 9), float(abs(len(other) - average))
 
         nearest = min(range(len(left)), key=lambda index: far(left[index]))

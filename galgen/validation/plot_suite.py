@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from galgen.data.catalogue import POSITIONS, Catalogue
 from galgen.data.suite import Suite
 from galgen.plot_style import BASE, GENERATED, HELD_OUT, new_figure
+from galgen.resolution import SINGLE, spread
 from galgen.validation.plot_slices import draw_slab, mass_range
 
 SLABS = 4
@@ -70,7 +71,7 @@ def _draw_coverage(axes: Axes, suite: Suite) -> None:
     names = sorted(suite.parameter_names, key=lambda name: name not in ("omega_m", "sigma_8"))
     values = {name: suite.parameter_table([name])[:, 0] for name in names}
     values["redshift"] = suite.redshifts
-    vary = [name for name, column in values.items() if np.ptp(column) > 0]
+    vary = [name for name, column in values.items() if spread(column, SINGLE) > 0]
     axes.set_title("Parameters covered")
     if not vary:
         axes.text(0.5, 0.5, "all parameters are the same", ha="center", transform=axes.transAxes)

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
+from galgen.resolution import resolved
 from galgen.statistics.binning import jackknife_ratio
 
 
@@ -94,9 +95,14 @@ class Ratio:
         return number * self.mean() - (number - 1) * without
 
     def curve(self) -> Curve:
-        """Mean, error and covariance over all catalogues."""
+        """Mean, error and covariance over all catalogues.
+
+        The error of a bin that is the same in all catalogues but for rounding is 0.
+        """
         result = jackknife_ratio(self.above, self.below)
-        error, covariance = result.error, result.covariance
+        differs = resolved(result.error * np.sqrt(result.number), np.abs(result.mean))
+        error = np.where(differs, result.error, 0.0)
+        covariance = np.where(np.outer(differs, differs), result.covariance, 0.0)
         if self.pairs:
             raised = np.maximum(error, self.poisson_error())
             covariance = covariance + np.diag(raised**2 - error**2)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from galgen.validation.ratio import Curve
 
@@ -57,11 +57,23 @@ class Response:
 def respond(
     name: str, held_out: Curve, generated: Curve, significance: float, target: float
 ) -> Response:
-    """The response of generated against that of held-out, from their differences."""
-    slope, error = slope_through_origin(held_out, generated)
-    excess = np.sum((held_out.mean / held_out.error) ** 2) - len(held_out.mean)
-    signal = float(np.sqrt(max(excess, 0.0)))
+    """The response of generated against that of held-out, from their differences.
+
+    Bins in which one of them never varies have no error, and are left out.
+    """
+    kept = (held_out.error > 0) & (generated.error > 0)
+    if not kept.any():
+        return Response(name, held_out, generated, np.nan, np.nan, 0.0, False, target)
+    truth, other = (_of_bins(curve, kept) for curve in (held_out, generated))
+    slope, error = slope_through_origin(truth, other)
+    excess = float(np.sum((truth.mean / truth.error) ** 2)) - len(truth.mean)
+    signal = float(np.sqrt(np.maximum(excess, 0.0)))
     return Response(name, held_out, generated, slope, error, signal, signal > significance, target)
+
+
+def _of_bins(curve: Curve, kept: Bool[np.ndarray, "bins"]) -> Curve:
+    rows = np.ix_(kept, kept)
+    return Curve(curve.mean[kept], curve.error[kept], curve.covariance[rows], curve.scatter[kept])
 
 
 def slope_through_origin(truth: Curve, other: Curve) -> tuple[float, float]:

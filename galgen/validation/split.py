@@ -92,7 +92,8 @@ def compare_split(
     memorised = None
     if training is not None:
         third = _vectors(instrument.measure(training), training)
-        standard = [standardised(v, vectors[1]) for v in (*vectors, third)]
+        everything = np.concatenate([*vectors, third])
+        standard = [standardised(v, vectors[1], everything) for v in (*vectors, third)]
         memorised = measure_memorisation(
             (standard[0], standard[1], standard[2]), (generated, held_out, training)
         )
@@ -105,7 +106,9 @@ def compare_split(
         curves=curves,
         count=compare_counts(generated, held_out),
         marks=compare_marks(generated, held_out, settings.mark_bins, settings.seed),
-        two_sample=two_sample_test(*vectors, known, settings.relabellings, settings.seed),
+        two_sample=two_sample_test(
+            *vectors, known, settings.relabellings, settings.seed, _names(truth)
+        ),
         gradients=_gradients(mock, truth, generated, held_out, known, settings),
         memorisation=memorised,
     )
@@ -115,6 +118,12 @@ def _vectors(measured: Measurement, catalogues: Sequence[Catalogue]) -> np.ndarr
     """Summary vectors of the targeted curves and ln N."""
     ratios = [r for a, r in zip(measured.axes, measured.ratios, strict=True) if a.targeted]
     return summary_vectors(ratios, np.array([len(c) for c in catalogues], np.float64))
+
+
+def _names(measured: Measurement) -> list[str]:
+    """What the numbers of the summary vectors are called."""
+    targeted = [axis for axis in measured.axes if axis.targeted]
+    return [f"{axis.name} {name}" for axis in targeted for name in axis.bin_names] + ["ln N"]
 
 
 def _gradients(

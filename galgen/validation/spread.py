@@ -26,6 +26,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from galgen.randomness import Role, random_generator
+from galgen.resolution import SINGLE, resolved, spread
 from galgen.validation.conditions import Conditions, p_value
 from galgen.validation.crps import grouped_crps, half_crps, relabelled_crps_ratio
 from galgen.validation.ratio import divided
@@ -79,7 +80,8 @@ def measure_spread(
     """Spread of single values; a catalogue with a NaN in any bin is left out.
 
     Args:
-        generated, held_out: the statistic of every catalogue.
+        generated, held_out: the statistic of every catalogue. A bin that is the same in all of
+            held-out, but for rounding, has no ratios, and is left out of the p-value of the CRPS.
         conditions: of the same catalogues.
         labels: from ``conditions.relabelled``.
         ranks: intervals of u.
@@ -87,6 +89,10 @@ def measure_spread(
     """
     keep = np.isfinite(generated).all(axis=1), np.isfinite(held_out).all(axis=1)
     mock, truth = generated[keep[0]], held_out[keep[1]]
+    # What differs by rounding alone is equal: its ranks would be those of last digits.
+    constant = spread(np.concatenate([mock, truth]), SINGLE) == 0
+    mock, truth = np.where(constant, 0.0, mock), np.where(constant, 0.0, truth)
+    varied = spread(truth, SINGLE) > 0
     *pooled_groups, variance_words = conditions.grouped(conditions.repeated)
     ratio, ratio_error = _variance_ratio(
         mock, truth, pooled_groups[0][keep[0]], pooled_groups[1][keep[1]]
@@ -116,9 +122,9 @@ def measure_spread(
         flatness_p_value=p_value(flatness.sum(axis=-1)) if counts[0].any() else np.nan,
         crps=crps,
         crps_null=crps_null,
-        crps_ratio=divided(crps, crps_null),
+        crps_ratio=np.where(varied, divided(crps, crps_null), np.nan),
         crps_ratio_error=ratios[1:].std(axis=0),
-        crps_p_value=p_value(ratios.sum(axis=-1)),
+        crps_p_value=p_value(ratios[:, varied].sum(axis=-1)) if varied.any() else np.nan,
         variance_groups=variance_words,
         rank_groups=rank_words,
     )
@@ -129,7 +135,7 @@ def pooled_variance(
 ) -> tuple[Float[np.ndarray, "bins"], Float[np.ndarray, "bins"]]:
     """Variance about the means of the groups, and its relative delete-one jackknife error.
 
-    NaN where no group has two.
+    NaN where no group has two; 0 where there is none but rounding.
     """
     total, freedom, losses = np.zeros(values.shape[1]), 0, []
     for each in np.unique(group):
@@ -145,6 +151,8 @@ def pooled_variance(
         nothing = np.full(values.shape[1], np.nan)
         return nothing, nothing
     variance = total / freedom
+    differs = resolved(np.sqrt(variance), np.abs(values).max(axis=0))
+    variance = np.where(differs, variance, 0.0)
     without = (total - np.concatenate(losses)) / max(freedom - 1, 1)
     number = len(without)
     spread = (number - 1) / number * np.sum((without - without.mean(axis=0)) ** 2, axis=0)

@@ -60,6 +60,22 @@ class Axis:
     weight_power: int = 0
     logarithmic: bool = True
 
+    @property
+    def bin_names(self) -> tuple[str, ...]:
+        """The range of every bin in words."""
+        return tuple(
+            bin_name(self.symbol, self.edges, index) for index in range(len(self.edges) - 1)
+        )
+
+
+def bin_name(symbol: str, edges: Float[np.ndarray, "edges"], index: int) -> str:
+    """The range of a bin in words."""
+    low, high = edges[index], edges[index + 1]
+    if symbol not in ("r", "k"):
+        return f"{symbol} {low:.4g}-{high:.4g}"
+    digits = 3 if symbol == "k" else 2 if edges[0] < 1 else 1
+    return f"{symbol} {low:.{digits}f}-{high:.{digits}f}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Clouds:

@@ -27,6 +27,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.spatial.distance import cdist
 
 from galgen.randomness import Role, random_generator
+from galgen.resolution import SINGLE, divisors, spread
 from galgen.validation.conditions import Conditions, halvings, p_value
 from galgen.validation.ratio import Ratio
 
@@ -45,8 +46,9 @@ class TwoSample:
         null_error: standard deviation over halvings.
         p_value: by relabelling; small when the sets differ.
         cells: references R.
-        dimensions: of a summary vector.
+        dimensions: of a summary vector, without what is constant.
         catalogues: of generated and of held-out that entered.
+        constant: names of the numbers that are the same in both sets, and are left out.
     """
 
     chi_square: float
@@ -56,6 +58,7 @@ class TwoSample:
     cells: int
     dimensions: int
     catalogues: tuple[int, int]
+    constant: tuple[str, ...] = ()
 
 
 def summary_vectors(
@@ -69,11 +72,17 @@ def summary_vectors(
 def standardised(
     vectors: Float[np.ndarray, "catalogues dimensions"],
     held_out: Float[np.ndarray, "held_out dimensions"],
+    everything: Float[np.ndarray, "all dimensions"],
 ) -> Float[np.ndarray, "catalogues dimensions"]:
-    """Vectors less the mean of held-out, in its standard deviations."""
-    finite = held_out[np.isfinite(held_out).all(axis=1)]
-    deviation = finite.std(axis=0)
-    return (vectors - finite.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    """Vectors less the mean of held-out, in its standard deviations.
+
+    A number that is constant in held-out but for rounding is told by the deviation of
+    ``everything``, and is 0 where it is constant in that too.
+    """
+    finite, whole = (rows[np.isfinite(rows).all(axis=1)] for rows in (held_out, everything))
+    own, shared = spread(finite, SINGLE), spread(whole, SINGLE)
+    scales = np.where((own > 0) | (shared == 0), own, shared)
+    return (vectors - finite.mean(axis=0)) / divisors(scales)
 
 
 def two_sample_test(
@@ -82,6 +91,7 @@ def two_sample_test(
     conditions: Conditions,
     relabellings: int,
     seed: int,
+    names: Sequence[str] | None = None,
 ) -> TwoSample:
     """PQMass of two sets of vectors; one that is not finite is left out.
 
@@ -90,9 +100,15 @@ def two_sample_test(
         conditions: of the same catalogues.
         relabellings: labellings that make the null, the true one among them.
         seed: of these, the references and the halves.
+        names: of the numbers of a vector, for what is said of those that are left out.
     """
-    vectors = standardised(np.concatenate([generated, held_out]), held_out)
+    both = np.concatenate([generated, held_out])
+    vectors = standardised(both, held_out, both)
     keep = np.isfinite(vectors).all(axis=1)
+    varied = np.any(vectors[keep] != 0, axis=0)
+    dropped = np.flatnonzero(~varied).tolist()
+    constant = tuple(f"number {i}" if names is None else names[i] for i in dropped)
+    vectors = vectors[:, varied]
     vectors, labels = vectors[keep], conditions.relabelled(relabellings, seed)[:, keep]
     truth = vectors[labels[0]]
     condition = conditions.held_out[keep[len(generated) :]]
@@ -105,10 +121,11 @@ def two_sample_test(
         chi_square=float(found[0]),
         null=float(null.mean()),
         null_error=float(null.std(ddof=1)),
-        p_value=p_value(found),
+        p_value=p_value(found) if varied.any() else np.nan,
         cells=cells,
         dimensions=vectors.shape[1],
         catalogues=(int(np.sum(~labels[0])), int(np.sum(labels[0]))),
+        constant=constant,
     )
 
 

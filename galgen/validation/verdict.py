@@ -77,6 +77,8 @@ def chi_square_verdict(curve: CurveComparison, split: str) -> Verdict:
     note = found.note
     if found.full:
         note += f"; bins taken as independent: {curve.reduced_chi_square:.2f}"
+    if not found.degrees:
+        return Verdict(f"{curve.name} chi2/dof, {split}", "-", "-", "", NOTED, note)
     return Verdict(
         f"{curve.name} chi2/dof, {split}",
         f"{found.reduced:.2f} ({found.degrees} bins), p {found.p_value:.2g}",
@@ -106,6 +108,8 @@ def two_sample_verdict(test: TwoSample, split: str) -> Verdict:
     generated, held_out = test.catalogues
     note = f"summaries of {test.dimensions} numbers, {generated} generated and {held_out} held-out "
     note += f"in {test.cells} cells; p by relabelling"
+    if test.constant:
+        note += f"; left out, the same in all of both: {', '.join(test.constant)}"
     return Verdict(
         f"PQMass chi2/dof, {split}",
         f"{test.chi_square:.2f}, p {test.p_value:.2g}",
@@ -193,6 +197,8 @@ def mark_verdict(mark: MarkComparison, split: str) -> Verdict:
     truth, mock = mark.held_out_moments, mark.generated_moments
     note = f"mean {mock.mean:.4g} and {truth.mean:.4g}; std {mock.deviation:.4g} and "
     note += f"{truth.deviation:.4g} (generated and held-out)"
+    if mark.constant:
+        note = f"{truth.mean:.6g} in all points of both sets but for rounding: nothing to compare"
     return Verdict(
         f"{mark.name} KS, {split}", f"{mark.distance:.3f}", f"{mark.null:.3f}", "", NOTED, note
     )

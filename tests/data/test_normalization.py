@@ -172,6 +172,7 @@ def test_what_cannot_be_encoded_or_decoded(catalogues, standardizer):
 def test_constant_columns_do_not_divide_by_zero():
     columns = {name: np.array([1.0, 2.0]) for name in ("x", "y", "z")} | {"weight": np.ones(2)}
     catalogue = Catalogue(columns, (5.0, 5.0, 5.0), cosmology={"omega_m": 0.3})
-    standardizer = Standardizer.fit([catalogue], ("x", "y", "z", "weight"), ("omega_m",))
+    with pytest.warns(UserWarning, match=r"left out: weight \(1\), omega_m \(0.3\)"):
+        standardizer = Standardizer.fit([catalogue], ("x", "y", "z", "weight"), ("omega_m",))
     assert np.all(np.isfinite(standardizer.encode(catalogue)))
     assert standardizer.encode_condition([0.3]).tolist() == [0.0]

@@ -91,5 +91,5 @@ def test_vectors_and_cells():
     np.testing.assert_allclose(found[0], [1.0, 2.0, 1.0])
     assert np.isnan(found[1]).all()
     values = np.random.default_rng(6).normal(4, 3, (40, 2))
-    np.testing.assert_allclose(standardised(values, values).std(axis=0), 1)
+    np.testing.assert_allclose(standardised(values, values, values).std(axis=0), 1)
     assert [number_of_cells(n) for n in (8, 60, 10_000)] == [2, 10, 50]

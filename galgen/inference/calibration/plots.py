@@ -12,6 +12,7 @@ from galgen.inference.calibration.predictive import PredictiveCheck
 from galgen.inference.calibration.ranks import Ranks
 from galgen.inference.calibration.tarp import Tarp
 from galgen.plot_style import BAND, BASE, GENERATED, HELD_OUT, new_figure
+from galgen.resolution import spread
 
 LEVELS = np.linspace(0.0, 1.0, 101)
 COLORS = (GENERATED, BASE, HELD_OUT)
@@ -70,11 +71,12 @@ def plot_predictive(check: PredictiveCheck, names: Sequence[str]) -> Figure:
     """Each component of a statistic among its draws, in units of their spread."""
     figure = new_figure(max(3.3, 0.55 * len(names) + 1.2), 2.8)
     axes = figure.subplots()
-    center, spread = check.drawn.mean(axis=0), check.drawn.std(axis=0, ddof=1)
+    center, width = check.drawn.mean(axis=0), spread(check.drawn)
+    width = np.where(width > 0, width, np.nan)  # draws all alike have no unit, and are left empty
     places = np.arange(len(names))
-    low, high = (np.quantile(check.drawn, [0.005, 0.995], axis=0) - center) / spread
+    low, high = (np.quantile(check.drawn, [0.005, 0.995], axis=0) - center) / width
     axes.bar(places, high - low, 0.6, low, color=BAND, alpha=0.3, lw=0, label="99% of draws")
-    axes.plot(places, (check.observed - center) / spread, "o", color=GENERATED, label="observed")
+    axes.plot(places, (check.observed - center) / width, "o", color=GENERATED, label="observed")
     axes.axhline(0, color=HELD_OUT, lw=0.8)
     axes.set_xticks(places, names)
     axes.set_ylabel("distance from the mean draw / spread")

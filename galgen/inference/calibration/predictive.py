@@ -22,6 +22,7 @@ from jaxtyping import Float
 
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
+from galgen.resolution import SINGLE, spread
 from galgen.statistics.pairs import two_point_correlation
 
 
@@ -40,6 +41,10 @@ class PredictiveCheck:
     observed: Float[np.ndarray, " components"]
     drawn: Float[np.ndarray, "draws components"]
 
+    def __post_init__(self) -> None:
+        if not (np.all(np.isfinite(self.drawn)) and np.all(np.isfinite(self.observed))):
+            raise InputError("expected finite statistics, got some that are not; take wider bins")
+
     @property
     def p_values(self) -> Float[np.ndarray, " components"]:
         """Two-sided, of each component."""
@@ -49,8 +54,15 @@ class PredictiveCheck:
 
     @property
     def p_value(self) -> float:
-        """Of all components together."""
+        """Of all components together, but for those that are the same in all but for rounding.
+
+        NaN where none is left.
+        """
         everything = np.concatenate([self.observed[None], self.drawn])
+        scale = spread(everything)
+        if not np.any(scale > 0):
+            return float("nan")
+        everything = everything[:, scale > 0] / scale[scale > 0]
         distances = np.array(
             [_distance(row, np.delete(everything, i, axis=0)) for i, row in enumerate(everything)]
         )
@@ -79,8 +91,6 @@ def predictive_check(
             f"expected at least {observed.size + 5} drawn catalogues for {observed.size} numbers "
             f"each, got {len(drawn)}; draw more, or take fewer bins"
         )
-    if not (np.all(np.isfinite(values)) and np.all(np.isfinite(observed))):
-        raise InputError("expected finite statistics, got some that are not; take wider bins")
     return PredictiveCheck(observed, values)
 
 
@@ -98,6 +108,10 @@ def correlation(
 
 
 def _distance(value, others):
-    covariance = np.atleast_2d(np.cov(others, rowvar=False))
-    gap = value - others.mean(axis=0)
-    return float(gap @ np.linalg.pinv(covariance, hermitian=True) @ gap)
+    """chi^2 above; infinite off a plane that holds all the others."""
+    size, directions = np.linalg.eigh(np.atleast_2d(np.cov(others, rowvar=False)))
+    gap = directions.T @ (value - others.mean(axis=0))
+    wide = size > SINGLE**2  # columns have a deviation of 1
+    if np.any(np.abs(gap[~wide]) > SINGLE):
+        return np.inf
+    return float(np.sum(gap[wide] ** 2 / size[wide]))
