@@ -24,7 +24,7 @@ def test_repeats_limit_one_condition_of_one_split(tmp_path: Path) -> None:
     splits = ["test", "test", "test", "low", "low", "low", "high"]
     catalogues = [catalogue(value) for value in values]
     write_suite(tmp_path / "suite.h5", catalogues, splits)
-    standardizer = Standardizer.fit(catalogues)
+    standardizer = Standardizer.fit(catalogues, condition=("omega_m",))
     standard = np.stack(
         [standardizer.encode_condition(standardizer.condition_values(c)) for c in catalogues]
     )

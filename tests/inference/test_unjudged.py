@@ -11,9 +11,16 @@ from galgen.errors import InputError
 from galgen.inference.calibration import ranks_of, tarp
 from galgen.inference.posterior_file import CataloguePosterior
 from galgen.inference.posterior_report import calibration_of, calibration_text, write_figures
-from galgen.inference.prior import DensityPrior, Gaussian, Uniform
+from galgen.inference.prior import DensityPrior, Gaussian, ProductPrior, Uniform
 from galgen.inference.profile import GridPosterior, _judged, _log_prior
-from galgen.inference.sampling import PosteriorSamples
+from galgen.inference.sampling import (
+    NUTS,
+    PosteriorSamples,
+    RandomWalk,
+    Target,
+    TemperedSMC,
+    VariationalGaussian,
+)
 from galgen.inference.two_sample import ClassifierTest
 
 NAMES = ("a", "b")
@@ -148,6 +155,37 @@ def test_a_classifier_that_diverges_does_not_say_that_sets_are_alike() -> None:
         test(NORMAL[0, :40], NORMAL[1, :40] + 3.0)
 
 
+SQUARE = ProductPrior((Uniform("a", -1.0, 1.0), Uniform("b", -1.0, 1.0)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        TemperedSMC(chains=2, draws=100),
+        NUTS(chains=2, draws=50, warmup=50),
+        RandomWalk(chains=2, draws=50, warmup=50),
+        VariationalGaussian(chains=2, draws=50, warmup=50),
+    ],
+    ids=lambda s: type(s).__name__,
+)
+@pytest.mark.parametrize("value", [jnp.nan, -jnp.inf])
+def test_a_likelihood_that_is_no_number_ends_every_sampler(sampler, value: float) -> None:
+    with pytest.raises(FloatingPointError, match=r"finite draws of \['a', 'b'\]"):
+        sampler(Target(SQUARE, lambda theta: value + 0.0 * theta[0]))
+
+
+@pytest.mark.slow
+def test_samplers_that_do_not_arrive_say_so() -> None:
+    """A peak of one float32 in a plain where every draw is impossible."""
+    target = Target(SQUARE, lambda t: jnp.where(jnp.abs(t[0] - 0.3) < 1e-7, 0.0, -1e30))
+    for sampler, word in (
+        (TemperedSMC(chains=2, draws=100), "tempering"),
+        (VariationalGaussian(chains=2, draws=50, warmup=50), "variational"),
+    ):
+        assert word in [c.name for c in sampler(target).cautions]
+
+
 def grid(width: float, noise: float) -> GridPosterior:
     axis = np.linspace(0.0, 1.0, 101)
     log = -0.5 * ((axis - 0.5) / width) ** 2
@@ -194,5 +232,5 @@ def test_a_prior_without_a_density_is_refused(value: float) -> None:
     ],
 )
 def test_priors_of_nan_or_of_no_width_are_refused(make) -> None:
-    with pytest.raises(InputError, match="of a"):
+    with pytest.raises(InputError, match=r"of a|to be a number"):
         make()

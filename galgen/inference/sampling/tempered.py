@@ -13,12 +13,18 @@ from typing import Annotated
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from galgen.checked import ABOVE_ZERO, BELOW_ONE, Count, checked
+from galgen.inference.caution import Caution
 from galgen.inference.sampling.library import blackjax
 from galgen.inference.sampling.sampler import Draws, PosteriorSampler
 from galgen.inference.sampling.target import Target
+
+COLD = 1 - 1e-6
+"""Tempering that counts as 1."""
+MOST_TEMPERATURES = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,12 +61,26 @@ class TemperedSMC(PosteriorSampler):
             return {"factor": 2.38 / jnp.sqrt(dimension) * jnp.linalg.cholesky(covariance)[None]}
 
         def step(carry):
-            key, state = carry
+            key, state, number = carry
             key, key_step = jax.random.split(key)
-            return key, cool(key_step, state, self.warmup, factor(state))[0]
+            return key, cool(key_step, state, self.warmup, factor(state))[0], number + 1
 
-        first = (key_move, tempered.init(particles))
-        key, state = jax.lax.while_loop(lambda c: c[1].tempering_param < 1 - 1e-6, step, first)
+        def cooling(carry):
+            _, state, number = carry
+            # A likelihood that is zero everywhere would have no last temperature.
+            return (state.tempering_param < COLD) & (number < MOST_TEMPERATURES)
+
+        first = (key_move, tempered.init(particles), 0)
+        key, state, _ = jax.lax.while_loop(cooling, step, first)
+        reached = state.tempering_param
         # Until now draws moved at the temperature before, and their weights lead to the last one.
         state, info = last(key, state, self.warmup, jnp.ones(()), factor(state))
-        return Draws(state.particles, jnp.mean(info.update_info.acceptance_rate))
+        accepted = jnp.mean(info.update_info.acceptance_rate)
+        return Draws(state.particles, accepted, quality=reached)
+
+    def cautions(self, drawn: Draws) -> tuple[Caution, ...]:
+        least = float(np.min(drawn.quality))
+        if least >= COLD:
+            return ()
+        text = f"{MOST_TEMPERATURES} temperatures reached {least:.2g} of 1: the draws are not cold"
+        return (Caution("tempering", f"{text}; raise draws, or narrow the prior"),)

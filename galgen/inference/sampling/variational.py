@@ -69,12 +69,22 @@ class VariationalGaussian(PosteriorSampler):
         return Draws(u + start, quality=log_weight)
 
     def cautions(self, drawn: Draws) -> tuple[Caution, ...]:
-        shapes = [array_stats.psislw(np.asarray(row, float))[1] for row in drawn.quality]
-        worst = float(np.max(shapes))
+        worst = float(np.max([_shape(np.asarray(row, float)) for row in drawn.quality]))
         if worst <= LARGEST_SHAPE:
             return ()
+        if np.isnan(worst):
+            text = "the Pareto shape of its weights cannot be told: how well it fits is unknown"
+            return (Caution("variational", text),)
         text = f"Pareto shape {worst:.2f} of its weights, above 0.7: no normal fits; use NUTS"
         return (Caution("variational", text),)
+
+
+def _shape(log_weight: np.ndarray) -> float:
+    """The Pareto shape k of weights; NaN where they have no tail to tell it from."""
+    try:
+        return float(array_stats.psislw(log_weight)[1])
+    except ValueError:
+        return float("nan")
 
 
 def _log_normal(u):
