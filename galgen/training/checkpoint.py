@@ -8,11 +8,8 @@ is never saved, and one whose files changed since is never read (:mod:`galgen.tr
 from __future__ import annotations
 
 import dataclasses
-import errno
 import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +21,7 @@ from jax.sharding import Sharding
 from galgen.errors import InputError
 from galgen.publishing import own_folder
 from galgen.training.checksums import SummedHandler, SummedRestore, SummedSave, damage
+from galgen.training.disk import require_room
 from galgen.training.distributed import anyone, everyones, is_first
 from galgen.training.state import TrainState
 from galgen.training.stopping import is_finite, not_finite
@@ -69,8 +67,7 @@ class Checkpoints:
         if self._manager is None:
             return
         try:
-            with _naming_a_full_disk(self.folder):
-                self._manager.wait_until_finished()
+            self._manager.wait_until_finished()
         finally:
             self._manager.close()
 
@@ -89,15 +86,15 @@ class Checkpoints:
 
         Raises:
             FloatingPointError: for a state that is not finite, in all processes.
-            InputError: if the disk is full, also for the save before.
+            InputError: if the disk has no room for it.
         """
         step = int(state.step)
         if step == self.latest:
             return
         if anyone(not is_finite(state)):
             raise not_finite("finite weights", "others", step, self.latest)
-        with _naming_a_full_disk(self.folder):
-            self._manager.save(step, args=SummedSave(_tree(state)))
+        require_room(self.folder, sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
+        self._manager.save(step, args=SummedSave(_tree(state)))
 
     def restore(self, like: TrainState, sharding: Any) -> TrainState:
         """The newest state, with the structure of ``like``.
@@ -171,27 +168,3 @@ def _tree(state: TrainState) -> dict[str, Any]:
     """The state by field, without averages that are not kept, as it was before there were any."""
     fields = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
     return {name: value for name, value in fields.items() if name != "further_ema" or value}
-
-
-@contextmanager
-def _naming_a_full_disk(folder: Path) -> Iterator[None]:
-    """Turn what Orbax makes of a full disk into one clear line."""
-    try:
-        yield
-    except Exception as error:
-        if not _tells_of_a_full_disk(error):
-            raise
-        raise InputError(
-            f"expected room on the disk of {folder} for a checkpoint, got none left; free some "
-            "and go on with --resume from the one before, or lower --trainer.keep"
-        ) from error
-
-
-def _tells_of_a_full_disk(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if "No space left on device" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -19,6 +19,7 @@ from galgen.checked import Count, NotNegative, Positive, ProperFraction, Seed, W
 from galgen.errors import InputError
 from galgen.randomness import Role, random_key
 from galgen.training.checkpoint import Checkpoints
+from galgen.training.disk import on_disk
 from galgen.training.distributed import anyone, is_first
 from galgen.training.feeding import Fed, Source, feed
 from galgen.training.profiling import Profile
@@ -106,7 +107,7 @@ class Trainer:
         loss: Loss,
         params: Params,
         source: Source,
-        folder: Path,
+        folder: str | Path,
         resume: bool = False,
         mesh: MeshShape = ALL_ON_DATA,
         profile: bool = False,
@@ -132,14 +133,19 @@ class Trainer:
         Raises:
             InputError: if ``resume`` is asked for and there is nothing to resume, the batch cannot
                 be dealt to the devices, or the disk is full.
-            FloatingPointError: at a loss that is not finite; the message names the step.
+            FloatingPointError: at a loss or weights that are not finite; the message names the step
+                and the last checkpoint.
         """
         devices = mesh.over(jax.devices())
         # From the host, so that every process puts its part of the same numbers on its devices.
         params = jax.tree.map(np.asarray, params)
         like = jax.eval_shape(self.initial_state, params)
         places = shared_over_model(like, devices)
-        with Checkpoints(folder / "checkpoints", self.keep, writes=True) as checkpoints:
+        folder = Path(folder)
+        with (
+            on_disk(folder),
+            Checkpoints(folder / "checkpoints", self.keep, writes=True) as checkpoints,
+        ):
             if resume:
                 state = checkpoints.restore(like, places)
             else:

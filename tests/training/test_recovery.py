@@ -19,7 +19,7 @@ import optax
 import pytest
 
 from galgen.errors import InputError
-from galgen.training import Checkpoints, Trainer, TrainState
+from galgen.training import Checkpoints, Trainer, TrainState, tracking
 from galgen.training.checksums import SUMS, SummedHandler
 from galgen.training.sharding import data_mesh, replicated
 from galgen.training.state import initial_state
@@ -225,20 +225,37 @@ def test_numbers_that_break_between_two_logged_steps_are_not_kept(tmp_path: Path
             assert checkpoints.steps == [10, 20]
 
 
+def full(*arguments: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+FULL = {
+    "a thread that writes": (SummedHandler, "finalize"),
+    "the log": (tracking, "append_text"),
+}
+
+
+@pytest.mark.parametrize("place", FULL.values(), ids=FULL)
 def test_a_full_disk_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Raised in the thread that writes, and after it was restored the run goes on."""
+    """And after there is room again the run goes on."""
     with monkeypatch.context() as patch:
-
-        def full(self, directory) -> None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-        patch.setattr(SummedHandler, "finalize", full)
-        with pytest.raises(InputError, match=r"expected room on the disk of .* --resume"):
+        patch.setattr(*place, full)
+        with pytest.raises(InputError, match=r"room on the disk .* got none left; .* --resume"):
             fit(tmp_path, trainer=SHORT)
     assert not caplog.records, "nor is it told twice"
     assert int(fit(tmp_path / "again", trainer=SHORT).step) == 12
+
+
+def test_a_checkpoint_that_has_no_room_is_not_begun(tmp_path: Path, monkeypatch) -> None:
+    usage, free = shutil.disk_usage(tmp_path), [10**7, 10**7, 10**3]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free.pop(0)))
+    with pytest.raises(InputError, match=r"got 0.0 MB for one of 0.0 MB; free some and go on with"):
+        fit(tmp_path, trainer=SHORT)
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"3", "6"}
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(total=0, free=0))
+    assert int(fit(tmp_path, resume=True, trainer=SHORT).step) == 12
 
 
 def test_the_newest_few_are_kept(tmp_path: Path) -> None:
