@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float
 from galgen.checked import FILLED, RISING, Count, Positive, Size, between, checked
 from galgen.data.cardinality import Cardinality
 from galgen.data.catalogue import Catalogue
-from galgen.data.normalization import Standardizer
+from galgen.data.normalization import Standardizer, refuse_diverged
 from galgen.data.suite import write_suite
 from galgen.errors import InputError
 from galgen.publishing import Publication
@@ -277,6 +277,7 @@ class ArrayEncoding(Encoding[np.ndarray]):
 
     def decode(self, draw, x, provenance):
         real = np.array(draw.rows) >= 0
+        refuse_diverged(x[real])
         return list(x[real] * self.scale + self.mean)
 
     def save(self, path, examples, splits):

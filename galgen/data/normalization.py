@@ -313,11 +313,7 @@ class Standardizer:
                 f"expected features of shape (points, {len(self.columns)}), got {x.shape}; "
                 "decode one cloud at a time, as encode gives it"
             )
-        if not np.all(np.isfinite(x)):
-            raise InputError(
-                f"expected finite features, got {np.sum(~np.isfinite(x))} NaN or infinite; "
-                "the model has diverged: sample with more steps or train again"
-            )
+        refuse_diverged(x)
         notes = dict(provenance or {})
         columns = {}
         for i, name in enumerate(self.columns):
@@ -341,6 +337,16 @@ class Standardizer:
         cosmology = {**self.fixed_cosmology, **(condition or {})}
         redshift = float(cosmology.pop("redshift", np.mean(self.redshifts)))
         return Catalogue(columns, self.box, redshift, cosmology, self.periodic, self.units, notes)
+
+
+def refuse_diverged(x: Float[np.ndarray, "..."]) -> None:
+    """Raise an InputError for draws of a model that are not finite; they would be saved as data."""
+    wrong = int(np.sum(~np.isfinite(x)))
+    if wrong:
+        raise InputError(
+            f"expected finite features, got {wrong} NaN or infinite; "
+            "the model has diverged: sample with more steps or train again"
+        )
 
 
 def _into_unit_box(x: np.ndarray, periodic: bool) -> np.ndarray:

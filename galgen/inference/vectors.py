@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 
 from galgen.checked import FILLED, Names, NotNegative, Positive, Range, check_lengths, checked
 from galgen.data.encoding import Condition, Draw, Encoding, chunks, labels_of, save_arrays
-from galgen.data.normalization import Standardizer
+from galgen.data.normalization import Standardizer, refuse_diverged
 from galgen.errors import InputError
 from galgen.resolution import resolved, spread
 
@@ -189,6 +189,7 @@ class VectorEncoding(Encoding[np.ndarray]):
 
     def decode(self, draw, x, provenance):
         real, kept = np.array(draw.rows) >= 0, self.kept
+        refuse_diverged(x[real])
         whole = np.tile(np.array(self.means), (int(real.sum()), 1))
         whole[:, kept] += x[real] * np.array(self.scales)[kept]
         return list(whole)

@@ -37,6 +37,8 @@ def test_networks_do_not_see_a_constant_column(magnitude: float, dtype: type) ->
     assert encoding.encode(x).std() == pytest.approx(1, rel=1e-5)
     plan = encoding.plan([{"a": 0.0}] * 3, 4, 0)[0]
     assert plan.shape == (4, 1)
+    with pytest.raises(InputError, match="got 3 NaN or infinite; the model has diverged"):
+        encoding.decode(plan, np.full((4, 1), np.nan, np.float32), {})
     back = np.stack(encoding.decode(plan, encoding.encode(x[:4]), {}))
     assert np.allclose(back, x[:3], rtol=1e-6)
     assert encoding.differing(x[5]) == {}

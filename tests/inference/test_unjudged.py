@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from galgen.errors import InputError
-from galgen.inference.calibration import ranks_of, tarp
+from galgen.inference.calibration import Ranks, ranks_of, tarp
 from galgen.inference.posterior_file import CataloguePosterior
 from galgen.inference.posterior_report import calibration_of, calibration_text, write_figures
 from galgen.inference.prior import DensityPrior, Gaussian, ProductPrior, Uniform
@@ -104,6 +104,8 @@ def test_draws_that_are_no_numbers_are_never_ranked(test, bad: float) -> None:
     broken[[3, 17], 5, 1] = bad
     with pytest.raises(InputError, match=r"in 2 of 40 posteriors \(numbers 3, 17\)"):
         test(broken, TRUTHS)
+    with pytest.raises(InputError, match="1 outside or NaN of 4"):
+        Ranks(NAMES, np.array([[0.1, 0.2], [bad, 1.0]]), 99)
     holed = TRUTHS.copy()
     holed[0, 0] = bad
     with pytest.raises(InputError, match="finite values in truths, got 1"):

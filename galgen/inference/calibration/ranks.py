@@ -37,11 +37,22 @@ class Ranks:
     places ``(catalogues, parameters)``   the u of each truth, see the module's docstring
     draws  int                            of each posterior
     ====== ============================== ==========================================
+
+    Raises:
+        InputError: for a place outside [0, 1], or NaN.
     """
 
     names: tuple[str, ...]
     places: Float[np.ndarray, "catalogues parameters"]
     draws: int
+
+    def __post_init__(self) -> None:
+        wrong = int(np.sum(~((self.places >= 0) & (self.places <= 1))))
+        if wrong:
+            raise InputError(
+                f"expected places in [0, 1], got {wrong} outside or NaN of {self.places.size}; "
+                "ranks_of makes them"
+            )
 
     @property
     def ranks(self) -> Int[np.ndarray, "catalogues parameters"]:
