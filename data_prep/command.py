@@ -22,6 +22,7 @@ from data_prep.table import TableSource
 from galgen import command_line
 from galgen.errors import InputError
 from galgen.option_errors import meant, read_options
+from galgen.places import HDF5, check_file
 
 PROGRAM = "python -m data_prep"
 SOURCES: dict[str, Callable[..., Source]] = {
@@ -62,4 +63,10 @@ def _read(words: Sequence[str]) -> Source:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    return command_line.run("data_prep", arguments, lambda words: prepare(parse(words)))
+    return command_line.run("data_prep", arguments, _run)
+
+
+def _run(arguments: Sequence[str]) -> None:
+    source = parse(arguments)
+    check_file(source.output, source.inputs, HDF5)
+    prepare(source)

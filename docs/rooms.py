@@ -40,6 +40,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "errors",
         "command_line",
         "option_errors",
+        "places",
         "arrays",
         "units",
         "cosmology",

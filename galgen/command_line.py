@@ -122,6 +122,10 @@ def _place(error: BaseException) -> str:
 
 def _check(arguments: Sequence[str]) -> None:
     for argument in arguments:
+        if not argument:
+            raise InputError(
+                "expected arguments of text, got an empty one; is a variable of the shell unset?"
+            )
         if "\0" in argument:
             raise InputError(f"expected arguments of text, got {argument!r}; leave out the NUL")
 

@@ -18,12 +18,12 @@ import dataclasses
 import fcntl
 import os
 import shutil
-import stat
 import uuid
 from pathlib import Path
 from types import TracebackType
 
 from galgen.errors import InputError, errno_of
+from galgen.places import check_file
 
 LOCK = "lock"
 WRITING = ".writing"
@@ -45,9 +45,9 @@ class Publication:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        check_file(self.path)
         if not self.path.parent.is_dir():
             raise InputError(f"expected a folder {self.path.parent}, got none; create it first")
-        _check_place(self.path)
         remove_stale(self.path)
         try:
             self._lock = self._locked_folder()
@@ -88,15 +88,6 @@ class Publication:
         # An error with another name is about a file that is read meanwhile.
         if number is not None and (named is None or str(self.folder) in str(named)):
             raise OSError(number, os.strerror(number), str(self.path)) from error
-
-
-def _check_place(path: Path) -> None:
-    """Refuse to put a file in the place of what is none; a link would be replaced."""
-    with contextlib.suppress(FileNotFoundError):
-        mode = path.lstat().st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
-            raise InputError(f"expected {path} to be a file, or not there, got {kind}; name a file")
 
 
 def publish_text(path: Path, text: str) -> None:

@@ -120,7 +120,8 @@ def test_help_waits_for_no_library() -> None:
     ("arguments", "line"),
     [
         (["simulat"], "got 'simulat'; perhaps you meant simulate"),
-        ([""], "got ''; galgen --help tells of them"),
+        (["wander"], "got 'wander'; galgen --help tells of them"),
+        (["inspect", ""], "got an empty one"),
         (["simulate", "--sede", "3"], "got --sede, 3; perhaps you meant --seed"),
         (["simulate", "--mesh", "64"], "got --mesh, 64; perhaps you meant --simulator.mesh"),
         (["simulate", "--seed", "x"], "expected --seed INT, got 'x'"),

@@ -12,6 +12,7 @@ from galgen.commands.simulate import PROCESSES, Simulate
 from galgen.commands.validate import Validate
 from galgen.configuration import load_config
 from galgen.errors import InputError
+from galgen.places import check_folder
 from galgen.printing import say
 from galgen.simulation.recipe import SuiteRecipe
 
@@ -38,13 +39,21 @@ class Demo(Command):
 
     def run(self) -> None:
         start = time.perf_counter()
+        check_folder(self.folder)
         experiment = load_config(self.config)
         suite = experiment.data.held_out()
         if suite is None:
-            raise InputError(f"expected a configuration of catalogues, got {self.config}")
+            raise InputError(
+                f"expected a configuration of catalogues, got {self.config}; name another"
+            )
         simulate = Simulate(RECIPE, suite, self.processes)
         if simulate.cached:
             say(f"suite {suite} is there already")
+        elif suite.exists():
+            raise InputError(
+                f"expected the suite that the demo makes at {suite}, got another; remove it, or "
+                "name a configuration of another suite with --config"
+            )
         else:
             simulate.run()
         resume = (self.folder / "experiment.json").exists()

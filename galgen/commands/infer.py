@@ -46,6 +46,7 @@ from galgen.inference.sampling import (
     VariationalGaussian,
     field_target,
 )
+from galgen.places import check_folder
 from galgen.printing import say
 from galgen.publishing import own_folder
 from galgen.randomness import STREAMS, Role, child_seed
@@ -112,14 +113,14 @@ class Infer(Command):
     """Allow priors beyond the trained range."""
 
     def run(self) -> None:
+        check_folder(self.output or self.folder)
         experiment: Experiment = read_json(self.folder / "experiment.json", Experiment)
         encoding: Encoding[Any] = read_json(self.folder / "encoding.json", Encoding)
         catalogues = self._read()
         amortized = isinstance(experiment.model, PosteriorModel)
         prior = self._prior(encoding, amortized)
         run = Run.load(self.folder)
-        output = self.output or own_folder(self.folder / "posterior")
-        output.mkdir(parents=True, exist_ok=True)
+        output = self.output or self.folder / "posterior"
         path, job = output / "posterior.h5", self._job(run)
         done = left_over(path, job)
         missing = {i: c for i, (_, c) in enumerate(catalogues) if i not in done}
@@ -134,11 +135,19 @@ class Infer(Command):
                 samples = dataclasses.replace(samples, cautions=cautions)
                 done[number] = CataloguePosterior(samples, {**catalogue.provenance, **where}, truth)
                 if not amortized:  # which takes its time, and may be stopped
+                    self._make(output)
                     write_posteriors(path, done, job)
                 bar.update()
+        self._make(output)
         if amortized:
             write_posteriors(path, done, job)
         self._report(output, done, prior)
+
+    def _make(self, output: Path) -> None:
+        """The folder that is written to, by the first that writes."""
+        if self.output is None:
+            own_folder(output)
+        output.mkdir(parents=True, exist_ok=True)
 
     def _read(self) -> list[tuple[dict[str, str], Catalogue]]:
         """Every catalogue, and where it was found."""
@@ -164,7 +173,10 @@ class Infer(Command):
         ranges = encoding.condition_ranges
         unknown = [name for name in (*self.bounds, *self.gaussian) if name not in ranges]
         if unknown:
-            raise InputError(f"expected priors of {', '.join(ranges)}, got one of {unknown[0]}")
+            raise InputError(
+                f"expected priors of {', '.join(ranges) or 'nothing'}, got one of {unknown[0]}; "
+                "leave it out"
+            )
         if amortized:
             if self.bounds or self.gaussian or self.method != "auto":
                 raise InputError(

@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib
 import tyro
+from matplotlib.backend_bases import FigureCanvasBase
 
 from galgen.checked import checked
 from galgen.commands.command import Command
@@ -16,6 +17,7 @@ from galgen.data.encoding import Encoding
 from galgen.data.suite import Suite
 from galgen.data.suite_summary import suite_summary
 from galgen.errors import InputError
+from galgen.places import check_file
 from galgen.plot_style import DOTS_PER_INCH, STYLE
 from galgen.printing import say
 from galgen.publishing import Publication
@@ -39,7 +41,9 @@ class Inspect(Command):
     def run(self) -> None:
         if self.path.is_dir():
             if self.picture is not None:
-                raise InputError(f"expected a suite for --picture, got the run {self.path}")
+                raise InputError(
+                    f"expected a suite for --picture, got the run {self.path}; leave it out"
+                )
             encoding: Encoding[Any] = read_json(self.path / "encoding.json", Encoding)
             say(f"run {self.path}")
             for name, text in run_details(self.path).items():
@@ -47,11 +51,28 @@ class Inspect(Command):
             for name, (low, high) in encoding.condition_ranges.items():
                 say(f"  condition {name}: trained from {low:.4g} to {high:.4g}")
             return
+        if self.picture is not None:
+            check_picture(self.picture)
         with Suite(self.path) as suite:
             say(suite_summary(suite))
             if self.picture is not None:
                 draw(suite, self.picture)
                 say(f"picture written to {self.picture}")
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a file that cannot be a picture.
+
+    Raises:
+        InputError: for a folder, or a suffix that is no format of pictures.
+    """
+    check_file(path)
+    known = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix.lower().lstrip(".") not in known:
+        raise InputError(
+            f"expected a picture that ends in one of {', '.join(sorted(known))}, got "
+            f"{path.name!r}; rename it"
+        )
 
 
 def draw(suite: Suite, path: Path) -> None:
@@ -60,14 +81,9 @@ def draw(suite: Suite, path: Path) -> None:
     Raises:
         InputError: if there is no folder for it, or its suffix is no format of pictures.
     """
+    check_picture(path)
     with matplotlib.rc_context(dict(STYLE)), Publication(path) as publication:
         figure = suite_figure(suite)
-        known = figure.canvas.get_supported_filetypes()
-        if path.suffix.lstrip(".") not in known:
-            raise InputError(
-                f"expected a picture that ends in one of {', '.join(sorted(known))}, got "
-                f"{path.name!r}; rename it"
-            )
         draft = publication.folder / path.name
         figure.savefig(draft, dpi=DOTS_PER_INCH)
         publication.publish(draft)

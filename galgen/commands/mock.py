@@ -35,6 +35,7 @@ from galgen.mocks import (
     write_sky_catalogue,
 )
 from galgen.mocks.sky_catalogue_files import read_provenance
+from galgen.places import check_folder
 from galgen.printing import say
 from galgen.randomness import Role, child_seed
 from galgen.serialization import to_json
@@ -108,8 +109,8 @@ class Mock(Command):
     """Make again what is there."""
 
     def run(self) -> None:
+        check_folder(self.output)
         survey, options = self._survey(), self._options()
-        self.output.mkdir(parents=True, exist_ok=True)
         with Suite(self.suite) as suite:
             numbers = self._numbers(suite)
             groups = [numbers] if self.light_cone else [[number] for number in numbers]
@@ -222,6 +223,7 @@ class Mock(Command):
             "area": f"{mock.mask.area:.6g} square degrees",
         }
         paths = self._paths(group[0])
+        self.output.mkdir(parents=True, exist_ok=True)
         for path in paths["picture"]:
             write_picture(path, mock)
         for what, catalogue in (("randoms", mock.randoms), ("data", mock.data)):

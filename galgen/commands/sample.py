@@ -15,6 +15,7 @@ import tyro
 from astropy.table import Table
 from tqdm import tqdm
 
+from galgen.arrays import as_finite
 from galgen.checked import Count, Seed, checked
 from galgen.commands.command import Command
 from galgen.data.catalogue import Catalogue
@@ -23,6 +24,7 @@ from galgen.data.suite import Suite
 from galgen.data.suite_parts import SuiteParts
 from galgen.errors import InputError
 from galgen.experiment import Run
+from galgen.places import HDF5, check_file
 from galgen.printing import say
 from galgen.randomness import STREAMS
 from galgen.serialization import read_json
@@ -59,10 +61,13 @@ class Sample(Command):
 
     def run(self) -> None:
         mesh = MeshShape.parse(self.mesh)
+        encoding: Encoding[Any] = read_json(self.folder / "encoding.json", Encoding)
+        clouds = isinstance(encoding, CloudEncoding)
+        output = self._output(encoding.suffix)
+        check_file(output, (self.like, self.table), HDF5 if clouds else None)
+        conditions, splits = self._conditions(encoding)
         run = Run.load(self.folder, best=self.best)
-        conditions, splits = self._conditions(run.encoding)
-        output = self._output(run.encoding.suffix)
-        if not isinstance(run.encoding, CloudEncoding):
+        if not clouds:
             options = self.batch, self.points, self.extrapolate
             examples = run.sample(conditions, self.seed, *options, progress=True, mesh=mesh)
             save(run, examples, splits, output)
@@ -85,14 +90,18 @@ class Sample(Command):
 
     def _conditions(self, encoding: Encoding[Any]) -> tuple[list[Condition], list[str]]:
         """The condition and the split of every catalogue."""
-        if self.like is not None and self.table is not None:
-            raise InputError("expected one of --like and --table, got both; leave one out")
+        fixed = self._fixed()
+        if self.like is not None and (self.table is not None or fixed):
+            raise InputError(
+                "expected one of --like, --table and conditions, got --like with another; leave "
+                "one out"
+            )
         if self.like is not None:
             return conditions_of(self.like, self.splits, encoding)
         if self.table is not None:
-            conditions = conditions_in(self.table, self._fixed(), encoding, self.repeats)
+            conditions = conditions_in(self.table, fixed, encoding, self.repeats)
         else:
-            conditions = encoding.random_conditions(self.number, self._fixed(), self.seed)
+            conditions = encoding.random_conditions(self.number, fixed, self.seed)
         return conditions, ["sample"] * len(conditions)
 
     def _output(self, suffix: str) -> Path:
@@ -159,7 +168,8 @@ def conditions_in(
             f"{len(table)} rows with columns {table.colnames} and {repeats} of each; rename the "
             "columns, or fix a condition by its option"
         )
-    rows = [{**fixed, **{name: float(row[name]) for name in names}} for row in table]
+    columns = [as_finite(table[name], f"column {name} of {path}").tolist() for name in names]
+    rows = [{**fixed, **dict(zip(names, row, strict=True))} for row in zip(*columns, strict=True)]
     return [row for row in rows for _ in range(repeats)]
 
 
@@ -254,7 +264,9 @@ def conditions_of(
         InputError: if the model draws no catalogues, or the suite has none of the splits.
     """
     if not isinstance(encoding, CloudEncoding):
-        raise InputError("expected a run that draws catalogues for --like, got one of arrays")
+        raise InputError(
+            "expected a run that draws catalogues for --like, got one of arrays; leave it out"
+        )
     conditions: list[Condition] = []
     chosen: list[str] = []
     for split, catalogues in held_out_groups(path, splits).items():

@@ -17,6 +17,7 @@ from galgen.checked import Count, checked
 from galgen.commands.command import Command
 from galgen.data.suite import Suite
 from galgen.data.suite_parts import SuiteParts
+from galgen.places import HDF5, check_file
 from galgen.printing import say
 from galgen.serialization import to_json
 from galgen.simulation.recipe import SuiteRecipe
@@ -44,6 +45,7 @@ class Simulate(Command):
     """Worker processes; the result is the same for any number."""
 
     def run(self) -> None:
+        check_file(self.output, signature=HDF5)
         total = len(self.recipe.cosmologies()[0])
         self.recipe.check()
         self.output.parent.mkdir(parents=True, exist_ok=True)
@@ -78,5 +80,5 @@ class Simulate(Command):
         if not self.output.exists():
             return False
         with Suite(self.output) as suite:
-            made = suite[0].provenance.get("recipe")
-        return made == json.dumps(to_json(self.recipe))
+            made = [provenance.get("recipe") for provenance in suite.provenance(0, 1)]
+        return made == [json.dumps(to_json(self.recipe))]

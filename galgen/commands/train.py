@@ -16,6 +16,7 @@ from galgen.checked import Count, Whole, checked
 from galgen.commands.command import Command
 from galgen.errors import InputError
 from galgen.experiment import Experiment
+from galgen.places import check_folder
 from galgen.printing import say
 from galgen.serialization import to_json
 from galgen.training.distributed import is_first, join, tell, together
@@ -71,6 +72,7 @@ class Train(Command):
             jax.config.update("jax_compilation_cache_dir", str(self.compilation_cache.resolve()))
         join(self.coordinator, self.processes, self.process, self.heartbeat)
         folder = self.run_folder or Path("runs") / self.config.stem
+        together(lambda: check_folder(folder))
         mesh = together(lambda: MeshShape.parse(self.mesh))
         followers = together(lambda: self._trackers(folder))
         try:

@@ -21,6 +21,7 @@ from galgen.data.features import condition_value
 from galgen.data.suite import Suite
 from galgen.errors import InputError
 from galgen.experiment import Experiment, Run
+from galgen.places import check_folder
 from galgen.printing import say
 from galgen.publishing import own_folder
 from galgen.serialization import read_json
@@ -101,6 +102,8 @@ class Validate(Command):
 
     def run(self) -> None:
         requirement = None if self.require is None else Requirement(self.require)
+        place = self.folder if self.suite is None else self.folder.parent
+        check_folder(self.output or place)
         if self.suite is None:
             generated, held_out, training, details = self._of_run()
         else:
@@ -110,7 +113,6 @@ class Validate(Command):
         settings = ValidationSettings(further=further_statistics(self.further))
         comparison = compare(generated, held_out, settings, training)
         beside = "report" if self.suite is None else "validation"
-        place = self.folder if self.suite is None else self.folder.parent
         report = write_report(
             comparison,
             generated,
@@ -142,6 +144,7 @@ class Validate(Command):
                 "validate compares catalogues"
             )
         held_out = held_out_groups(path, self.splits)
+        training = self._training(experiment, held_out)
         samples = self.samples
         if samples is None:
             samples = self.folder / "samples.h5"
@@ -151,13 +154,20 @@ class Validate(Command):
             drawn = run.sample(conditions, self.seed, extrapolate=True, progress=True)
             save(run, drawn, splits, samples)
         generated = held_out_groups(samples, tuple(held_out))
-        training, details = None, {**run_details(self.folder), **range_note(self.folder, held_out)}
-        if self.train is not None:
-            training = training_catalogues(self.train, "train")
-        elif isinstance(experiment.data, CatalogueDataset) and experiment.data.path.exists():
-            known = training_catalogues(experiment.data.path, experiment.data.split)
-            training = known if comparable(known, next(iter(held_out.values()))) else None
+        details = {**run_details(self.folder), **range_note(self.folder, held_out)}
         return generated, held_out, training, details
+
+    def _training(
+        self, experiment: Experiment, held_out: Mapping[str, list[Catalogue]]
+    ) -> list[Catalogue] | None:
+        """The training catalogues of a run, where they are known and can be compared."""
+        if self.train is not None:
+            return training_catalogues(self.train, "train")
+        data = experiment.data
+        if not isinstance(data, CatalogueDataset) or not data.path.exists():
+            return None
+        known = training_catalogues(data.path, data.split)
+        return known if comparable(known, next(iter(held_out.values()))) else None
 
     def _command(self) -> str:
         """The command that makes this report again."""
@@ -168,7 +178,8 @@ class Validate(Command):
             value = getattr(self, field.name)
             if value != field.default:
                 words.append(f"--{field.name.replace('_', '-')}")
-                words += map(str, value if isinstance(value, tuple) else (value,))
+                if value is not True:  # a switch has no value
+                    words += map(str, value if isinstance(value, tuple) else (value,))
         return shlex.join(words)
 
 

@@ -6,8 +6,9 @@ A job of many parts writes each part as a suite of its own, whole or not at all,
     suite.h5.parts/job.json        {"parts": 12, "job": {...}}
     suite.h5.parts/part-000007.h5  the suite of part 7
 
-Started again with the same description it goes on where it was; with another it is refused. When
-all parts are there they are merged in order, in bounded memory, and the folder goes.
+Started again with the same description it goes on where it was; with another it is refused, unless
+there is no part yet. When all parts are there they are merged in order, in bounded memory, and the
+folder goes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from galgen.data.catalogue import Catalogue
 from galgen.data.suite import Suite
 from galgen.data.suite_writing import SuiteWriter, write_suite
 from galgen.errors import InputError
+from galgen.places import HDF5, check_file
 from galgen.publishing import acquire, discard, own_folder, publish_text, release
 
 FOLDER = ".parts"
@@ -88,6 +90,7 @@ class SuiteParts:
 
     def __init__(self, path: str | Path, number: int, job: Mapping[str, Any]) -> None:
         self.path = Path(path)
+        check_file(self.path, signature=HDF5)
         self.folder = self.path.with_name(self.path.name + FOLDER)
         self.number = number
         if number < 1:
@@ -117,13 +120,22 @@ class SuiteParts:
             found = json.loads(place.read_text(encoding="utf-8"))
         except (ValueError, RecursionError):
             found = "something that is no JSON"
-        if found != description:
+        if found == description:
+            return
+        if not self._made:  # nothing would be lost
+            publish_text(place, json.dumps(description, indent=1))
+        else:
             differences = "; ".join(_differences(found, description))
             raise InputError(
                 f"expected the parts of this job in {self.folder}, got those of another "
                 f"({differences}); ask for that job to go on with it, or remove the folder to "
                 "start afresh"
             )
+
+    @property
+    def _made(self) -> list[Path]:
+        """The parts that are there."""
+        return sorted(self.folder.glob("part-*.h5"))
 
     def _place(self, part: int) -> Path:
         if not 0 <= part < self.number:
@@ -185,7 +197,9 @@ class SuiteParts:
             writer.add(suite[place], str(suite.splits[place]))
 
     def close(self) -> None:
-        """Let another process go on."""
+        """Let another process go on; a folder without a part is removed."""
+        if self.folder.is_dir() and not self._made:
+            discard(self.folder, self.path)
         release(self._lock)
 
     def __enter__(self) -> SuiteParts:

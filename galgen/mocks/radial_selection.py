@@ -123,7 +123,10 @@ def read_radial_selection(path: Path) -> RadialSelection:
     try:
         table = np.loadtxt(path, ndmin=2)
     except ValueError as error:
-        raise InputError(f"expected two columns of numbers in {path}, got {error}") from error
+        raise InputError(
+            f"expected two columns of numbers in {path}, got {error}; correct it, or begin other "
+            "lines with #"
+        ) from error
     if table.shape[1] != 2:
         raise InputError(
             f"expected two columns in {path}, redshift and density in (h/Mpc)^3, got "

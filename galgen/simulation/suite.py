@@ -82,7 +82,8 @@ def simulate_suite(
 
 
 def _run(tasks: list[tuple[HaloSimulator, Cosmology, int]], processes: int) -> Iterator[Catalogue]:
-    if processes == 1:
+    processes = min(processes, len(tasks))
+    if processes <= 1:
         yield from map(_simulate, tasks)
         return
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
