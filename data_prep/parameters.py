@@ -90,6 +90,11 @@ class ParameterTable:
             )
         columns = table.read(range(len(labels)))
         identity = _identity(labels)
+        if identity is None and table.skipped:
+            raise InputError(
+                f"expected a row of {path} for each simulation in turn, got {table.skipped} lines "
+                "with # among them; take them out, or give the rows a column 'id'"
+            )
         left_out = {*map(alike, ignore), *SEEDS, *IDENTITIES}
         kept = [i for i, label in enumerate(labels) if alike(label) not in left_out]
         numbers = {i: _values(columns[i], labels[i], path) for i in kept}

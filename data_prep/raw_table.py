@@ -72,6 +72,8 @@ class RawTable:
         remedy: the option with which columns are named or another table is chosen, for errors.
         numbered: whether names are numbers for want of any.
         flat: whether no column has components, as in text.
+        doubts: what a user should look at again.
+        skipped: lines of comments among the rows of a text.
     """
 
     where: str
@@ -81,6 +83,8 @@ class RawTable:
     remedy: str = "choose among these with --columns"
     numbered: bool = False
     flat: bool = False
+    doubts: tuple[str, ...] = ()
+    skipped: int = 0
 
     def place(self, wanted: str) -> int | None:
         """The place of a column by name or number; None if there is none.

@@ -68,7 +68,19 @@ def read_text(
         ]
 
     remedy = f"choose among these with --columns, or name all columns with {naming}"
-    return RawTable(str(path), tuple(named), read, notes, remedy, numbered, flat=True)
+    whole = lines.body.endswith("\n")
+    doubts = () if whole else (f"{path}: the last line does not end; is the file whole?",)
+    return RawTable(
+        str(path),
+        tuple(named),
+        read,
+        notes,
+        remedy,
+        numbered,
+        flat=True,
+        doubts=doubts,
+        skipped=lines.skipped,
+    )
 
 
 def _name_and_unit(label: str) -> tuple[str, str]:
@@ -115,6 +127,11 @@ def _columns(lines: TextLines, places: Sequence[int]) -> list[RawColumn]:
             )
     except (astropy_text.InconsistentTableError, csv.Error) as error:
         raise unequal_rows(lines, lines.width) from error
+    if len(table) != lines.number:
+        raise InputError(
+            f"expected {lines.number} rows in {lines.path}, as it has lines, got {len(table)} by "
+            "its quotes; one does not close, or a cell has several lines: mend it"
+        )
     found = []
     for place in places:
         column = table[labels[place]]

@@ -110,8 +110,7 @@ def read_sky(
         raw, fields = read_fields(table, wanted)
         stored = rows_with_values(raw, fields, chosen.drop_missing, account)
         account.read(len(stored["ra"]))
-        for note in table.notes:
-            account.note(note)
+        account.heard(table)
         account.leave(_left(table, raw, weights))
         ra, dec, assumed = _angles(stored, raw)
         z = _redshift(stored["redshift"], raw["redshift"], account)

@@ -101,8 +101,7 @@ class TableSource(BoxSource):
         if not self.columns:
             taken = ",".join(f"{name}={column}" for name, column in wanted.items())
             self.account.note(f"columns, as their names say: {taken}")
-        for note in table.notes:
-            self.account.note(note)
+        self.account.heard(table)
         options = parse_units(self.units, wanted)
         raw, fields = read_fields(table, wanted)
         used = {column.name for column in raw.values()}

@@ -22,6 +22,7 @@ from galgen.errors import InputError
 DELIMITERS = ";,\t|"
 MISSING = ("", "NA", "N/A", "n/a", "<NA>", "null", "NULL", "None", "none", "--", "masked")
 NUMBER = re.compile(r"[-+]?((\d+\.?\d*|\.\d+)([eEdD]?[-+]?\d+)?|nan|inf|infinity)", re.I | re.ASCII)
+_ROW = re.compile(r"(?m)^[^\S\n]*[^\s#]")
 _COMMENT = re.compile(r"(?m)^[^\S\n]*#")
 
 
@@ -35,6 +36,7 @@ class TextLines:
         header: the words of the header; None if there is none.
         body: the text below it.
         notes: how it was read, where that is a choice.
+        skipped: comments among the rows.
     """
 
     path: Path
@@ -42,10 +44,16 @@ class TextLines:
     header: tuple[str, ...] | None
     body: str
     notes: tuple[str, ...] = ()
+    skipped: int = 0
 
     def rows(self) -> Iterator[list[str]]:
         """The cells of each row."""
         return (_cells(line, self.delimiter) for _, line in _lines(self.body))
+
+    @functools.cached_property
+    def number(self) -> int:
+        """The number of rows."""
+        return sum(1 for _ in _ROW.finditer(self.body))
 
     @functools.cached_property
     def width(self) -> int:
@@ -119,7 +127,7 @@ def told_apart(path: Path, text: str, header: bool, naming: str | None) -> TextL
     inside = len(_COMMENT.findall(body))
     if inside:
         notes += (f"{inside} lines with # among the rows are left out",)
-    return _without_trailing_gap(TextLines(path, delimiter, found, body, notes))
+    return _without_trailing_gap(TextLines(path, delimiter, found, body, notes, inside))
 
 
 def _without_trailing_gap(lines: TextLines) -> TextLines:

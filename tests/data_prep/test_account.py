@@ -172,3 +172,13 @@ def test_many_warnings_of_a_kind_are_one_line(capsys):
         account.warn("kind", f"file {number}")
     account.print_warnings()
     assert capsys.readouterr().err == "data_prep: warning: file 0 (and 4 more such)\n"
+
+
+def test_a_text_that_stops_within_a_line_is_doubted(tmp_path, capsys):
+    rows = np.random.default_rng(0).uniform(0, 100, (200, 3))
+    path = tmp_path / "a.csv"
+    np.savetxt(path, rows, delimiter=",")
+    assert not run(tmp_path, capsys, path, "--box 100")[2]
+    path.write_text(path.read_text()[:-8])
+    _, _, err = run(tmp_path, capsys, path, "--box 100")
+    assert err.count("\n") == 1 and "a.csv: the last line does not end; is the file whole?" in err

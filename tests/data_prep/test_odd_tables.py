@@ -119,6 +119,7 @@ BAD_TEXTS = [
     ("x,y,z\n1,2,\n4,5,6\n", "1 in z; pass --drop-missing"),
     ("x,y,z\n1,NA,3\n4,nan,6\n", "2 in y; pass --drop-missing"),
     ("x,y,z\n1,2,3\n4,5\0,6\n", "NUL byte in line 3"),
+    ('x,y,z\n1,2,3\n4,5,"6\n7,8,9\n', "3 rows in .*, as it has lines, got 1 by its quotes"),
     ("x,y,z\n", "rows below the names .* got none"),
     ("# x y z\n", "got no row"),
     (

@@ -112,6 +112,8 @@ def test_the_real_tables():
         ("Omega_m,h\n0.3,big\n", "'h', row 0 .* got 'big'; .* pass --ignore h"),
         ("Omega_m,h\n0.3,\n", "a value of 'h' in every row of .* got none in 1; .* --ignore h"),
         ("Omega_m,h\n0.3,0.7\0\n", "got a NUL byte in line 2"),
+        ("Omega_m h\n0.3 0.7\n#0.3 0.7\n", "each simulation in turn, got 1 lines with #"),
+        ('Omega_m,h\n0.3,0.7\n0.3,"0.7\n0.3,0.7\n', "3 rows in .*, as it has lines, got 1"),
         ("#Name h\nLH_0 1\nLH_0 2\n", "'LH_0' once in .*, got it again"),
         ("id h\n7 0.7\n07 0.7\n", "'7' once in .*, got it again"),
         ("Om,omega_m\n0.3,0.31\n", "omega_m once in row 0"),
