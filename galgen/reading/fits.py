@@ -15,6 +15,7 @@ from astropy.utils.exceptions import AstropyWarning
 from galgen.errors import InputError
 from galgen.reading.files import check_declared, reading, regular_file
 
+BLOCK = 2880
 PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")
 """How files begin that gzip, bzip2 and xz compressed."""
 
@@ -31,8 +32,8 @@ def open_fits(path: Path, what: str, strict: bool = False, **options: Any) -> It
         options: of astropy.io.fits.open.
 
     Raises:
-        InputError: if there is no such file, it is no FITS, or an extension declares more than the
-            file holds.
+        InputError: if there is no such file, it is no FITS, its size is no number of blocks, or an
+            extension declares more than the file holds.
     """
     with (
         reading(regular_file(path, what), what),
@@ -47,6 +48,11 @@ def open_fits(path: Path, what: str, strict: bool = False, **options: Any) -> It
         with fits.open(raw, memmap=False, **options) as file:
             for number, unit in enumerate(file):
                 _check_size(unit, number, path, held)
+            if held is not None and held % BLOCK:
+                raise InputError(
+                    f"expected a size of whole blocks of {BLOCK} bytes, as FITS has, got {held} "
+                    "bytes; some are missing or too many: copy it again"
+                )
             yield file
 
 

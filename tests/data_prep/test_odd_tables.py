@@ -402,6 +402,8 @@ def test_files_that_are_refused(tmp_path):
     (tmp_path / "a.h5").write_bytes(b"\x89HDF\r\n\x1a\n and more")
     (tmp_path / "a.gz").write_bytes(gzip.compress(text("x,y,z\n").encode())[:-20])
     whole = (tmp_path / "two.fits").read_bytes()
+    one = (tmp_path / "odd unit.fits").read_bytes()
+    (tmp_path / "long.fits").write_bytes(one[:6000] + b"more" + one[6000:])
     (tmp_path / "short.fits").write_bytes(whole[:-2000])
     with zipfile.ZipFile(tmp_path / "odd.npz", "w") as archive:
         archive.writestr("a.txt", "no array")
@@ -427,6 +429,7 @@ def test_files_that_are_refused(tmp_path):
         ("objects.npy", "", "got Python objects; save an array of numbers"),
         ("a.gz", "", "compressed and whole"),
         ("short.fits", "", "a whole FITS file"),
+        ("long.fits", "", "a size of whole blocks of 2880 bytes"),
         ("odd.npz", "", "expected"),
     ):
         with pytest.raises(InputError, match=message) as said:
