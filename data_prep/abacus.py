@@ -31,6 +31,8 @@ from galgen.reading import check_declared
 NAMES = r"halo_info_(?P<number>\d+)\.asdf"
 COLUMNS = "x=x_L2com[0],y=x_L2com[1],z=x_L2com[2],vx=v_L2com[0],vy=v_L2com[1],vz=v_L2com[2],mass=N"
 HEADER = ("BoxSizeHMpc", "VelZSpace_to_kms", "ParticleMassHMsun", "Redshift", "Omega_M", "H0")
+CRITICAL = 2.7754e11
+"""Critical density today [h^2 Msun/Mpc^3]."""
 SILENT = re.compile(r"OmegaNow_.*|Omega_Smooth|omega_ncdm", re.IGNORECASE)
 """Names that look like cosmology and change no distance: densities at the time of the snapshot, and
 the part of Omega_M that does not cluster."""
@@ -52,6 +54,8 @@ class AbacusSource(BoxSource):
         values, header, files = read_halo_info(folder, names)
         require(fields, values)
         side = checked_side(header["BoxSizeHMpc"], "header field 'BoxSizeHMpc'")
+        cosmology = _cosmology(header)
+        _check_particles(header, cosmology)
         units = {name: unit for name in names if (unit := _unit(name, header))}
         columns, labels = read_columns(fields, values.__getitem__, units)
         for name in ("x", "y", "z"):
@@ -62,8 +66,23 @@ class AbacusSource(BoxSource):
             side,
             units=labels,
             redshift=_redshift(header),
-            cosmology=_cosmology(header),
+            cosmology=cosmology,
             provenance={**provenance_of(files), "simulation": str(header.get("SimName", ""))},
+        )
+
+
+def _check_particles(header: Mapping[str, Any], cosmology: Mapping[str, float]) -> None:
+    """Refuse a header whose particles do not make up the matter that clusters in its box."""
+    if "NP" not in header:
+        return
+    clustering = cosmology["omega_m"] - (
+        _number(header, "Omega_Smooth") if "Omega_Smooth" in header else 0.0
+    )
+    mass = CRITICAL * clustering * header["BoxSizeHMpc"] ** 3 / _number(header, "NP")
+    if not abs(header["ParticleMassHMsun"] / mass - 1) < 0.02:
+        raise InputError(
+            f"expected header field 'ParticleMassHMsun' {mass:.4g}, by BoxSizeHMpc, NP and "
+            f"Omega_M, got {header['ParticleMassHMsun']:.4g}; is the header damaged?"
         )
 
 

@@ -51,7 +51,8 @@ def place_in_box(
         columns = wrap(columns, sides)
     placed = dict(columns)
     for name, length in zip(POSITIONS, sides, strict=True):
-        values = np.asarray(columns[name], dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # of a damaged NaN, which is refused as one
+            values = np.asarray(columns[name], dtype=np.float64)
         on_edge = (values >= length) & (values <= length * (1 + _EDGE))
         values = np.where(on_edge | ((values < 0) & (values >= -length * _EDGE)), 0.0, values)
         placed[name] = values

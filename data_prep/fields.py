@@ -42,7 +42,8 @@ class Field:
             remedy = "write it without [ ]" if width is None else f"choose e.g. {self.name}[0]"
             raise InputError(f"expected field {str(self)!r}, got one of {found}; {remedy}")
         column = values if self.component is None else values[:, self.component]
-        return column.astype(np.float64) if column.dtype.kind == "f" else column
+        with np.errstate(invalid="ignore"):  # of a damaged NaN, which is refused as one
+            return column.astype(np.float64) if column.dtype.kind == "f" else column
 
     def __str__(self) -> str:
         return self.name if self.component is None else f"{self.name}[{self.component}]"

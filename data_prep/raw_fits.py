@@ -35,7 +35,7 @@ def read_fits(path: Path, hdu: str | None = None) -> RawTable:
     """
     with open_fits(path, WHAT) as file:
         number, note = _chosen(file, hdu, path)
-        names = tuple(file[number].columns.names)
+        names = tuple(name or "" for name in file[number].columns.names)
 
     def read(places: Sequence[int]) -> list[RawColumn]:
         with open_fits(path, WHAT) as again:
@@ -80,4 +80,4 @@ def _column(part: Any, place: int) -> RawColumn:
         missing = (stored == int(column.null)) | (values == int(column.null))
     elif values.dtype.kind == "b" and stored.dtype.itemsize == 1:
         missing = ~np.isin(stored.view(np.uint8), (ord("T"), ord("F")))
-    return RawColumn(column.name, native_order(values), missing, column.unit or "")
+    return RawColumn(column.name or "", native_order(values), missing, column.unit or "")

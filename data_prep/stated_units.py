@@ -61,6 +61,12 @@ _TEXTS = ("unit", "units", "Unit", "Units")
 _SCALE_FACTOR = re.compile(
     r"(?P<over>/\s*)?(?:sqrt\(a\)|\ba\b(?:\s*(?:\^|\*\*)\s*\(?(?P<power>[-+]?[\d./]+)\)?)?)"
 )
+SENSIBLE: Mapping[Kind, tuple[float, float]] = {
+    "length": (1e-9, 1e4),
+    "mass": (1e-4, 1e16),
+    "velocity": (1e-5, 3e5),
+}
+"""Units that somebody may use, in the library's: from 1 mpc to 10 Gpc, to a cluster, to light's."""
 SAME = 1e-3
 """Two statements of one unit may differ by so much: constants are rounded."""
 
@@ -163,10 +169,14 @@ def _by_factor(
 
 def _in_ours(number: float, kind: Kind, power: float, h: float | None, where: str) -> float:
     """The factor for the library's unit of one of ``number`` in cgs times a power of h."""
-    if not 0 < number < np.inf or abs(power) > 4:
-        raise InputError(f"expected a positive unit in {where}, got {number:g}; mend the file")
     unit, wanted = _PHYSICAL[kind]
-    factor = _snapped(conversion_factor(f"{number!r} {unit}", wanted, where))
+    low, high = SENSIBLE[kind]
+    factor = number * conversion_factor(unit, wanted, where)
+    if not low <= factor <= high or not abs(power) <= 4:
+        raise InputError(
+            f"expected a unit of {kind} in {where}, got {number:g} {unit} h^{power:g}; mend it"
+        )
+    factor = _snapped(factor)
     missing = power - _POWERS[kind]
     if missing and h is None:
         raise InputError(

@@ -22,6 +22,7 @@ from galgen.data.catalogue import VELOCITIES, Catalogue
 from galgen.errors import InputError
 
 MASSES = (1e4, 1e17)
+LIGHT = 299792.458
 FEWEST = 100
 TYPICAL = {"omega_m": 0.31, "omega_b": 0.049, "h": 0.68, "n_s": 0.965, "sigma_8": 0.81}
 """What is assumed of parameters that are not known."""
@@ -44,6 +45,13 @@ def check_units(catalogue: Catalogue) -> None:
             )
     if all(name in catalogue.columns for name in VELOCITIES) and len(catalogue) >= FEWEST:
         _check_velocities(catalogue)
+    for name in VELOCITIES:
+        fastest = float(np.max(np.abs(catalogue.columns.get(name, np.zeros(1))), initial=0.0))
+        if fastest >= LIGHT:
+            raise InputError(
+                f"expected column {name!r} in km/s, slower than light, got {fastest:.4g}; check "
+                "its unit, or copy the file again"
+            )
 
 
 def _check_velocities(catalogue: Catalogue) -> None:
@@ -63,7 +71,7 @@ def _check_velocities(catalogue: Catalogue) -> None:
         "multiplied by sqrt(a)": scale**0.5,
         "in m/s": 1e3,
         "in units of 1000 km/s": 1e-3,
-        "in units of the speed of light": 1 / 299792.458,
+        "in units of the speed of light": 1 / LIGHT,
     }
     errors = {text: abs(np.log(ratio / factor)) for text, factor in remedies.items()}
     likely = min(errors, key=lambda text: errors[text])

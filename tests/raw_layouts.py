@@ -1,5 +1,6 @@
 """Raw files written by hand to their published layouts, for the tests of ``data_prep``."""
 
+import struct
 from pathlib import Path
 
 import h5py
@@ -149,3 +150,47 @@ def write_fastfood(path, columns, side, redshift=0.5, dtype=np.float32):
         length = np.int32(record.nbytes).tobytes()
         content += length + record.tobytes() + length
     path.write_bytes(content)
+
+
+ABACUS = {
+    "BoxSize": 100.0,
+    "BoxSizeHMpc": 100.0,
+    "VelZSpace_to_kms": 5000.0,
+    "ParticleMassHMsun": 1e10,
+    "Redshift": 0.5,
+    "Omega_M": 0.315,
+    "H0": 67.36,
+    "SimName": "Mini",
+}
+
+
+def write_halo_info(path, found, header=ABACUS):
+    """Haloes of CompaSO, blocks in several pieces of Blosc; needs asdf and blosc."""
+    import asdf
+    import blosc
+
+    class Writer(asdf.extension.Compressor):
+        label = b"blsc"
+
+        def compress(self, data, **options):
+            content = bytes(data)
+            for start in range(0, len(content), 4096):
+                piece = blosc.compress(content[start : start + 4096], typesize=4, cname="zstd")
+                yield struct.pack("!I", len(piece)) + piece
+
+    class WriterExtension(asdf.extension.Extension):
+        extension_uri = "asdf://galgen/tests/blosc-1.0.0"
+        compressors = (Writer(),)
+
+    side, speed = header["BoxSizeHMpc"], header["VelZSpace_to_kms"]
+    data = {
+        "x_L2com": found["position"] / np.float32(side) - np.float32(0.5),
+        "v_L2com": found["velocity"] / np.float32(speed),
+        "N": np.rint(found["mass"] / header["ParticleMassHMsun"]).astype(np.uint32),
+    }
+    data |= {name: found[name] for name in ("id",) if name in found}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with asdf.config_context() as config:
+        config.add_extension(WriterExtension())
+        asdf.AsdfFile({"data": data, "header": header}).write_to(path, all_array_compression="blsc")
+    return path

@@ -1,6 +1,6 @@
 """A suite: many catalogues in one HDF5 file, read at random without loading the rest.
 
-Format ``galgen-suite``, version 2 (the root attributes ``format`` and ``version`` say so). Points
+Format ``galgen-suite``, version 3 (the root attributes ``format`` and ``version`` say so). Points
 of all catalogues lie side by side; row ``offsets[i]:offsets[i + 1]`` belongs to catalogue ``i``,
 which may have none::
 
@@ -15,12 +15,16 @@ which may have none::
     /provenance/json     bytes             UTF-8 of one JSON object of text per catalogue
     /provenance/offsets  (n + 1,) int64    bytes of catalogue i
 
-All catalogues have the same columns, units, data types and cosmology names. Positions lie in
-``[0, side)``. In names of columns and parameters ``%``, ``/`` and ``.`` are written ``%25``,
-``%2F`` and ``%2E``, for HDF5 takes the latter two for folders. A catalogue that ``data_prep`` made
-has the name of its raw file and the SHA-256 of its bytes in the provenance, as ``source`` and
-``source sha256``, so that they stay with it wherever it goes. (Version 1 had text where version 2
-has ``split`` and ``provenance``; it is refused.)
+All catalogues have the same columns, units, data types and cosmology names, and the root attribute
+``contents`` has them in JSON. Positions lie in ``[0, side)``. In names of columns and parameters
+``%``, ``/`` and ``.`` are written ``%25``, ``%2F`` and ``%2E``, for HDF5 takes the latter two for
+folders. A catalogue that ``data_prep`` made has the name of its raw file and the SHA-256 of its
+bytes in the provenance, as ``source`` and ``source sha256``, so that they stay with it wherever it
+goes. Text is UTF-8 of fixed length, and metadata have HDF5's checksums: damage to anything but the
+points themselves is noticed.
+
+Version 2, without ``contents`` and checksums, is read too. Version 1, which had text where version
+2 has ``split`` and ``provenance``, is refused.
 
 Datasets are contiguous, so the file is memory-mapped: opening reads the header alone, some 80
 bytes per catalogue, and a catalogue costs no more than its own points (``benchmarks/suites.py``).
@@ -170,6 +174,11 @@ class Suite:
         if self._file is None or self._file[0] != os.getpid():
             self._file = (os.getpid(), h5py.File(mapped, "r"))
         return self._file[1]
+
+    @property
+    def version(self) -> int:
+        """The version of the file's format."""
+        return self._header.version
 
     @property
     def column_names(self) -> list[str]:

@@ -7,9 +7,11 @@ catalogue by catalogue; values of columns are checked when a catalogue is read.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -19,7 +21,9 @@ from galgen.data.catalogue import STANDARD_UNITS
 from galgen.data.self_contained import check_self_contained
 from galgen.data.suite_layout import (
     CHECKSUM,
+    CONTENTS,
     FORMAT,
+    OLDEST,
     REMEDY,
     TABLES,
     VERSION,
@@ -27,7 +31,7 @@ from galgen.data.suite_layout import (
     original_name,
 )
 from galgen.errors import InputError
-from galgen.reading import check_declared
+from galgen.reading import check_declared, reading
 from galgen.reading.hdf5 import (
     attribute,
     attribute_names,
@@ -36,6 +40,7 @@ from galgen.reading.hdf5 import (
     open_hdf5,
     read_numbers,
 )
+from galgen.reading.hdf5_heaps import check_heaps
 from galgen.units import conversion_factor
 
 DATASETS = ("offsets", *TABLES, "split_names", "provenance/offsets", "provenance/json")
@@ -85,6 +90,7 @@ class Header:
     split_names        text
     provenance         Stored         UTF-8 bytes of JSON
     provenance_offsets ``(n + 1,)``   bytes of catalogue ``i``, as ``offsets``
+    version            int            of the format
     inode              int            of the file that was read
     ================== ============== =======================================================
     """
@@ -100,6 +106,7 @@ class Header:
     split_names: np.ndarray
     provenance: Stored
     provenance_offsets: Int64[np.ndarray, " _"]
+    version: int
     inode: int
 
     @classmethod
@@ -112,7 +119,7 @@ class Header:
         """
         with open_hdf5(path, "a suite") as file:
             check_self_contained(file, path)
-            _check_format(file, path)
+            version = _checked_version(file, path)
             stored = find_group(file, "columns")
             columns = {name: find_dataset(stored, name) for name in stored}
             cosmology = find_group(file, "cosmology")
@@ -129,12 +136,17 @@ class Header:
                 split_names=_names(file, path),
                 provenance=Stored.of(find_dataset(provenance, "json", "u")),
                 provenance_offsets=_table(provenance, "offsets", "int64", (), path),
+                version=version,
                 inode=os.fstat(file.id.get_vfd_handle()).st_ino,
             )
+            contents = attribute(file, CONTENTS) if version > OLDEST else None
             written = _checksum(file["offsets"])
         header.check(path)
         if written not in (None, checksum(header.offsets)):
             raise _broken(path, "offsets that are not those that were written")
+        if contents is not None:
+            with reading(path, "the names of a suite in JSON"):
+                header.check_contents(json.loads(contents), path)
         return header
 
     def check(self, path: Path) -> None:
@@ -153,6 +165,14 @@ class Header:
         if np.any((self.split < 0) | (self.split >= len(self.split_names))):
             raise _broken(path, f"a split that is none of the {len(self.split_names)} named")
 
+    def check_contents(self, wanted: Mapping[str, Any], path: Path) -> None:
+        """Raise if there are other columns or parameters than were written."""
+        types = {name: stored.dtype.name for name, stored in self.columns.items()}
+        found = {"columns": types, "cosmology": list(self.cosmology)}
+        for what, names in found.items():
+            if names != wanted[what]:
+                raise _broken(path, f"{what} {names}, not {wanted[what]}")
+
     def _check_offsets(self, path: Path) -> None:
         if not self.columns:
             raise _broken(path, "no columns")
@@ -170,21 +190,23 @@ class Header:
                 raise _broken(path, f"{rows} {what} where offsets end at {offsets[-1]}")
 
 
-def _check_format(file: h5py.File, path: Path) -> None:
+def _checked_version(file: h5py.File, path: Path) -> int:
+    """The version of a file's format, if it is known here and the file has all its datasets."""
     present = attribute_names(file)
-    found, version = (
-        attribute(file, name) if name in present else None for name in ("format", "version")
-    )
-    newer = isinstance(version, int | np.integer) and version > VERSION
-    if found != FORMAT or newer or version != VERSION:
+    found = attribute(file, "format") if "format" in present else None
+    version: Any = attribute(file, "version") if "version" in present else None
+    whole = isinstance(version, int | np.integer)
+    if found != FORMAT or not whole or not OLDEST <= version <= VERSION:
+        newer = found == FORMAT and whole and version > VERSION
         remedy = "upgrade galgen, which is older" if newer else f"{REMEDY} of this version"
         raise InputError(
-            f"expected a suite of format {FORMAT!r} version {VERSION} in {path}, got format "
-            f"{found!r} version {version}; {remedy}"
+            f"expected a suite of format {FORMAT!r} version {OLDEST} to {VERSION} in {path}, got "
+            f"format {found!r} version {version}; {remedy}"
         )
     missing = [name for name in (*GROUPS, *DATASETS) if name not in file]
     if missing:
         raise _broken(path, f"no {', '.join(missing)}")
+    return int(version)
 
 
 def _table(group: h5py.Group, name: str, kind: str, row: tuple[int, ...], path: Path) -> np.ndarray:
@@ -224,6 +246,8 @@ def _names(file: h5py.File, path: Path) -> np.ndarray:
     if kind is None or dataset.ndim != 1:
         raise _broken(path, "split_names that are no list of text")
     check_declared(dataset.size * dataset.dtype.itemsize, path, "split_names")
+    if kind.length is None:
+        check_heaps(path)
     return np.array(dataset.asstr()[()], dtype=str)
 
 

@@ -7,15 +7,21 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 
+import h5py
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int64
 
 from galgen.data.catalogue import Catalogue
+from galgen.errors import InputError
 
 FORMAT = "galgen-suite"
-VERSION = 2
+VERSION = 3
+OLDEST = 2
+"""The versions that are read."""
 REMEDY = "write it with galgen or data_prep"
 
+CONTENTS = "contents"
+"""Attribute with the names that a suite has, in JSON: types of columns, and the cosmology."""
 CHECKSUM = "crc32"
 """Attribute of the offsets with the CRC-32 of their bytes."""
 LIBRARY = ("v108", "v108")
@@ -49,6 +55,30 @@ def original_name(dataset: str) -> str:
 def checksum(values: np.ndarray) -> int:
     """The CRC-32 of an array's bytes, as little-endian numbers."""
     return zlib.crc32(values.astype(values.dtype.newbyteorder("<")).tobytes())
+
+
+def set_text(attributes: h5py.AttributeManager, name: str, text: str) -> None:
+    """Write text as an attribute of fixed length, which the checksum of metadata covers.
+
+    Text of variable length lies in a heap without one, and HDF5 may never come back from a heap
+    that is damaged.
+    """
+    encoded = text.encode()
+    attributes.create(name, encoded, dtype=h5py.string_dtype("utf-8", max(len(encoded), 1)))
+
+
+def texts(words: Sequence[str]) -> np.ndarray:
+    """Text of fixed length, to be a dataset.
+
+    Raises:
+        InputError: for a NUL character, which HDF5 takes for the end.
+    """
+    for word in words:
+        if "\0" in word:
+            raise InputError(f"expected names without NUL, got {word!r}; rename it")
+    encoded = [word.encode() for word in words]
+    width = max(map(len, encoded), default=0)
+    return np.array(encoded, h5py.string_dtype("utf-8", max(width, 1)))
 
 
 @dataclasses.dataclass(frozen=True)

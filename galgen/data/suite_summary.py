@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from galgen.data.suite import Suite
-from galgen.data.suite_layout import FORMAT, VERSION
+from galgen.data.suite_layout import FORMAT
 from galgen.printing import printable
 
 LOOK = 10_000
@@ -18,7 +18,7 @@ def suite_summary(suite: Suite) -> str:
     """Size, splits, columns, counts, boxes, and ranges of redshift and parameters."""
     counts = suite.counts
     lines = {
-        "format": f"{FORMAT} version {VERSION}, {suite.path.stat().st_size / 1e6:.4g} MB",
+        "format": f"{FORMAT} version {suite.version}, {suite.path.stat().st_size / 1e6:.4g} MB",
         "splits": _tally(suite.splits),
         "points": _points(counts),
         "columns": ", ".join(

@@ -9,6 +9,7 @@ time, into contiguous datasets of an HDF5 file, which is published by one rename
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ import numpy as np
 from galgen.data.catalogue import Catalogue
 from galgen.data.suite_layout import (
     CHECKSUM,
+    CONTENTS,
     FORMAT,
     LIBRARY,
     TABLES,
@@ -27,6 +29,8 @@ from galgen.data.suite_layout import (
     checksum,
     codes,
     dataset_name,
+    set_text,
+    texts,
 )
 from galgen.errors import InputError
 from galgen.publishing import Publication
@@ -150,8 +154,9 @@ class SuiteWriter:
         for stream in self._streams.values():
             stream.close()
         with h5py.File(place, "w", libver=LIBRARY) as file:
-            file.attrs["format"] = FORMAT
+            set_text(file.attrs, "format", FORMAT)
             file.attrs["version"] = VERSION
+            set_text(file.attrs, CONTENTS, json.dumps(self._contents()))
             for name in ("columns", "cosmology", "provenance"):
                 file.create_group(name, track_order=True)
             for name, stream in self._streams.items():
@@ -163,11 +168,16 @@ class SuiteWriter:
                     stream.copy_to(file, name)
                 stream.remove()
             file["split"] = np.array(self._splits, TABLES["split"][0])
-            names = np.array(self._split_names, dtype=object)
-            file.create_dataset("split_names", data=names, dtype=h5py.string_dtype())
+            file["split_names"] = texts(self._split_names)
             for name, unit in self._first.units.items():
-                file[f"columns/{dataset_name(name)}"].attrs["unit"] = unit
+                set_text(file[f"columns/{dataset_name(name)}"].attrs, "unit", unit)
         self._publication.publish(place)
+
+    def _contents(self) -> dict[str, object]:
+        """The names that the suite has, and types of columns."""
+        assert self._first is not None
+        types = {name: values.dtype.name for name, values in self._first.columns.items()}
+        return {"columns": types, "cosmology": list(self._first.cosmology)}
 
     def __enter__(self) -> SuiteWriter:
         return self

@@ -26,7 +26,7 @@ import numpy as np
 from astropy.io import fits
 
 from galgen.arrays import as_array
-from galgen.data.suite_layout import LIBRARY
+from galgen.data.suite_layout import LIBRARY, set_text
 from galgen.errors import InputError
 from galgen.mocks.sky_catalogue import SkyCatalogue
 from galgen.publishing import Publication
@@ -36,7 +36,8 @@ from galgen.reading.hdf5 import attribute, attribute_names, find_group, open_hdf
 from galgen.reading.parquet import import_pyarrow, open_parquet
 
 FORMAT = "galgen-sky"
-VERSION = 1
+VERSION = 2
+"""Text in HDF5 is of fixed length since version 2; the other formats are as in version 1."""
 EXTENSION = "LSS"
 
 
@@ -113,16 +114,20 @@ def _read_fits(path: Path) -> SkyCatalogue:
 
 def _write_hdf5(path: Path, catalogue: SkyCatalogue) -> None:
     with h5py.File(path, "w", libver=LIBRARY) as file:
-        file.attrs.update(_texts(catalogue))
+        for name, text in _texts(catalogue).items():
+            set_text(file.attrs, name, text)
+        file.attrs["version"] = VERSION
         group = file.create_group("columns", track_order=True)
         for name, values in catalogue.columns.items():
-            group.create_dataset(name, data=values).attrs["unit"] = catalogue.units[name]
+            set_text(group.create_dataset(name, data=values).attrs, "unit", catalogue.units[name])
 
 
 def _read_hdf5(path: Path) -> SkyCatalogue:
     with open_hdf5(path, f"a whole {FORMAT} file") as file:
-        found = {name: attribute(file, name) for name in attribute_names(file)}
-        _check_format(found.get("format"), found.get("version"), path)
+        present = attribute_names(file)
+        found = {name: attribute(file, name) for name in TEXTS if name in present}
+        version = attribute(file, "version") if "version" in present else None
+        _check_format(found.get("format"), version, path)
         group = find_group(file, "columns")
         columns = {name: read_numbers(group, name) for name in group}
         units = {name: str(attribute(group[name], "unit")) for name in group}
@@ -137,7 +142,7 @@ def _write_parquet(path: Path, catalogue: SkyCatalogue) -> None:
             arrow.field(name, array.type, metadata={"unit": catalogue.units[name]})
             for name, array in zip(catalogue.columns, arrays, strict=True)
         ],
-        metadata={name: str(value) for name, value in _texts(catalogue).items()},
+        metadata={**_texts(catalogue), "version": str(VERSION)},
     )
     table = arrow.Table.from_arrays(arrays, schema=schema)
     parquet.write_table(table, path, write_page_checksum=True)
@@ -154,12 +159,16 @@ def _read_parquet(path: Path) -> SkyCatalogue:
     return _from_texts(columns, units, found)
 
 
-def _texts(catalogue: SkyCatalogue) -> dict[str, Any]:
+TEXTS = ("format", "cosmology", "provenance", "columns")
+"""Texts of the root; the names of columns are there since version 2."""
+
+
+def _texts(catalogue: SkyCatalogue) -> dict[str, str]:
     return {
         "format": FORMAT,
-        "version": VERSION,
         "cosmology": json.dumps(dict(catalogue.cosmology)),
         "provenance": json.dumps(dict(catalogue.provenance)),
+        "columns": json.dumps(list(catalogue.columns)),
     }
 
 
@@ -167,14 +176,21 @@ def _from_texts(
     columns: Mapping[str, np.ndarray], units: Mapping[str, str], texts: Mapping[str, Any]
 ) -> SkyCatalogue:
     cosmology, provenance = (json.loads(texts[name]) for name in ("cosmology", "provenance"))
+    if "columns" in texts and json.loads(texts["columns"]) != list(columns):
+        raise InputError(
+            f"expected columns {texts['columns']}, got {list(columns)}; write it again"
+        )
     return SkyCatalogue(columns, cosmology, units, provenance)
 
 
 def _check_format(found: Any, version: Any, path: Path) -> None:
-    if (found, version) != (FORMAT, VERSION):
+    whole = isinstance(version, int | np.integer)
+    if found != FORMAT or not whole or not 1 <= version <= VERSION:
+        newer = found == FORMAT and whole and version > VERSION
+        remedy = "upgrade galgen, which is older" if newer else "read other surveys with data_prep"
         raise InputError(
-            f"expected a survey catalogue of format {FORMAT!r} version {VERSION} in {path}, got "
-            f"{found!r} version {version}; read other surveys with data_prep"
+            f"expected a survey catalogue of format {FORMAT!r} version 1 to {VERSION} in {path}, "
+            f"got {found!r} version {version}; {remedy}"
         )
 
 

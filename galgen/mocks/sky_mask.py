@@ -145,6 +145,8 @@ def read_mask(path: Path, nested: bool | None = None) -> SkyMask:
     with open_fits(path, "a mask") as file:
         nside = max(int(unit.header.get("NSIDE", 1)) for unit in file)
         check_nside(nside)  # Before healpy takes memory for it.
+        for unit in file:
+            getattr(unit, "columns", None)  # What cannot be parsed healpy would mend by guess.
         values, cards = healpy.read_map(file, nest=None, h=True, dtype=np.float64)
     header = dict(cards)
     frame = str(header.get("COORDSYS", "C")).strip().upper()

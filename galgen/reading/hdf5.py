@@ -18,6 +18,7 @@ import numpy as np
 from galgen.arrays import NUMBERS, native_order
 from galgen.errors import InputError
 from galgen.reading.files import check_declared, reading, regular_file, said
+from galgen.reading.hdf5_heaps import check_end, check_heaps
 
 
 @contextlib.contextmanager
@@ -40,6 +41,7 @@ def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
                 f"format, or truncated: {said(error)}); copy it again"
             ) from error
         with file:
+            check_end(path)
             yield file
 
 
@@ -155,7 +157,11 @@ def attribute(place: h5py.Group | h5py.Dataset, name: str) -> Any:
     """
     label = f"attribute {name!r} of {place.name.strip('/') or 'the file'}"
     try:
+        if _is_of_variable_length(place.attrs.get_id(name).get_type()):
+            check_heaps(Path(place.file.filename))
         value = place.attrs[name]
+    except InputError:
+        raise
     except Exception as error:
         raise _broken(label, error) from error
     array = np.asarray(value) if not isinstance(value, h5py.Empty) else np.zeros(0)
@@ -167,6 +173,12 @@ def attribute(place: h5py.Group | h5py.Dataset, name: str) -> Any:
     if isinstance(item, bytes):
         return item.decode(errors="replace")
     return str(item) if isinstance(item, str) else item
+
+
+def _is_of_variable_length(kind: h5py.h5t.TypeID) -> bool:
+    """Whether values of a type lie in a heap."""
+    text = isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str()
+    return text or kind.detect_class(h5py.h5t.VLEN)
 
 
 def number_attribute(place: h5py.Group | h5py.Dataset, name: str) -> float:

@@ -1,11 +1,10 @@
 """AbacusSummit: true bytes in ../shared/data, and files that asdf and blosc write in the layout."""
 
 import shutil
-import struct
 
 import numpy as np
 import pytest
-from raw_layouts import SHARED, haloes
+from raw_layouts import ABACUS, SHARED, haloes, write_halo_info
 
 from data_prep import asdf_files
 from data_prep.abacus import AbacusSource
@@ -15,47 +14,6 @@ asdf = pytest.importorskip("asdf")
 blosc = pytest.importorskip("blosc")
 REAL = SHARED / "abacus" / "Mini_N64_L32" / "halos" / "z0.000"
 real = pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data, absent here")
-HEADER = {
-    "BoxSize": 100.0,
-    "BoxSizeHMpc": 100.0,
-    "VelZSpace_to_kms": 5000.0,
-    "ParticleMassHMsun": 1e10,
-    "Redshift": 0.5,
-    "Omega_M": 0.315,
-    "H0": 67.36,
-    "SimName": "Mini",
-}
-
-
-class Writer(asdf.extension.Compressor):
-    """Pieces of a few kilobytes, so that every block has several."""
-
-    label = b"blsc"
-
-    def compress(self, data, **options):
-        content = bytes(data)
-        for start in range(0, len(content), 4096):
-            piece = blosc.compress(content[start : start + 4096], typesize=4, cname="zstd")
-            yield struct.pack("!I", len(piece)) + piece
-
-
-class WriterExtension(asdf.extension.Extension):
-    extension_uri = "asdf://galgen/tests/blosc-1.0.0"
-    compressors = (Writer(),)
-
-
-def write(path, found, header=HEADER):
-    side, speed = header["BoxSizeHMpc"], header["VelZSpace_to_kms"]
-    data = {
-        "x_L2com": found["position"] / np.float32(side) - np.float32(0.5),
-        "v_L2com": found["velocity"] / np.float32(speed),
-        "N": np.rint(found["mass"] / header["ParticleMassHMsun"]).astype(np.uint32),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with asdf.config_context() as config:
-        config.add_extension(WriterExtension())
-        asdf.AsdfFile({"data": data, "header": header}).write_to(path, all_array_compression="blsc")
-    return path
 
 
 def read(path, **options):
@@ -67,7 +25,7 @@ def test_boxes_begin_at_their_corner_in_our_units(tmp_path):
     folder = tmp_path / "Mini" / "halos" / "z0.500"
     for number, rows in enumerate(np.array_split(np.arange(3000), 2)):
         piece = {name: values[rows] for name, values in found.items()}
-        write(folder / "halo_info" / f"halo_info_{number:03d}.asdf", piece)
+        write_halo_info(folder / "halo_info" / f"halo_info_{number:03d}.asdf", piece)
     for place in (folder, folder / "halo_info"):
         (catalogue,) = read(place)
         np.testing.assert_allclose(catalogue.positions, found["position"], atol=1e-5)
@@ -87,7 +45,7 @@ def test_boxes_begin_at_their_corner_in_our_units(tmp_path):
 
 
 def test_damage_is_named(tmp_path):
-    path = write(tmp_path / "halo_info_000.asdf", haloes(3000))
+    path = write_halo_info(tmp_path / "halo_info_000.asdf", haloes(3000))
     whole = path.read_bytes()
     for size in (len(whole) // 2, 200, 0):
         path.write_bytes(whole[:size])
@@ -99,7 +57,9 @@ def test_damage_is_named(tmp_path):
     path.write_bytes(whole)
     with pytest.raises(InputError, match=r"no \['rvir'\] among \['N', 'v_L2com', 'x_L2com'\]"):
         read(path, columns="x=rvir")
-    write(path, haloes(), {name: value for name, value in HEADER.items() if name != "Redshift"})
+    write_halo_info(
+        path, haloes(), {name: value for name, value in ABACUS.items() if name != "Redshift"}
+    )
     with pytest.raises(InputError, match=r"got none of \['Redshift'\]"):
         read(path)
     with pytest.raises(InputError, match="no such file"):
@@ -108,13 +68,13 @@ def test_damage_is_named(tmp_path):
 
 def test_velocities_of_another_convention(tmp_path):
     fast = haloes(3000, 100.0, 1500.0)
-    path = write(tmp_path / "halo_info_000.asdf", fast)
+    path = write_halo_info(tmp_path / "halo_info_000.asdf", fast)
     with pytest.raises(InputError, match=r"halo_info_000\.asdf: .*'vx', 'vy', 'vz'"):
         read(path)
 
 
 def test_without_asdf_the_extra_is_named(tmp_path, monkeypatch):
-    path = write(tmp_path / "halo_info_000.asdf", haloes())
+    path = write_halo_info(tmp_path / "halo_info_000.asdf", haloes())
 
     def refuse(name):
         raise ImportError(name, name=name)

@@ -257,7 +257,8 @@ def test_the_whole_cosmology_of_a_header_is_kept(tmp_path, named, cosmology):
         ("NumFiles", 1.5, "whole number in attribute 'NumFiles'"),
         ("Ngroups_Total", -1, "whole number in attribute 'Ngroups_Total'"),
         ("BoxSize", "large", "a number in attribute 'BoxSize'"),
-        ("UnitLength_in_cm", 0.0, "a positive unit in UnitLength_in_cm"),
+        ("UnitLength_in_cm", 0.0, "a unit of length in UnitLength_in_cm"),
+        ("UnitLength_in_cm", np.nan, "a unit of length in UnitLength_in_cm"),
     ],
 )
 def test_headers_that_cannot_be_true_are_refused(tmp_path, name, value, said):

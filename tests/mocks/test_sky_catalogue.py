@@ -143,7 +143,7 @@ def test_a_changed_row_and_other_formats_are_named(tmp_path):
         read_sky_catalogue(tmp_path / "other.fits")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file.attrs["format"] = "galgen-suite"
-    with pytest.raises(InputError, match=r"format 'galgen-sky' version 1 in .*'galgen-suite'"):
+    with pytest.raises(InputError, match=r"format 'galgen-sky' version 1 to 2 in .*'galgen-suite'"):
         read_sky_catalogue(tmp_path / "other.h5")
     with pytest.raises(InputError, match=r"a file of .fits, .h5, .hdf5, .parquet, got 'mock.csv'"):
         write_sky_catalogue(tmp_path / "mock.csv", catalogue())
