@@ -84,11 +84,10 @@ def mean_over_examples(
 ) -> MeanLoss:
     """The mean of what each example has, by its weight, in units of the mean of ``unit``."""
     unit = jax.lax.stop_gradient(jnp.broadcast_to(jnp.asarray(unit, error.dtype), error.shape))
-    weight = weight.astype(error.dtype)
+    each = weight.astype(error.dtype).reshape(-1, *(1,) * (error.ndim - 1))
     # Whatever an example without weight holds, it must not speak.
-    real = (weight > 0).reshape(-1, *(1,) * (error.ndim - 1))
-    error, unit = (jnp.tensordot(weight, jnp.where(real, a, 0.0), 1) for a in (error, unit))
-    return MeanLoss(error, jnp.maximum(unit, LEAST * jnp.sum(weight)))
+    error, unit = (jnp.sum(each * jnp.where(each > 0, a, 0.0), axis=0) for a in (error, unit))
+    return MeanLoss(error, jnp.maximum(unit, LEAST * jnp.sum(each)))
 
 
 def mean_over_points(

@@ -16,8 +16,9 @@ short by as much (catalogues cut to a fixed number), counts are a rounded Gaussi
 V(m) = f m. Counts may be anything from zero: an empty catalogue is one of zero points.
 
 A few catalogues may be of another kind than all others, such as one of 3000 points among thirties.
-Fitted with them, p(N) would be wrong for all. Up to five, and one in twenty, are left out where a
-fit to the others makes them all but impossible; :attr:`Cardinality.left_out` lists their numbers.
+Fitted with them, p(N) would be wrong for all. Up to five, and one in twenty (one, of ten or more),
+are left out where a fit to the others makes them all but impossible; their numbers are in
+:attr:`Cardinality.left_out`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ from galgen.errors import InputError
 
 MOST_DEVIANT = 5
 """Catalogues that may be left out, and at most one in twenty."""
+FEW = 10
+"""Catalogues of which one may be; fewer do not tell which of them is of another kind."""
 IMPOSSIBLE = 1e-9
 """Expected number of catalogues as far out as one that is left out."""
 EXCESS = 2.0
@@ -188,11 +191,8 @@ def _fit(design: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, float, float]:
     coefficients = fit_mean(design, n, 0.0)
     if freedom < 1:
         return coefficients, 0.0, 1.0
-    # Above zero also where it underflows.
-    mean = np.exp(np.maximum(design @ coefficients, -300.0))
-    pearson = float(np.sum((n - mean) ** 2 / mean))
-    # The variance of a term is 2 + 1 / m: small numbers scatter more.
-    slack = 2 * np.sqrt(np.mean(2 + 1 / mean) * freedom)
+    mean = _mean(design, coefficients)
+    pearson, slack = float(np.sum((n - mean) ** 2 / mean)), _slack(mean, freedom)
     if pearson < freedom - slack:
         return coefficients, 0.0, max(pearson / freedom, SMALLEST_RATIO)
     if pearson <= freedom + slack:
@@ -201,19 +201,45 @@ def _fit(design: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, float, float]:
     return fit_mean(design, n, over), over, 1.0
 
 
+def _mean(design: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """Above zero also where it underflows."""
+    return np.asarray(np.exp(np.clip(design @ coefficients, -300.0, 300.0)))
+
+
+def _slack(mean: np.ndarray, freedom: int) -> float:
+    """Two standard deviations of X^2 of Poisson counts, of which a term has 2 + 1 / m."""
+    return float(2 * np.sqrt(np.mean(2 + 1 / mean) * freedom))
+
+
 def _deviant(design: np.ndarray, n: np.ndarray) -> Bool[np.ndarray, " catalogues"]:
     """The few catalogues that are all but impossible by a fit to the others."""
-    removed, found = np.zeros((2, len(n)), bool)
-    most = min(len(n) // 20, MOST_DEVIANT)
-    for number in range(most + 1):
-        rest = design[~removed], n[~removed]
-        coefficients, over, _ = _fit(*rest)
-        if not over and not number:
-            break
-        # Where the others tell little of the mean, it may be far off.
-        unknown = leverage(*rest, coefficients, over, design)
-        expected = len(n) * tail(n, np.exp(design @ coefficients), over + unknown)
-        if number and np.all(expected[removed] < IMPOSSIBLE):
-            found = removed.copy()
-        removed[np.argmin(np.where(removed, np.inf, expected))] = number < most
+    none = found = np.zeros(len(n), bool)
+    if not _fit(design, n)[1]:
+        return none
+    most = min(max(len(n) // 20, len(n) >= FEW), MOST_DEVIANT)
+    # Those farthest from the median first; then those that are least expected, one by one.
+    farthest = np.argsort(-np.abs(np.log((n + 0.5) / (np.median(n) + 0.5))), kind="stable")
+    one_by_one = none
+    for number in range(1, most + 1):
+        expected = np.where(one_by_one, np.inf, _expected(design, n, one_by_one))
+        one_by_one = one_by_one | (np.arange(len(n)) == np.argmin(expected))
+        for removed in (np.isin(np.arange(len(n)), farthest[:number]), one_by_one):
+            if np.all(_expected(design, n, removed)[removed] < IMPOSSIBLE):
+                found = removed
     return found
+
+
+def _expected(
+    design: np.ndarray, n: np.ndarray, removed: Bool[np.ndarray, " catalogues"]
+) -> Float[np.ndarray, " catalogues"]:
+    """Catalogues as far out as each that are expected among all, by a fit to those not removed."""
+    rest = design[~removed], n[~removed]
+    coefficients, over, _ = _fit(*rest)
+    # Both the mean and the scatter may be off by as much as the others leave open.
+    mean = _mean(design, coefficients)
+    freedom = max(len(rest[1]) - design.shape[1], 1)
+    hidden = 2 * _slack(mean[~removed], freedom) / np.sum(mean[~removed])
+    wider = max(over, hidden) * (1 + 4 / np.sqrt(freedom))
+    reach = 4 * np.sqrt(leverage(*rest, coefficients, over, design))
+    nearer = mean * np.exp(np.clip(np.log((n + 0.5) / mean), -reach, reach))
+    return np.asarray(len(n) * tail(n, nearer, wider))

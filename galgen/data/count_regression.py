@@ -87,7 +87,7 @@ def leverage(
     return np.asarray(np.sum(rows * np.linalg.solve(curvature, rows.T).T, axis=-1))
 
 
-def tail(n: Counts, mean: Counts, over: Counts) -> Counts:
+def tail(n: Counts, mean: Counts, over: float) -> Counts:
     """The probability of a count as far out as each or farther, on its side of the mean."""
     size = 1 / over
     odds = mean / (size + mean)

@@ -109,7 +109,10 @@ class CatalogueDataset(Dataset):
         split: which of its catalogues to train on.
         columns: features, positions first; ``log_<name>`` is log10 of column ``<name>``.
         condition: cosmological parameters (or ``"redshift"``) that the model is conditioned on.
-        buckets: the most padded sizes, and so compilations; fewer where less than 15% is padding.
+        buckets: the most padded sizes, and so compilations; fewer where less than 15% is padding. A
+            batch is padded to the largest of its catalogues: one far larger than all others costs
+            the one batch of an epoch that holds it the memory of a whole batch of such, which
+            ``Trainer.accumulate`` divides.
         augment: draw symmetries of the cube and, in periodic boxes, translations. Turn it off
             for data that know directions, such as redshift space.
         bounds: (low, high) of each condition, which is then standardised to [-1, 1] between them;

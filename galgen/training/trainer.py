@@ -54,7 +54,8 @@ class Trainer:
         ema_decay: of the averaged weights that samples are drawn with.
         further_decays: of averages that are kept beside it, to compare; ``Run.load`` takes one.
         accumulate: equal parts of a batch that are gone through one after the other, in the memory
-            of one, and averaged. What couples the examples of a batch couples those of a part.
+            of one; the gradient is that of the whole. What couples the examples of a batch couples
+            those of a part.
         rematerialize: compute residual blocks again in the backward pass, to save memory.
         seed: of weights, data order, times and base draws.
         log_every: steps between lines of ``metrics.jsonl``.
@@ -119,7 +120,7 @@ class Trainer:
         Ctrl-C or SIGTERM saves a checkpoint and raises ``KeyboardInterrupt``.
 
         Args:
-            loss: a mean over the examples of a batch.
+            loss: its sums, or a number that is a mean over the points of a batch.
             params: the first weights.
             source: batches; on several processes, the rows of this one.
             folder: of the run.

@@ -77,6 +77,7 @@ ODD = {
     "one of 300": (np.where(FIRST, 300, THIRTY), NORMAL, (28, 32)),
     "one of 3000": (np.where(FIRST, 3000, THIRTY), NORMAL, (28, 32)),
     "one of 20000, equal": (np.where(FIRST, 20000, 30), NORMAL, (30, 30)),
+    "one of ten": (np.where(FIRST, 3000, THIRTY)[:10], None, (26, 34)),
     "two of 20000": (np.where(np.arange(40) < 2, 20000, THIRTY), NORMAL, (28, 32)),
     "three in ten": (np.where(np.arange(40) < 12, 3000, THIRTY), None, (900, 940)),
     "heavy-tailed": ((np.random.default_rng(5).pareto(0.7, 40) * 10).astype(int), NORMAL, (1, 1e5)),

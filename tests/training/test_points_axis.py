@@ -36,6 +36,7 @@ ONCE = """
     from galgen.neighbors import Halo, read_neighbors
     from galgen.spreading import BY_POINT, spread_over
     from galgen.training.sharding import gathering, put_batch, replicated
+    from galgen.training.state import gradients_of
     from jax.sharding import NamedSharding
 
     mesh = MeshShape(2, 1, 4).over(every)
@@ -49,10 +50,10 @@ ONCE = """
 
     for name in sys.argv[2:]:
         params, loss = shaken(initial(networks[name])), loss_of(networks[name])
-        one = jax.jit(jax.value_and_grad(loss)).lower(params, key, first).compile()
+        one = jax.jit(gradients_of(loss)).lower(params, key, first).compile()
         arguments = jax.device_put((params, key), replicated(mesh))
         arguments += (put_batch(first, mesh),)
-        step = jax.jit(jax.value_and_grad(gathering(loss, mesh)))
+        step = jax.jit(gradients_of(gathering(loss, mesh)))
         many = step.lower(*arguments).compile()
         (a, b), (c, d) = one(params, key, first), many(*arguments)
         largest = max(float(jnp.max(jnp.abs(g))) for g in jax.tree.leaves(b))

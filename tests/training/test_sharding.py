@@ -18,6 +18,7 @@ from training_on_meshes import assert_same_training, environment, lines, train_o
 
 from galgen.errors import InputError
 from galgen.experiment import Run
+from galgen.monitor import LOSS
 from galgen.training.distributed import join
 from galgen.training.sharding import MeshShape, data_mesh, put_batch, shared_over_model, whole
 from galgen.types import Batch
@@ -59,6 +60,7 @@ from galgen.data.dataset import ToyDataset
 from galgen.data.toys import EightGaussians
 from galgen.experiment import Experiment
 from galgen.generative import Bridge, LinearPath, Sampler
+from galgen.monitor import Monitor
 from galgen.networks import MLP
 from galgen.training import Trainer
 
@@ -68,6 +70,7 @@ experiment = Experiment(
     model=Bridge(LinearPath()),
     sampler=Sampler(steps=2),
     trainer=Trainer(steps=20, batch_size=32, warmup=1, log_every=1, checkpoint_every=10),
+    monitor=Monitor(every=10, batches=40),
 )
 """
 
@@ -104,6 +107,9 @@ def test_two_processes_agree_with_one(tmp_path: Path) -> None:
     assert len(a) == len(b) == 20
     for name in ("loss", "gradient_norm"):
         assert np.allclose([x[name] for x in a], [x[name] for x in b], rtol=1e-4)
+    # Of 1000 held-out examples in batches of 32, of which one process fills up the last alone.
+    held_out = [[x[LOSS] for x in logged if LOSS in x] for logged in (a, b)]
+    assert len(held_out[0]) == 2 and np.allclose(*held_out, rtol=1e-5)
     weights = [jax.tree.leaves(Run.load(tmp_path / name).params) for name in ("one", "two")]
     assert all(np.allclose(x, y, atol=1e-5) for x, y in zip(*weights, strict=True))
     # A run of two processes is resumed by two: the last checkpoint is lost, steps 11 to 20 again.
