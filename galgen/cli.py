@@ -105,7 +105,7 @@ def parse(arguments: Sequence[str]) -> Command:
             default = commands.Train(config=config, experiment=load_config(config))
             return _parse_options(commands.Train, default, name, rest)
     runs = (path.parent for path in Path("runs").glob("*/encoding.json"))
-    kind = commands.sample_command(_positional(rest, SAMPLE, runs))
+    kind = commands.sample_command(_positional(rest, SAMPLE, runs), "--trust" in rest)
     return _parse_options(kind, None, name, rest)
 
 

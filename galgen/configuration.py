@@ -10,12 +10,13 @@ from galgen.errors import InputError
 from galgen.experiment import Experiment
 
 
-def load_config(path: Path) -> Experiment:
+def load_config(path: str | Path) -> Experiment:
     """The ``experiment`` that a configuration file builds.
 
     Raises:
         InputError: if the file is missing, fails, or builds no experiment.
     """
+    path = Path(path)
     if not path.is_file():
         near = sorted(str(p) for p in Path("configs").glob("*.py"))
         raise InputError(f"expected a configuration file, found no {path}; there are {near}")

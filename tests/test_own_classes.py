@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from galgen.cli import main
 from galgen.configuration import load_config
 from galgen.data.dataset import ToyDataset
 from galgen.data.toys import EightGaussians
@@ -74,7 +75,9 @@ def experiment(network: Any) -> Experiment:
     )
 
 
-def test_a_network_of_a_module_trains_and_is_read_when_trusted(mine, tmp_path: Path) -> None:
+def test_a_network_of_a_module_trains_and_is_read_when_trusted(
+    mine, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     folder, own = tmp_path / "run", experiment(mine.Mine(width=4))
     trained = own.train(folder)
     for name in ("my_networks.Mine", "trust=True", "--trust"):
@@ -86,6 +89,20 @@ def test_a_network_of_a_module_trains_and_is_read_when_trusted(mine, tmp_path: P
     assert own.train(folder, resume=True).weights_hash == trained.weights_hash
     with pytest.raises(InputError, match=r"network.width 8 where it has 4"):
         experiment(mine.Mine()).train(folder, resume=True)
+    commands = [
+        ["sample", str(folder), "-n", "2", "-o", str(tmp_path / "drawn.npz")],
+        ["inspect", str(folder)],
+        ["validate", str(folder)],
+        ["infer", str(folder), str(tmp_path / "none.h5")],
+    ]
+    for command in commands:
+        assert main(command) == 2
+        assert "add --trust" in capsys.readouterr().err
+        trusted = main([*command, "--trust"])
+        said = capsys.readouterr().err
+        assert trusted == (0 if command[0] in ("sample", "inspect") else 2)
+        assert "--trust" not in said, "a run of points in the plane is refused for what it is"
+    assert (tmp_path / "drawn.npz").exists()
 
 
 def test_a_class_that_is_not_trusted_is_not_even_imported(tmp_path: Path, monkeypatch) -> None:

@@ -109,17 +109,19 @@ class Infer(Command):
     """Conditions of the grid per call of the network."""
     seed: Seed = 0
     """Seed of noise and draws."""
+    trust: bool = False
+    """Import classes of other packages that the run names."""
     extrapolate: bool = False
     """Allow priors beyond the trained range."""
 
     def run(self) -> None:
         check_folder(self.output or self.folder)
-        experiment: Experiment = read_json(self.folder / "experiment.json", Experiment)
-        encoding: Encoding[Any] = read_json(self.folder / "encoding.json", Encoding)
+        experiment: Experiment = read_json(self.folder / "experiment.json", Experiment, self.trust)
+        encoding: Encoding[Any] = read_json(self.folder / "encoding.json", Encoding, self.trust)
         catalogues = self._read()
         amortized = isinstance(experiment.model, PosteriorModel)
         prior = self._prior(encoding, amortized)
-        run = Run.load(self.folder)
+        run = Run.load(self.folder, trust=self.trust)
         output = self.output or self.folder / "posterior"
         path, job = output / "posterior.h5", self._job(run)
         done = left_over(path, job)
@@ -198,7 +200,7 @@ class Infer(Command):
         settings = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
-            if field.name not in ("folder", "output", "first", "batch")
+            if field.name not in ("folder", "output", "first", "batch", "trust")
         }
         settings["catalogues"] = [str(path) for path in self.catalogues]
         source = {"source": f"galgen {__version__}", "run": self.folder.name}

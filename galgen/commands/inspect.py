@@ -37,6 +37,8 @@ class Inspect(Command):
     """A suite (HDF5 file) or a run (folder)."""
     picture: Path | None = None
     """Draw the suite to this file (PNG, PDF, SVG): slabs, counts and parameters."""
+    trust: bool = False
+    """Import classes of other packages that the run names."""
 
     def run(self) -> None:
         if self.path.is_dir():
@@ -44,9 +46,9 @@ class Inspect(Command):
                 raise InputError(
                     f"expected a suite for --picture, got the run {self.path}; leave it out"
                 )
-            encoding: Encoding[Any] = read_json(self.path / "encoding.json", Encoding)
+            encoding: Encoding[Any] = read_json(self.path / "encoding.json", Encoding, self.trust)
             say(f"run {self.path}")
-            for name, text in run_details(self.path).items():
+            for name, text in run_details(self.path, self.trust).items():
                 say(f"  {name}: {text}")
             for name, (low, high) in encoding.condition_ranges.items():
                 say(f"  condition {name}: trained from {low:.4g} to {high:.4g}")

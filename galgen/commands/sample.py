@@ -53,20 +53,21 @@ class Sample(Command):
     mesh: str
     extrapolate: bool
     best: bool
+    trust: bool
 
     def _fixed(self) -> dict[str, float]:
-        names = read_json(self.folder / "encoding.json", Encoding).condition_ranges
+        names = read_json(self.folder / "encoding.json", Encoding, self.trust).condition_ranges
         given = {name: getattr(self, f"condition_{i}") for i, name in enumerate(names)}
         return {name: value for name, value in given.items() if value is not None}
 
     def run(self) -> None:
         mesh = MeshShape.parse(self.mesh)
-        encoding: Encoding[Any] = read_json(self.folder / "encoding.json", Encoding)
+        encoding: Encoding[Any] = read_json(self.folder / "encoding.json", Encoding, self.trust)
         clouds = isinstance(encoding, CloudEncoding)
         output = self._output(encoding.suffix)
         check_file(output, (self.like, self.table), HDF5 if clouds else None)
         conditions, splits = self._conditions(encoding)
-        run = Run.load(self.folder, best=self.best)
+        run = Run.load(self.folder, best=self.best, trust=self.trust)
         if not clouds:
             options = self.batch, self.points, self.extrapolate
             examples = run.sample(conditions, self.seed, *options, progress=True, mesh=mesh)
@@ -190,9 +191,9 @@ def _options(names: Iterable[str]) -> list[str]:
     return found
 
 
-def sample_command(folder: Path) -> type[Sample]:
+def sample_command(folder: Path, trust: bool = False) -> type[Sample]:
     """``Sample`` with an option for each condition of the run in ``folder``."""
-    encoding: Encoding[Any] = read_json(folder / "encoding.json", Encoding)
+    encoding: Encoding[Any] = read_json(folder / "encoding.json", Encoding, trust)
     fields: list[Any] = [
         ("folder", Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="The run.")]),
         _field("number", Count, 16, "Catalogues to draw.", aliases=("-n", "--n")),
@@ -228,6 +229,7 @@ def sample_command(folder: Path) -> type[Sample]:
         ),
         _field("extrapolate", bool, False, "Allow conditions outside the trained range."),
         _field("best", bool, False, "Use the checkpoint that the run's monitor found best."),
+        _field("trust", bool, False, "Import classes of other packages that the run names."),
     ]
     return dataclasses.make_dataclass(
         "Sample", fields, bases=(Sample,), frozen=True, namespace={"__doc__": Sample.__doc__}

@@ -46,6 +46,8 @@ class Train(Command):
     """Where to keep the run; runs/<name of the configuration> if not given."""
     resume: bool = False
     """Go on with the run in that folder."""
+    trust: bool = False
+    """Import classes of other packages that the encoding of that run names."""
 
     mesh: str = str(ALL_ON_DATA)
     """Devices along each axis, e.g. data=4,model=2,points=2: those of model share weights and
@@ -78,7 +80,7 @@ class Train(Command):
         try:
             with contextlib.ExitStack() as following:
                 trackers = [following.enter_context(follower) for follower in followers]
-                self.experiment.train(folder, self.resume, mesh, self.profile, trackers)
+                self.experiment.train(folder, self.resume, mesh, self.profile, trackers, self.trust)
         except KeyboardInterrupt:
             if is_first():
                 say(f"stopped; the same command with --resume goes on with the run in {folder}")

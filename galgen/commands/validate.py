@@ -79,6 +79,8 @@ class Validate(Command):
     """Folder of the report; <run>/report, or validation beside two suites, if not given."""
     seed: Seed = 0
     """Seed of draws made now."""
+    trust: bool = False
+    """Import classes of other packages that the run names."""
     best: bool = False
     """Draw with the checkpoint that the run's monitor found best."""
     further: tuple[Further, ...] = ()
@@ -136,7 +138,7 @@ class Validate(Command):
         dict[str, str],
     ]:
         """Generated, held-out and training catalogues of a run, and what is to be said of it."""
-        experiment: Experiment = read_json(self.folder / "experiment.json", Experiment)
+        experiment: Experiment = read_json(self.folder / "experiment.json", Experiment, self.trust)
         path = self.held_out or experiment.data.held_out()
         if path is None:
             raise InputError(
@@ -148,13 +150,16 @@ class Validate(Command):
         samples = self.samples
         if samples is None:
             samples = self.folder / "samples.h5"
-            run = Run.load(self.folder, best=self.best)
+            run = Run.load(self.folder, best=self.best, trust=self.trust)
             conditions, splits = conditions_of(path, self.splits, run.encoding, self.repeats)
             # Held-out cosmologies are what they are: one just outside the range is still judged.
             drawn = run.sample(conditions, self.seed, extrapolate=True, progress=True)
             save(run, drawn, splits, samples)
         generated = held_out_groups(samples, tuple(held_out))
-        details = {**run_details(self.folder), **range_note(self.folder, held_out)}
+        details = {
+            **run_details(self.folder, self.trust),
+            **range_note(self.folder, held_out, self.trust),
+        }
         return generated, held_out, training, details
 
     def _training(
@@ -238,9 +243,11 @@ def comparable(training: Sequence[Catalogue], held_out: Sequence[Catalogue]) -> 
     return len(boxes) == 1 and sum(len(c) > 1 for c in training) >= MINIMUM_CATALOGUES
 
 
-def range_note(folder: Path, held_out: Mapping[str, Sequence[Catalogue]]) -> Mapping[str, str]:
+def range_note(
+    folder: Path, held_out: Mapping[str, Sequence[Catalogue]], trust: bool
+) -> Mapping[str, str]:
     """How many held-out catalogues have a condition outside the trained range, if any have."""
-    ranges = read_json(folder / "encoding.json", Encoding).condition_ranges
+    ranges = read_json(folder / "encoding.json", Encoding, trust).condition_ranges
     outside = sum(
         any(not low <= condition_value(c, name) <= high for name, (low, high) in ranges.items())
         for catalogues in held_out.values()
@@ -251,9 +258,9 @@ def range_note(folder: Path, held_out: Mapping[str, Sequence[Catalogue]]) -> Map
     return {"extrapolation": f"{outside} held-out catalogues lie outside the trained range"}
 
 
-def run_details(folder: Path) -> Mapping[str, str]:
+def run_details(folder: Path, trust: bool = False) -> Mapping[str, str]:
     """What a report says of the run: its parts and what its training came to."""
-    experiment: Experiment = read_json(folder / "experiment.json", Experiment)
+    experiment: Experiment = read_json(folder / "experiment.json", Experiment, trust)
     details = {
         field.name: " ".join(repr(getattr(experiment, field.name)).split())
         for field in dataclasses.fields(experiment)

@@ -27,10 +27,10 @@ def require_room(folder: Path, size: int) -> None:
     Raises:
         InputError: in all processes, as the first of them sees the disk.
     """
-    disk = shutil.disk_usage(folder)
+    disk, needed = shutil.disk_usage(folder), size + OVERHEAD
     # A file system that cannot tell says zero.
-    if anyone(is_first() and disk.total > 0 and disk.free < size + OVERHEAD):
-        raise _full(folder, f"{disk.free / 1e6:.1f} MB for one of {size / 1e6:.1f} MB")
+    if anyone(is_first() and disk.total > 0 and disk.free < needed):
+        raise _full(folder, f"{disk.free / 1e6:.1f} MB where one takes {needed / 1e6:.1f} MB")
 
 
 @contextmanager
