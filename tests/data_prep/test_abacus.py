@@ -66,6 +66,27 @@ def test_damage_is_named(tmp_path):
         read(tmp_path / "absent")
 
 
+def test_dark_energy_and_curvature_of_the_header_are_kept(tmp_path):
+    path = tmp_path / "halo_info_000.asdf"
+    more = {"w0": -0.8, "wa": -0.3, "w": -0.9, "Omega_DE": 0.585, "omega_b": 0.02237}
+    write_halo_info(path, haloes(), ABACUS | more)
+    (catalogue,) = read(path)
+    right = {"omega_m": 0.315, "h": 0.6736, "w0": -0.8, "wa": -0.3, "omega_k": 0.1}
+    right["omega_b"] = 0.02237 / 0.6736**2
+    assert catalogue.cosmology == pytest.approx(right)
+    for wrong, said in (
+        ({"Redshift": -7.0}, "'Redshift' between"),
+        ({"BoxSizeHMpc": 1e30}, "'BoxSizeHMpc' above 0 and below"),
+        ({"H0": "fast"}, "a number in header field 'H0'"),
+        ({"Omega_M": -5.0}, "Omega_M between"),
+        ({"ScaleFactor": 0.5}, "'ScaleFactor' 0.6667"),
+        ({"NP": 1000}, "'ParticleMassHMsun' 8.74"),
+    ):
+        write_halo_info(path, haloes(), {**ABACUS, **wrong} | {"VelZSpace_to_kms": 5000.0})
+        with pytest.raises(InputError, match=rf"halo_info_000\.asdf: .*{said}|{said}"):
+            read(path)
+
+
 def test_velocities_of_another_convention(tmp_path):
     fast = haloes(3000, 100.0, 1500.0)
     path = write_halo_info(tmp_path / "halo_info_000.asdf", fast)

@@ -69,6 +69,63 @@ def test_damage_is_named(tmp_path):
         read(tmp_path / "absent.list")
 
 
+def rewrite(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+def test_the_whole_header_is_heard(tmp_path):
+    found = haloes()
+    path = write_rockstar(tmp_path / "out_3.list", found)
+    rewrite(path, "h = 0.680000", "h = 0.680000; w0 = -0.9; wa = 0.1")
+    rewrite(path, "Ol = 0.700000", "Ol = 0.600000")
+    (catalogue,) = read(path)
+    assert catalogue.cosmology == pytest.approx(
+        {"omega_m": 0.3, "h": 0.68, "w0": -0.9, "wa": 0.1, "omega_k": 0.1}
+    )
+    rewrite(path, "#Units: Masses in Msun / h", "#Units: Masses in 1e10 Msun / h")
+    (other,) = read(path, check_units=False)
+    np.testing.assert_allclose(other.columns["mass"], 1e10 * catalogue.columns["mass"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("#a = 0.500000", "#a = -1", "scale factor above 0"),
+        ("Om = 0.300000", "Om = -5", "Om between"),
+        ("h = 0.680000", "h = 68000", "h between"),
+        ("h = 0.680000", "h = 0.68; Omega_x = 1", "'Omega_x', an unknown one"),
+        ("Box size: 100.000000", "Box size: 1e30", "the box above 0 and below"),
+        ("#FOF linking", "#a = 0.7\n#FOF linking", "one a in the header"),
+        ("#Particle mass", "#1 2 3 4 5 6 7 8 9 1 2 3 4 5 6\n#Particle mass", "a row of"),
+    ],
+)
+def test_headers_that_cannot_be_true(tmp_path, old, new, said):
+    path = rewrite(write_rockstar(tmp_path / "out_3.list", haloes()), old, new)
+    names = len(path.read_text().splitlines()[0].split())
+    if said == "a row of":
+        path.write_text(path.read_text().replace("#1 2 3", "#" + "7 " * (names - 15) + "1 2 3", 1))
+    with pytest.raises(InputError, match=rf"out_3\.list: .*{said}"):
+        read(path)
+
+
+def test_rows_are_whole_and_identifiers_exact(tmp_path):
+    found = haloes(20)
+    path = write_rockstar(tmp_path / "out_3.list", found)
+    lines = path.read_text().splitlines()
+    first = next(i for i, line in enumerate(lines) if line[0] != "#")
+    rows = [f"{2**62 + i} {line.split(' ', 1)[1]}" for i, line in enumerate(lines[first:])]
+    path.write_text("\n".join(lines[:first] + rows) + "\n")
+    (catalogue,) = read(path, columns="x=x,y=y,z=z,id=id")
+    assert catalogue.columns["id"].tolist() == [2**62 + i for i in range(20)]
+    for damaged in (f"#{rows[3]}", rows[3] + " 1", rows[3].replace(" ", "\0", 1)):
+        path.write_text("\n".join(lines[:first] + rows[:3] + [damaged] + rows[4:]) + "\n")
+        with pytest.raises(InputError, match=r"out_3\.list: .*(every row|NUL)"):
+            read(path)
+
+
 def test_units_that_are_confused(tmp_path):
     found = haloes(2000, 250.0, 260.0)
     path = write_rockstar(tmp_path / "a.list", found, side=250.0)
