@@ -19,13 +19,17 @@ NUMBERS = "biuf"
 """Kinds of NumPy data types that are numbers: booleans, integers, floats."""
 
 
-def as_array(values: Any, name: str, unit: str | None = None) -> np.ndarray:
+def as_array(
+    values: Any, name: str, unit: str | None = None, where: np.ndarray | None = None
+) -> np.ndarray:
     """Numbers as a NumPy array in the byte order of the machine.
 
     Args:
         values: numbers of any shape.
         name: of the argument or column, for errors.
         unit: that is wanted; values that state another are converted. None leaves units aside.
+        where: True for values that matter, of a shape that broadcasts; of a masked array, others
+            may be missing, and are zero. None for all.
 
     Returns:
         Booleans, integers or floats in the type they have; wider floats than 64 bits become 64.
@@ -33,7 +37,7 @@ def as_array(values: Any, name: str, unit: str | None = None) -> np.ndarray:
     Raises:
         InputError: if values are missing, are no numbers, or state a unit that cannot be converted.
     """
-    array = _plain(values, name)
+    array = _plain(_filled(values, where), name)
     if array.dtype.kind not in NUMBERS:
         raise InputError(
             f"expected numbers in {name}, got {_described(array)}; convert it, or choose another"
@@ -46,7 +50,7 @@ def as_array(values: Any, name: str, unit: str | None = None) -> np.ndarray:
         return array
     from galgen.units import converted
 
-    return converted(array, stated, unit, name)
+    return converted(array.reshape(-1), stated, unit, name).reshape(array.shape)
 
 
 def as_finite(values: Any, name: str, unit: str | None = None) -> np.ndarray:
@@ -77,6 +81,16 @@ def refuse_missing(values: Any, name: str) -> None:
             f"expected a value in every row of {name}, got {missing} masked or missing of "
             f"{number}; fill or drop those rows first"
         )
+
+
+def _filled(values: Any, where: np.ndarray | None) -> Any:
+    """A masked array without its mask where values do not matter."""
+    if where is None or where.all() or not isinstance(values, np.ma.MaskedArray):
+        return values
+    matters = np.broadcast_to(where, values.shape)
+    mask = np.ma.getmaskarray(values)
+    data = np.where(mask & ~matters, np.zeros((), values.dtype), np.asarray(values.data))
+    return np.ma.MaskedArray(data, mask & matters)
 
 
 def native_order(values: np.ndarray) -> np.ndarray:

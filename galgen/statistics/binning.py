@@ -1,7 +1,9 @@
-"""Bins, argument checks, and the mean over an ensemble with its jackknife error.
+"""Edges, boxes, and the mean over an ensemble with its jackknife error.
 
 Bins are half open, ``[edge_i, edge_{i+1})``, as in Corrfunc. Edges and boxes are host values: they
-set the shape of a compiled program, so they are checked once, in float64, before it is entered.
+set the shape of a compiled program, so they are checked once, in float64, before it is entered. A
+separation within 1e-11 of an edge is at the edge, and so in the bin above it, whatever its
+rounding: points on a lattice are counted by integers.
 
 The ratio of ensemble sums and its delete-one jackknife (Norberg et al. 2009, MNRAS 396, 19, eq. 3),
 for ``n`` catalogues with numerators ``a_i`` and denominators ``b_i``::
@@ -15,6 +17,7 @@ mean**; that of one catalogue is n times larger. The catalogues must be independ
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,10 +27,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from galgen.arrays import as_array
 from galgen.errors import InputError
-
-ArrayLike = jax.typing.ArrayLike | Sequence[Any]
-"""Numbers, nested lists of them, or arrays of NumPy or JAX: whatever is checked and converted."""
+from galgen.statistics.arguments import ArrayLike
 
 
 @flax.struct.dataclass
@@ -60,8 +62,9 @@ def jackknife_ratio(numerators: ArrayLike, denominators: ArrayLike) -> EnsembleM
     Raises:
         InputError: fewer than two catalogues, or a bin that one catalogue alone fills.
     """
-    above = np.asarray(numerators, np.float64)
-    below = np.broadcast_to(np.asarray(denominators, np.float64), above.shape)
+    above = as_array(numerators, "numerators").astype(np.float64)
+    below = as_array(denominators, "denominators").astype(np.float64)
+    below = np.broadcast_to(below, above.shape)
     number = above.shape[0]
     if number < 2:
         raise InputError(
@@ -87,12 +90,15 @@ def jackknife_ratio(numerators: ArrayLike, denominators: ArrayLike) -> EnsembleM
 
 def ensemble_mean(values: ArrayLike) -> EnsembleMean:
     """Mean over catalogues (the leading axis) with the error and covariance of the mean."""
-    values = np.asarray(values, np.float64)
+    values = as_array(values, "values").astype(np.float64)
     return jackknife_ratio(values, np.ones_like(values))
 
 
 def check_edges(
-    edges: ArrayLike, name: str = "edges", lowest: float | None = 0.0
+    edges: ArrayLike,
+    name: str = "edges",
+    lowest: float | None = 0.0,
+    unit: str | None = None,
 ) -> Float[np.ndarray, "edges"]:
     """The edges in float64.
 
@@ -100,22 +106,39 @@ def check_edges(
         InputError: not one-dimensional, fewer than two, not finite, not strictly increasing, or
             below ``lowest``.
     """
-    edges = np.asarray(edges, np.float64)
-    if edges.ndim != 1 or edges.size < 2:
+    limits = as_array(edges, name, unit).astype(np.float64)
+    if limits.ndim != 1 or limits.size < 2:
         raise InputError(
-            f"expected {name} of shape (bins + 1,) with at least one bin, got {edges.shape}; "
+            f"expected {name} of shape (bins + 1,) with at least one bin, got {limits.shape}; "
             "pass an increasing list such as numpy.linspace(1, 30, 16)"
         )
-    if not np.all(np.isfinite(edges)) or np.any(np.diff(edges) <= 0):
+    if not np.all(np.isfinite(limits)) or np.any(np.diff(limits) <= 0):
         raise InputError(
-            f"expected {name} finite and strictly increasing, got {_short(edges)}; sort them and "
+            f"expected {name} finite and strictly increasing, got {short(limits)}; sort them and "
             "remove repeats"
         )
-    if lowest is not None and edges[0] < lowest:
+    if lowest is not None and limits[0] < lowest:
         raise InputError(
-            f"expected {name} not below {lowest:g}, got {edges[0]:g}; start them at {lowest:g}"
+            f"expected {name} not below {lowest:g}, got {limits[0]:g}; start them at {lowest:g}"
         )
-    return edges
+    return limits
+
+
+def edges_like(edges: Float[np.ndarray, "edges"], values: ArrayLike) -> Float[np.ndarray, "edges"]:
+    """Edges in the precision of the values that they divide, as float64.
+
+    A float32 value that was written as 12.7 is at an edge of 12.7, and not below it.
+    """
+    dtype = getattr(values, "dtype", None)
+    if dtype is None or dtype.kind != "f" or dtype.itemsize >= 8:
+        return edges
+    return edges.astype(dtype.newbyteorder("=")).astype(np.float64)
+
+
+def rounding_of(values: ArrayLike) -> float:
+    """The relative rounding of values as they were given."""
+    dtype = getattr(values, "dtype", np.dtype(np.float64))
+    return float(jnp.finfo(dtype if dtype.kind == "f" else np.float64).eps)
 
 
 def check_multipoles(multipoles: Sequence[int]) -> tuple[int, ...]:
@@ -130,13 +153,28 @@ def check_multipoles(multipoles: Sequence[int]) -> tuple[int, ...]:
     return chosen
 
 
+def check_whole(number: Any, low: int, high: int, wanted: str, remedy: str) -> int:
+    """A whole number as an int; ``wanted`` says in an error what it should be.
+
+    Raises:
+        InputError: not whole, or not from ``low`` to ``high``.
+    """
+    try:
+        whole = operator.index(number)
+    except TypeError:
+        whole = int(number) if isinstance(number, float) and number == round(number) else low - 1
+    if not low <= whole <= high:
+        raise InputError(f"expected {wanted}, got {number}; {remedy}")
+    return whole
+
+
 def check_box(box: ArrayLike) -> Float[np.ndarray, "3"]:
     """The three sides in float64; one number means a cube.
 
     Raises:
         InputError: not one or three sides, or a side that is not positive.
     """
-    sides = np.asarray(box, np.float64)
+    sides = as_array(box, "box", "Mpc/h").astype(np.float64)
     if sides.shape not in ((), (1,), (3,)):
         raise InputError(
             f"expected a box of 3 sides in Mpc/h, got shape {sides.shape}; measure catalogues of "
@@ -144,78 +182,19 @@ def check_box(box: ArrayLike) -> Float[np.ndarray, "3"]:
         )
     if not np.all(np.isfinite(sides)) or np.any(sides <= 0):
         raise InputError(
-            f"expected positive box sides in Mpc/h, got {_short(np.atleast_1d(sides))}; "
+            f"expected positive box sides in Mpc/h, got {short(np.atleast_1d(sides))}; "
             "pass e.g. (100, 100, 100)"
         )
     return np.array(np.broadcast_to(sides, (3,)))
 
 
-def check_points(
-    positions: ArrayLike, mask: ArrayLike | None
-) -> tuple[Float[Array, "batch points 3"], Bool[Array, "batch points"]]:
-    """Floating-point positions with zeros in the padding, and a mask that is always there.
-
-    Raises:
-        InputError: positions that are not ``(batch, points, 3)``, or a mask of another shape.
-    """
-    points = jnp.asarray(positions)
-    if points.ndim != 3 or points.shape[-1] != 3:
-        raise InputError(
-            f"expected positions of shape (batch, points, 3), got {points.shape}; "
-            "add a leading axis with positions[None] for one catalogue"
-        )
-    if not jnp.issubdtype(points.dtype, jnp.floating):
-        points = points.astype(jnp.result_type(float))
-    keep = check_mask(mask, points.shape[:2])
-    return jnp.where(keep[..., None], points, 0.0), keep
+AT_EDGE = 1e-11
+"""A separation this close below an edge, relative to it, is at the edge."""
 
 
-def check_mask(mask: ArrayLike | None, shape: Sequence[int]) -> Bool[Array, "batch points"]:
-    """The mask as booleans, all True for None.
-
-    Raises:
-        InputError: a mask of another shape.
-    """
-    if mask is None:
-        return jnp.ones(tuple(shape), bool)
-    keep = jnp.asarray(mask, bool)
-    if keep.shape != tuple(shape):
-        raise InputError(
-            f"expected a mask of shape {tuple(shape)}, got {keep.shape}; "
-            "pass one entry per row, or None when every row is real"
-        )
-    return keep
-
-
-def check_weights(
-    weights: ArrayLike | None, mask: Bool[Array, "batch points"], dtype: jax.typing.DTypeLike
-) -> Float[Array, "batch points"]:
-    """The weights, zero in the padding; ones for None.
-
-    Raises:
-        InputError: weights of another shape than the mask.
-    """
-    if weights is None:
-        return mask.astype(dtype)
-    given = jnp.asarray(weights, dtype)
-    if given.shape != mask.shape:
-        raise InputError(
-            f"expected weights of shape {mask.shape}, got {given.shape}; "
-            "pass one per row, or None for one each"
-        )
-    return jnp.where(mask, given, 0.0)
-
-
-def check_finite(values: Array | np.ndarray, name: str) -> None:
-    """Refuse NaN and infinity, where the value is known: not inside a jit.
-
-    Raises:
-        InputError: a value that is not finite.
-    """
-    if not isinstance(values, jax.core.Tracer) and not np.all(np.isfinite(np.asarray(values))):
-        raise InputError(
-            f"expected {name} finite, got NaN or infinity; mask those rows out or mend them"
-        )
+def reached_from(edges: ArrayLike) -> Float[np.ndarray, "..."]:
+    """From where on a number is at an edge or above it."""
+    return np.asarray(np.asarray(edges, np.float64) * (1 - AT_EDGE))
 
 
 def wrap_into_box(
@@ -228,9 +207,3 @@ def wrap_into_box(
 def count_real(mask: Bool[Array, "batch points"], dtype: jax.typing.DTypeLike) -> Array:
     """Real points per catalogue ``(batch,)``, as a float that is exact below 1.6e7."""
     return jnp.sum(mask, axis=-1).astype(dtype)
-
-
-def _short(values: np.ndarray) -> str:
-    """At most six values, for a one-line message."""
-    shown = ", ".join(f"{value:g}" for value in values.ravel()[:6])
-    return f"[{shown}{', ...' if values.size > 6 else ''}]"

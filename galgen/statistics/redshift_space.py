@@ -26,14 +26,16 @@ from jaxtyping import Array, Float
 
 from galgen.arrays import as_array
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, check_box
+from galgen.statistics.arguments import ArrayLike, evaluate, is_traced, library_of
+from galgen.statistics.binning import check_box
 from galgen.statistics.expansion import Cosmologies, expansion_ratio
 
 
-def hubble_ratio(omega_m: ArrayLike, redshift: ArrayLike) -> Float[Array, "..."]:
-    """E(z) = H(z) / H_0 of flat Lambda-CDM."""
-    matter = jnp.asarray(omega_m)
-    return jnp.sqrt(matter * (1 + jnp.asarray(redshift)) ** 3 + 1 - matter)
+def hubble_ratio(omega_m: ArrayLike, redshift: ArrayLike) -> Float[Array | np.ndarray, "..."]:
+    """E(z) = H(z) / H_0 of flat Lambda-CDM, in float64 of NumPy for what is not JAX's."""
+    library: Any = jnp if isinstance(omega_m, jax.Array) or isinstance(redshift, jax.Array) else np
+    matter, stretch = library.asarray(omega_m), 1 + library.asarray(redshift)
+    return library.asarray(library.sqrt(matter * stretch**3 + 1 - matter))
 
 
 def redshift_space_positions(
@@ -45,8 +47,10 @@ def redshift_space_positions(
     line_of_sight: int = 2,
     periodic: bool = True,
     cosmology: Cosmologies | None = None,
-) -> Float[Array, "*lead 3"]:
+) -> Float[Array | np.ndarray, "*lead 3"]:
     """Positions as seen by a distant observer along one axis, in Mpc/h.
+
+    Arrays of JAX give one, in their precision; all else gives NumPy's float64.
 
     Args:
         positions: ``(..., 3)`` in Mpc/h comoving.
@@ -64,11 +68,11 @@ def redshift_space_positions(
         InputError: velocities of another shape, an axis other than 0, 1, 2, Omega_m or redshift
             out of range, or not one of omega_m and cosmology.
     """
-    start, motion = _check_motion(positions, velocities)
+    exact, start, motion = _check_motion(positions, velocities, omega_m, redshift)
     check_axis(line_of_sight)
-    side = jnp.asarray(check_box(box)[line_of_sight], start.dtype)
+    side = check_box(box)[line_of_sight].astype(start.dtype)
     factor = _shift_per_speed(omega_m, redshift, cosmology, start)
-    return _shift(start, motion, factor, side, line_of_sight, periodic)
+    return evaluate(exact, _shift, start, motion, factor, side, line_of_sight, bool(periodic))
 
 
 def radial_redshift_space_positions(
@@ -78,7 +82,7 @@ def radial_redshift_space_positions(
     omega_m: ArrayLike | None = None,
     redshift: ArrayLike | None = None,
     cosmology: Cosmologies | None = None,
-) -> Float[Array, "*lead 3"]:
+) -> Float[Array | np.ndarray, "*lead 3"]:
     """Positions as seen by an observer among them, in Mpc/h.
 
     No images are taken: a point that crosses a face of its box stays outside, and one that moves
@@ -94,39 +98,48 @@ def radial_redshift_space_positions(
         InputError: velocities of another shape, an observer that is not three finite numbers,
             Omega_m or redshift out of range, or not one of omega_m and cosmology.
     """
-    start, motion = _check_motion(positions, velocities)
-    place = np.asarray(observer, np.float64)
+    exact, start, motion = _check_motion(positions, velocities, omega_m, redshift)
+    place = as_array(observer, "observer", "Mpc/h").astype(np.float64)
     if place.shape != (3,) or not np.all(np.isfinite(place)):
         raise InputError(
             f"expected an observer at 3 finite coordinates in Mpc/h, got {place.tolist()}; "
             "pass e.g. (500, 500, 500)"
         )
     factor = _shift_per_speed(omega_m, redshift, cosmology, start)
-    return _radial_shift(start, motion, factor, jnp.asarray(place, start.dtype))
+    return evaluate(exact, _radial_shift, start, motion, factor, place.astype(start.dtype))
 
 
 def _check_motion(
-    positions: ArrayLike, velocities: ArrayLike
-) -> tuple[Float[Array, "*lead 3"], Float[Array, "*lead 3"]]:
-    """Positions and velocities as floats of one shape."""
-    start, motion = jnp.asarray(positions), jnp.asarray(velocities)
+    positions: ArrayLike, velocities: ArrayLike, *others: Any
+) -> tuple[bool, Float[Any, "*lead 3"], Float[Any, "*lead 3"]]:
+    """Whether the result is exact, and positions and velocities as floats of one shape.
+
+    Arrays of JAX stay so, in their precision; all else becomes float64 of NumPy.
+    """
+    exact = not isinstance(positions, jax.Array) and not is_traced(velocities, *others)
+    columns = (positions, "positions", "Mpc/h"), (velocities, "velocities", "km/s")
+    start, motion = (
+        x if isinstance(x, jax.Array) and not exact else as_array(x, name, unit)
+        for x, name, unit in columns
+    )
     if start.shape != motion.shape or start.shape[-1:] != (3,):
         raise InputError(
             f"expected positions and velocities of one shape (..., 3), got {start.shape} and "
             f"{motion.shape}; take both from the same catalogues"
         )
-    dtype = jnp.result_type(start, motion, jnp.float32)
-    return start.astype(dtype), motion.astype(dtype)
+    dtype = np.float64 if exact else jnp.result_type(start, motion, jnp.float32)
+    return exact, start.astype(dtype), motion.astype(dtype)
 
 
 def _shift_per_speed(
     omega_m: ArrayLike | None,
     redshift: ArrayLike | None,
     cosmology: Cosmologies | None,
-    positions: Float[Array, "*lead 3"],
-) -> Float[Array, "..."]:
+    positions: Float[Array | np.ndarray, "*lead 3"],
+) -> Float[Array | np.ndarray, "..."]:
     """1 / (a H) in Mpc/h per km/s, shaped to multiply one coordinate of the positions."""
-    factor = jnp.asarray(1 / comoving_hubble(omega_m, redshift, cosmology))
+    rate = comoving_hubble(omega_m, redshift, cosmology)
+    factor = library_of(rate).asarray(1 / rate)
     if factor.ndim and (factor.ndim > 1 or factor.shape != positions.shape[:-1][:1]):
         raise InputError(
             f"expected Omega_m and redshift as numbers, or one per catalogue of positions "
@@ -152,12 +165,13 @@ def comoving_hubble(
             f"{'neither' if omega_m is None else 'both'}; pass cosmology=catalogue.cosmology"
         )
     _check_number("redshift", redshift, -1, 1e4)
-    if omega_m is None:
-        assert cosmology is not None
-        ratio = expansion_ratio(cosmology, redshift)
-        return 100.0 * ratio / (1 + np.asarray(redshift, np.float64))
-    _check_number("Omega_m", omega_m, 0, 10)
-    return 100.0 * hubble_ratio(omega_m, redshift) / (1 + jnp.asarray(redshift))
+    if cosmology is not None:
+        ratio: Any = expansion_ratio(cosmology, redshift)
+    else:
+        _check_number("Omega_m", omega_m, 0, 10)
+        ratio = hubble_ratio(omega_m, redshift)
+    library = library_of(ratio)
+    return library.asarray(100.0 * ratio / (1 + library.asarray(redshift)))
 
 
 def _check_number(name: str, value: Any, low: float, high: float) -> None:

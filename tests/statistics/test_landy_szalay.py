@@ -7,7 +7,7 @@ import pytest
 from pair_reference import separations
 
 from galgen.errors import InputError
-from galgen.statistics.pairs.bins import AngleBins, ProjectedBins
+from galgen.statistics.pairs.bins import AngleBins, ProjectedBins, SeparationBins
 from galgen.statistics.pairs.correlation import cuboid_window, two_point_correlation
 from galgen.statistics.pairs.landy_szalay import SurveyCatalogue, landy_szalay
 
@@ -135,7 +135,7 @@ def test_bad_input_is_named():
         SurveyCatalogue(y, np.ones(3))
     with pytest.raises(InputError, match=r"positions of shape \(points, 3\) with at least 2"):
         SurveyCatalogue(np.zeros((1, 3)))
-    with pytest.raises(InputError, match="finite positions and weights, got NaN"):
+    with pytest.raises(InputError, match="finite values in positions, got 6 NaN"):
         SurveyCatalogue(np.where(y > 39, np.nan, y))
     with pytest.raises(InputError, match="regions of both data and randoms"):
         landy_szalay(SurveyCatalogue(x, None, octants(x)), SurveyCatalogue(y), EDGES)
@@ -147,3 +147,40 @@ def test_bad_input_is_named():
         )
     with pytest.raises(InputError, match="at least 2 regions for a jackknife error"):
         landy_szalay(SurveyCatalogue(x), SurveyCatalogue(y), EDGES).correlation()
+
+
+def test_a_bin_without_randoms_is_named():
+    """No two randoms are 1 to 4 Mpc/h apart across and 6 or more along the line of sight."""
+    x = clustered(12) + np.array([0.0, 0.0, 1000.0])
+    steps = np.array([[0, 0, 0], [2, 0, 0], [2, 0, 3], [0, 2, 5], [20, 0, 1], [22, 0, 0]])
+    y = SurveyCatalogue(steps + np.array([10.0, 10.0, 1000.0]))
+    bins = ProjectedBins((1.0, 4.0), 10.0, 5, None)
+    with pytest.warns(UserWarning, match=r"2 of 5 bins, the first of rp 1 to 4, pi 6 to 8 Mpc/h"):
+        survey = landy_szalay(SurveyCatalogue(x), y, bins)
+    np.testing.assert_array_equal(np.isnan(survey.xi), [[False] * 3 + [True] * 2])
+    assert AngleBins((0.1, 0.2, 30.0), 2, None).name(3) == "s 0.2 to 30 Mpc/h, mu 0.5 to 1"
+    assert SeparationBins((0.1, 0.2, 30.0)).name(1) == "r 0.2 to 30 Mpc/h"
+
+
+@pytest.mark.slow
+def test_a_bin_without_randoms_outside_a_region_is_named():
+    x = clustered(12) + np.array([0.0, 0.0, 1000.0])
+    steps = np.array([[0, 0, 0], [2, 0, 0], [2, 0, 3], [0, 2, 5], [20, 0, 1], [22, 0, 0]])
+    y = SurveyCatalogue(steps + np.array([10.0, 10.0, 1000.0]))
+    # Regions 0 and 1 hold the near pairs between them: without either there is none.
+    regions = np.array([0, 0, 0, 1, 2, 2])
+    one = SurveyCatalogue(x, None, np.arange(len(x)) % 3)
+    with pytest.warns(UserWarning, match=r"outside region 0 in the bin of r 4 to 6 Mpc/h: its"):
+        survey = landy_szalay(one, SurveyCatalogue(y.positions, None, regions), (4.0, 6.0))
+    assert np.isnan(survey.correlation().error[0]) and np.isfinite(survey.xi[0])
+
+
+def test_points_without_weight_or_outside_a_region_are_named():
+    x, y = clustered(13), randoms(14, 100)
+    nothing = SurveyCatalogue(x, np.zeros(len(x)))
+    with pytest.raises(InputError, match="two points of weight above zero or more in the data, "):
+        landy_szalay(nothing, SurveyCatalogue(y), EDGES)
+    one = SurveyCatalogue(x, None, np.zeros(len(x), int))
+    other = SurveyCatalogue(y, None, np.arange(100) % 2)
+    with pytest.raises(InputError, match="in the data outside region 0, got fewer; check"):
+        landy_szalay(one, other, EDGES)

@@ -160,6 +160,6 @@ def test_gradients_against_finite_differences():
 
 def test_velocities_of_another_shape_are_named():
     x = np.zeros((1, 4, 3))
-    message = r"velocities of the shape of the positions \(1, 4, 3\), got \(1, 3, 3\); take both"
+    message = r"velocities of shape \(1, 4, 3\), got \(1, 3, 3\); take both"
     with pytest.raises(InputError, match=message):
         velocity_power_spectrum(x, np.zeros((1, 3, 3)), None, SIDE, 8, 0.3, 0.0)

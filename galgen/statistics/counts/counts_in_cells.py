@@ -27,16 +27,20 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from galgen.errors import InputError
+from galgen.statistics.arguments import ArrayLike, check_points, evaluate, is_traced, library_of
 from galgen.statistics.binning import (
-    ArrayLike,
     EnsembleMean,
     check_box,
+    check_whole,
     ensemble_mean,
     jackknife_ratio,
+    rounding_of,
     wrap_into_box,
 )
-from galgen.statistics.counts.sphere_counts import check_finite_points, sphere_counts
+from galgen.statistics.counts.sphere_counts import check_spheres, sphere_counts
 
+AT_WALL = 1e-9
+"""Sides of a cell below a wall within which a point is on it."""
 SphereCounter = Callable[..., Array | np.ndarray]
 """A function called as ``sphere_counts``: that one, or ``sphere_counts_by_tree``."""
 
@@ -57,20 +61,20 @@ class CountsInCells:
     ============ =============================== ============================================
     """
 
-    volume: Float[Array, "sizes"]
-    number: Int[Array, "numbers"]
-    probability: Float[Array, "batch sizes numbers"]
-    average: Float[Array, "batch sizes"]
-    variance: Float[Array, "batch sizes"]
-    third: Float[Array, "batch sizes"]
+    volume: Float[Array | np.ndarray, "sizes"]
+    number: Int[Array | np.ndarray, "numbers"]
+    probability: Float[Array | np.ndarray, "batch sizes numbers"]
+    average: Float[Array | np.ndarray, "batch sizes"]
+    variance: Float[Array | np.ndarray, "batch sizes"]
+    third: Float[Array | np.ndarray, "batch sizes"]
 
     @property
-    def xi(self) -> Float[Array, "batch sizes"]:
+    def xi(self) -> Float[Array | np.ndarray, "batch sizes"]:
         """xi_2, the variance without shot noise over <n>²; NaN for no points."""
         return divided(self.variance - self.average, self.average**2)
 
     @property
-    def skewness(self) -> Float[Array, "batch sizes"]:
+    def skewness(self) -> Float[Array | np.ndarray, "batch sizes"]:
         """S_3; NaN for no points or no clustering. A ratio of noisy numbers where xi_2 is small."""
         third = self.third - 3 * self.variance + 2 * self.average
         return divided(divided(third, self.average**3), self.xi**2)
@@ -112,10 +116,9 @@ def counts_in_cells(
     Raises:
         InputError: bad shapes or box, fewer than one cell, or positions that are not finite.
     """
-    points, _ = check_finite_points(positions, mask)
     counts = cell_counts(positions, mask, box, cells_per_side)
     volume = np.prod(check_box(box)) / cells_per_side**3
-    return summarize_counts(counts[..., None], np.array([volume]), largest, points.dtype)
+    return summarize_counts(counts[..., None], np.array([volume]), largest)
 
 
 def counts_in_spheres(
@@ -140,54 +143,72 @@ def counts_in_spheres(
     Raises:
         InputError: as ``sphere_counts``.
     """
-    counts = jnp.asarray(counter(positions, mask, radii, box, centers, periodic))
-    volume = 4 * np.pi / 3 * np.atleast_1d(np.asarray(radii, np.float64)) ** 3
-    return summarize_counts(counts, volume, largest, check_finite_points(positions, mask)[0].dtype)
+    counts = counter(positions, mask, radii, box, centers, periodic)
+    volume = 4 * np.pi / 3 * check_spheres(radii, box, periodic)[0] ** 3
+    return summarize_counts(counts, volume, largest)
 
 
 def cell_counts(
     positions: ArrayLike, mask: ArrayLike | None, box: ArrayLike, cells_per_side: int
-) -> Int[Array, "batch cells"]:
+) -> Int[Array | np.ndarray, "batch cells"]:
     """Points in each of the ``cells_per_side³`` cells, the last axis of the box fastest.
 
-    A point on a wall belongs to the cell above; one beyond a face of the box wraps.
+    A point on a wall, to the rounding of its own precision, belongs to the cell above; one beyond a
+    face of the box wraps.
 
     Raises:
         InputError: bad shapes or box, cells not between 1 and 1290 per side, or positions that are
             not finite.
     """
-    points, keep = check_finite_points(positions, mask)
-    index = cell_indices(points, box, cells_per_side)
-    return _count(index, keep, cells_per_side**3)
+    sides, cells = check_box(box), check_cells(cells_per_side)
+    exact = not is_traced(positions, mask)
+    points, keep = check_points(positions, mask, exact, sides)
+    rounding = rounding_of(positions)
+    return evaluate(exact, _cell_counts, points, keep, sides.astype(points.dtype), cells, rounding)
+
+
+def check_cells(cells_per_side: int) -> int:
+    """Cells along each side.
+
+    Raises:
+        InputError: not a whole number from 1 to 1290.
+    """
+    wanted = "1 to 1290 cells per side (int32 cell index)"
+    return check_whole(cells_per_side, 1, 1290, wanted, "pass e.g. 16")
+
+
+@functools.partial(jax.jit, static_argnames=("cells", "rounding"))
+def _cell_counts(
+    positions: Float[Array, "batch points 3"],
+    mask: Bool[Array, "batch points"],
+    box: Float[Array, "3"],
+    cells: int,
+    rounding: float,
+) -> Int[Array, "batch cells"]:
+    return _count(cell_indices(positions, box, cells, rounding), mask, cells**3)
 
 
 def cell_indices(
-    positions: Float[Array, "batch points 3"], box: ArrayLike, cells_per_side: int
+    positions: Float[Array, "batch points 3"],
+    box: Float[Array, "3"],
+    cells_per_side: int,
+    rounding: float,
 ) -> Int[Array, "batch points"]:
     """The flat index of the cell of each point, as in :func:`cell_counts`.
 
-    Raises:
-        InputError: cells not between 1 and 1290 per side, or a bad box.
+    Args:
+        positions: in Mpc/h.
+        box: three sides in Mpc/h.
+        cells_per_side: along each side.
+        rounding: relative, of the positions; so close below a wall is on it.
     """
-    if not 1 <= cells_per_side <= 1290:
-        raise InputError(
-            f"expected 1 to 1290 cells per side (int32 cell index), got {cells_per_side}; "
-            "pass e.g. 16"
-        )
-    return _cell_indices(positions, jnp.asarray(check_box(box), positions.dtype), cells_per_side)
-
-
-@functools.partial(jax.jit, static_argnames="cells_per_side")
-def _cell_indices(
-    positions: Float[Array, "batch points 3"], box: Float[Array, "3"], cells_per_side: int
-) -> Int[Array, "batch points"]:
-    cell = jnp.floor(wrap_into_box(positions, box) / box * cells_per_side).astype(jnp.int32)
+    place = wrap_into_box(positions, box) / box * cells_per_side
+    cell = jnp.floor(place + max(AT_WALL, 4 * rounding * cells_per_side)).astype(jnp.int32)
     # The upper face, reached by rounding, is the lower one.
     x, y, z = (jnp.mod(cell[..., axis], cells_per_side) for axis in range(3))
     return (x * cells_per_side + y) * cells_per_side + z
 
 
-@functools.partial(jax.jit, static_argnames="cells")
 def _count(
     index: Int[Array, "batch points"], mask: Bool[Array, "batch points"], cells: int
 ) -> Int[Array, "batch cells"]:
@@ -200,10 +221,9 @@ def _count(
 
 
 def summarize_counts(
-    counts: Int[Array, "batch cells sizes"],
+    counts: Int[Array | np.ndarray, "batch cells sizes"],
     volume: Float[np.ndarray, "sizes"],
     largest: int | None,
-    dtype: jax.typing.DTypeLike = jnp.float32,
 ) -> CountsInCells:
     """Histogram and moments of any counts, of cells of one or several sizes.
 
@@ -211,7 +231,6 @@ def summarize_counts(
         counts: points in each cell.
         volume: of one cell of each size, (Mpc/h)³.
         largest: last N of the histogram; None for the largest found, outside a jit only.
-        dtype: of the result.
 
     Raises:
         InputError: no cells, a histogram without bins, or ``largest`` missing inside a jit.
@@ -224,10 +243,11 @@ def summarize_counts(
         largest = int(np.max(np.asarray(counts), initial=0))
     if largest < 0:
         raise InputError(f"expected largest from 0, got {largest}; pass e.g. 50")
-    probability, average, variance, third = _moments(counts, largest, dtype)
+    exact = isinstance(counts, np.ndarray)
+    probability, average, variance, third = evaluate(exact, _moments, counts, largest)
     return CountsInCells(
-        volume=jnp.asarray(volume, dtype),
-        number=jnp.arange(largest + 1),
+        volume=volume,
+        number=np.arange(largest + 1),
         probability=probability,
         average=average,
         variance=variance,
@@ -235,11 +255,12 @@ def summarize_counts(
     )
 
 
-@functools.partial(jax.jit, static_argnames=("largest", "dtype"))
+@functools.partial(jax.jit, static_argnames="largest")
 def _moments(
-    counts: Int[Array, "batch cells sizes"], largest: int, dtype: jax.typing.DTypeLike
+    counts: Int[Array, "batch cells sizes"], largest: int
 ) -> tuple[Array, Array, Array, Array]:
     """P_N, <n>, mu_2 and mu_3 over the cells."""
+    dtype = jnp.result_type(float)
 
     def histogram(column: Int[Array, "cells"]) -> Int[Array, "numbers"]:
         return jnp.zeros(largest + 1, jnp.int32).at[jnp.minimum(column, largest)].add(1)
@@ -252,6 +273,8 @@ def _moments(
     return probability, average, variance, third
 
 
-def divided(above: Float[Array, "*shape"], below: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+def divided(
+    above: Float[Array | np.ndarray, "*shape"], below: Float[Array | np.ndarray, "*shape"]
+) -> Float[Array | np.ndarray, "*shape"]:
     """The quotient; NaN where the denominator is zero."""
-    return above / jnp.where(below != 0, below, jnp.nan)
+    return above / library_of(below).where(below != 0, below, np.nan)

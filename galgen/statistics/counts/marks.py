@@ -1,6 +1,7 @@
 """One-point statistics of a column: how many points, and how a mark is distributed.
 
-A mark is any per-point number: log10 mass, a velocity, a colour. Histogram bins are [low, high).
+A mark is any per-point number: log10 mass, a velocity, a colour. Histogram bins are [low, high);
+edges are taken in the precision of the marks: a float32 of 12.7 is at an edge of 12.7.
 The mass function of N_i haloes in a bin of width w_i dex, in the volume V, with its Poisson error::
 
     dn/dlog10 M = N_i / (V w_i) +- sqrt(N_i) / (V w_i)      in h³ Mpc^-3 dex^-1
@@ -13,6 +14,8 @@ have weights w_j, the inverse of their completeness or of the volume in which th
 
 from __future__ import annotations
 
+from typing import Any
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -21,13 +24,20 @@ from jaxtyping import Array, Bool, Float, Int
 
 from galgen.errors import InputError
 from galgen.masking import masked_mean, masked_sum
-from galgen.statistics.binning import (
+from galgen.statistics.arguments import (
     ArrayLike,
+    check_column,
+    check_mask,
+    check_weights,
+    evaluate,
+    is_traced,
+    shape_of,
+)
+from galgen.statistics.binning import (
     EnsembleMean,
     check_box,
     check_edges,
-    check_mask,
-    check_weights,
+    edges_like,
     ensemble_mean,
 )
 
@@ -47,11 +57,11 @@ class MarkDistribution:
     ================== ================= =================================================
     """
 
-    edges: Float[Array, "edges"]
-    counts: Int[Array, "batch bins"]
-    number: Int[Array, "batch"]
-    mean: Float[Array, "batch"]
-    standard_deviation: Float[Array, "batch"]
+    edges: Float[Array | np.ndarray, "edges"]
+    counts: Int[Array | np.ndarray, "batch bins"]
+    number: Int[Array | np.ndarray, "batch"]
+    mean: Float[Array | np.ndarray, "batch"]
+    standard_deviation: Float[Array | np.ndarray, "batch"]
 
     def mean_counts(self) -> EnsembleMean:
         """Mean counts per catalogue, with the error and covariance of the mean."""
@@ -73,11 +83,22 @@ def mark_distribution(
     Raises:
         InputError: values that are not ``(batch, points)``, or bad edges or mask.
     """
-    marks, keep = _check_marks(values, mask)
-    limits = jnp.asarray(check_edges(edges, lowest=None), marks.dtype)
-    counts, mean, deviation = _distribution(marks, keep, limits)
-    number = jnp.sum(keep, axis=-1, dtype=jnp.int32)
-    return MarkDistribution(limits, counts, number, mean, deviation)
+    exact = not is_traced(values, mask)
+    marks, keep = _check_marks(values, mask, exact)
+    limits = check_edges(edges, lowest=None)
+    return _distribution_of(marks, keep, limits, edges_like(limits, values))
+
+
+def _distribution_of(
+    marks: Float[Array | np.ndarray, "batch points"],
+    mask: Bool[Array | np.ndarray, "batch points"],
+    limits: Float[np.ndarray, "edges"],
+    edges: Float[np.ndarray, "edges"],
+) -> MarkDistribution:
+    """Of marks that were checked, in bins of the edges."""
+    exact = isinstance(marks, np.ndarray)
+    found = evaluate(exact, _distribution, marks, mask, edges.astype(marks.dtype))
+    return MarkDistribution(limits, *found)
 
 
 @flax.struct.dataclass
@@ -92,16 +113,16 @@ class MassFunction:
     density  ``(batch, bins)`` dn/dlog10 M, h³ Mpc^-3 dex^-1
     error    ``(batch, bins)`` its Poisson error; zero for an empty bin
     counts   ``(batch, bins)`` haloes per bin, integers whatever their weights
-    volume   ``()``            (Mpc/h)³
+    volume   float             (Mpc/h)³
     ======== ================= ===========================================================
     """
 
-    edges: Float[Array, "edges"]
-    mass: Float[Array, "bins"]
-    density: Float[Array, "batch bins"]
-    error: Float[Array, "batch bins"]
-    counts: Int[Array, "batch bins"]
-    volume: Float[Array, ""]
+    edges: Float[Array | np.ndarray, "edges"]
+    mass: Float[Array | np.ndarray, "bins"]
+    density: Float[Array | np.ndarray, "batch bins"]
+    error: Float[Array | np.ndarray, "batch bins"]
+    counts: Int[Array | np.ndarray, "batch bins"]
+    volume: float
 
     def mean(self) -> EnsembleMean:
         """Mean of ``density`` over catalogues, its error (scatter of the boxes) and covariance.
@@ -126,36 +147,35 @@ def mass_function(
         mask: ``(batch, points)``, True where real; None for all.
         edges: ``(bins + 1,)`` in log10 of the mass in Msun/h, a host value.
         box: the three sides in Mpc/h, a host value.
-        weights: ``(batch, points)``; None for one each.
+        weights: ``(batch, points)``, not negative; None for one each.
 
     Raises:
-        InputError: bad shapes, edges or box, masses that are not logarithms, or not finite (not
-            seen inside a jit).
+        InputError: bad shapes, edges, box or weights, masses that are not logarithms, or not finite
+            (not seen inside a jit).
     """
-    marks, keep = _check_marks(log10_mass, mask)
-    if not isinstance(marks, jax.core.Tracer):
-        values = np.asarray(marks)
-        strange = ~(np.abs(values) <= 30)
-        if np.any(strange):
-            raise InputError(
-                f"expected log10 masses in Msun/h, finite and up to 30, got "
-                f"{values[strange][0]:g}; take log10 of masses above zero"
-            )
-    distribution = mark_distribution(log10_mass, mask, edges)
+    exact = not is_traced(log10_mass, mask, weights)
+    marks, keep = _check_marks(log10_mass, mask, exact, "log10_mass")
+    if exact and np.any(np.abs(marks) > 30):
+        raise InputError(
+            f"expected log10_mass as log10 masses in Msun/h, finite and up to 30, got "
+            f"{marks[np.abs(marks) > 30][0]:g}; take log10 of masses above zero"
+        )
     limits, volume = check_edges(edges, lowest=None), np.prod(check_box(box))
-    cell = jnp.asarray(volume * np.diff(limits), marks.dtype)
-    total = squares = distribution.counts.astype(marks.dtype)
+    inside = edges_like(limits, log10_mass)
+    counts = _distribution_of(marks, keep, limits, inside).counts
+    total = squares = counts.astype(marks.dtype)
     if weights is not None:
-        each = check_weights(weights, keep, marks.dtype)
-        total = _sum_in_bins(marks, each, keep, distribution.edges)
-        squares = _sum_in_bins(marks, each**2, keep, distribution.edges)
+        each = check_weights(weights, keep, marks, negative=False)
+        at = inside.astype(marks.dtype)
+        total, squares = (evaluate(exact, _sum_in_bins, marks, each**p, keep, at) for p in (1, 2))
+    cell = (volume * np.diff(limits)).astype(marks.dtype)
     return MassFunction(
-        edges=distribution.edges,
-        mass=jnp.asarray((limits[1:] + limits[:-1]) / 2, marks.dtype),
+        edges=limits,
+        mass=(limits[1:] + limits[:-1]) / 2,
         density=total / cell,
-        error=jnp.sqrt(squares) / cell,
-        counts=distribution.counts,
-        volume=jnp.asarray(volume, marks.dtype),
+        error=squares**0.5 / cell,
+        counts=counts,
+        volume=float(volume),
     )
 
 
@@ -164,7 +184,7 @@ def mean_in_bins(
     of: ArrayLike,
     mask: ArrayLike | None,
     edges: ArrayLike,
-) -> Float[Array, "batch bins"]:
+) -> Float[Array | np.ndarray, "batch bins"]:
     """Mean of the column ``of`` in bins of ``values``, e.g. speed against mass; NaN where empty.
 
     Args:
@@ -176,35 +196,31 @@ def mean_in_bins(
     Raises:
         InputError: columns of different shapes, or bad edges or mask.
     """
-    marks, keep = _check_marks(values, mask)
-    other, _ = _check_marks(of, mask)
-    if other.shape != marks.shape:
-        raise InputError(
-            f"expected two columns of one shape, got {marks.shape} and {other.shape}; "
-            "take both from the same catalogues"
-        )
-    limits = jnp.asarray(check_edges(edges, lowest=None), marks.dtype)
-    return _mean_in_bins(marks, other, keep, limits)
+    exact = not is_traced(values, of, mask)
+    marks, keep = _check_marks(values, mask, exact)
+    other = check_column(of, keep, "column 'of'", marks)
+    limits = edges_like(check_edges(edges, lowest=None), values).astype(marks.dtype)
+    return evaluate(exact, _mean_in_bins, marks, other, keep, limits)
 
 
 def _check_marks(
-    values: ArrayLike, mask: ArrayLike | None
-) -> tuple[Float[Array, "batch points"], Bool[Array, "batch points"]]:
+    values: ArrayLike, mask: ArrayLike | None, exact: bool, name: str = "values"
+) -> tuple[Float[Any, "batch points"], Bool[Any, "batch points"]]:
     """The column with zeros in the padding, and a mask that is always there."""
-    marks = jnp.asarray(values)
-    if marks.ndim != 2:
+    shape = shape_of(values, name)
+    if len(shape) != 2:
         raise InputError(
-            f"expected a column of shape (batch, points), got {marks.shape}; "
-            "pass one column of the padded batch"
+            f"expected {name} of shape (batch, points), got {shape}; pass one column of the padded "
+            "batch"
         )
-    keep = check_mask(mask, marks.shape)
-    return jnp.where(keep, marks, 0.0), keep
+    keep = check_mask(mask, shape, exact)
+    return check_column(values, keep, name, np.zeros(0) if exact else None), keep
 
 
 def _members(
     marks: Float[Array, "batch points"],
     mask: Bool[Array, "batch points"],
-    edges: Float[Array, "edges"],
+    edges: Float[Array | np.ndarray, "edges"],
 ) -> Bool[Array, "batch points bins"]:
     """True where a real point lies in a bin."""
     inside = (marks[..., None] >= edges[:-1]) & (marks[..., None] < edges[1:])
@@ -216,12 +232,12 @@ def _distribution(
     marks: Float[Array, "batch points"],
     mask: Bool[Array, "batch points"],
     edges: Float[Array, "edges"],
-) -> tuple[Array, Array, Array]:
-    """Counts, mean and population standard deviation."""
+) -> tuple[Array, Array, Array, Array]:
+    """Counts, number, mean and population standard deviation."""
     counts = jnp.sum(_members(marks, mask, edges), axis=1, dtype=jnp.int32)
     mean = masked_mean(marks, mask, 1)
     variance = masked_mean(jnp.square(marks - mean[:, None]), mask, 1)
-    return counts, mean, jnp.sqrt(variance)
+    return counts, jnp.sum(mask, axis=-1, dtype=jnp.int32), mean, jnp.sqrt(variance)
 
 
 @jax.jit

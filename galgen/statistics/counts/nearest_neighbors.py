@@ -30,8 +30,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, EnsembleMean, ensemble_mean
+from galgen.statistics.arguments import ArrayLike, library_of
+from galgen.statistics.binning import EnsembleMean, ensemble_mean
 from galgen.statistics.counts.neighbor_counts import neighbor_counts
+from galgen.statistics.counts.sphere_counts import check_spheres
 
 NeighborCounter = Callable[..., Array | np.ndarray]
 """A function called as ``neighbor_counts``: that one, or ``neighbor_counts_by_tree``."""
@@ -52,14 +54,14 @@ class NeighborDistribution:
     ========= ============================= ================================
     """
 
-    radii: Float[Array, "radii"]
-    cdf: Float[Array, "batch neighbors radii"]
-    counts: Int[Array, "batch neighbors radii"]
+    radii: Float[Array | np.ndarray, "radii"]
+    cdf: Float[Array | np.ndarray, "batch neighbors radii"]
+    counts: Int[Array | np.ndarray, "batch neighbors radii"]
     neighbors: tuple[int, ...] = flax.struct.field(pytree_node=False)
     queries: int = flax.struct.field(pytree_node=False)
 
     @property
-    def void_probability(self) -> Float[Array, "batch radii"]:
+    def void_probability(self) -> Float[Array | np.ndarray, "batch radii"]:
         """P_0(r), the fraction of query spheres without a point.
 
         Raises:
@@ -73,9 +75,9 @@ class NeighborDistribution:
         return 1 - self.cdf[:, self.neighbors.index(1)]
 
     @property
-    def peaked(self) -> Float[Array, "batch neighbors radii"]:
+    def peaked(self) -> Float[Array | np.ndarray, "batch neighbors radii"]:
         """min(CDF, 1 - CDF), which shows both tails."""
-        return jnp.minimum(self.cdf, 1 - self.cdf)
+        return library_of(self.cdf).minimum(self.cdf, 1 - self.cdf)
 
     def mean(self) -> EnsembleMean:
         """Mean of ``cdf`` over catalogues ``(neighbors, radii)``, its error and covariance.
@@ -113,12 +115,11 @@ def nearest_neighbor_distribution(
         InputError: bad shapes, radii, box or neighbours, radii beyond half a periodic box, no
             queries, or positions that are not finite (not seen inside a jit).
     """
-    counts = jnp.asarray(counter([(positions, mask)], radii, box, queries, neighbors, periodic))
-    number = jnp.asarray(queries).shape[-2]
-    dtype = jnp.result_type(jnp.asarray(positions), jnp.float32)
+    counts = counter([(positions, mask)], radii, box, queries, neighbors, periodic)
+    number = np.shape(queries)[-2]
     return NeighborDistribution(
-        radii=jnp.atleast_1d(jnp.asarray(radii, dtype)),
-        cdf=counts[:, 0].astype(dtype) / number,
+        radii=check_spheres(radii, box, periodic)[0],
+        cdf=_fraction(counts, number)[:, 0],
         counts=counts[:, 0],
         neighbors=tuple(int(order) for order in neighbors),
         queries=number,
@@ -141,15 +142,15 @@ class JointNeighborDistribution:
     ========= ============================= ===========================================
     """
 
-    radii: Float[Array, "radii"]
-    first: Float[Array, "batch neighbors radii"]
-    second: Float[Array, "batch neighbors radii"]
-    joint: Float[Array, "batch neighbors radii"]
+    radii: Float[Array | np.ndarray, "radii"]
+    first: Float[Array | np.ndarray, "batch neighbors radii"]
+    second: Float[Array | np.ndarray, "batch neighbors radii"]
+    joint: Float[Array | np.ndarray, "batch neighbors radii"]
     neighbors: tuple[int, ...] = flax.struct.field(pytree_node=False)
     queries: int = flax.struct.field(pytree_node=False)
 
     @property
-    def excess(self) -> Float[Array, "batch neighbors radii"]:
+    def excess(self) -> Float[Array | np.ndarray, "batch neighbors radii"]:
         """``joint - first * second``: zero on average for independent sets."""
         return self.joint - self.first * self.second
 
@@ -186,15 +187,21 @@ def joint_neighbor_distribution(
         InputError: as :func:`nearest_neighbor_distribution`, or sets of different batch sizes.
     """
     sets = [(positions, mask), (other_positions, other_mask)]
-    counts = jnp.asarray(counter(sets, radii, box, queries, neighbors, periodic))
-    number = jnp.asarray(queries).shape[-2]
-    dtype = jnp.result_type(jnp.asarray(positions), jnp.float32)
-    fraction = counts.astype(dtype) / number
+    counts = counter(sets, radii, box, queries, neighbors, periodic)
+    number = np.shape(queries)[-2]
+    fraction = _fraction(counts, number)
     return JointNeighborDistribution(
-        radii=jnp.atleast_1d(jnp.asarray(radii, dtype)),
+        radii=check_spheres(radii, box, periodic)[0],
         first=fraction[:, 0],
         second=fraction[:, 1],
         joint=fraction[:, 2],
         neighbors=tuple(int(order) for order in neighbors),
         queries=number,
     )
+
+
+def _fraction(
+    counts: Int[Array | np.ndarray, "batch sets neighbors radii"], queries: int
+) -> Float[Array | np.ndarray, "batch sets neighbors radii"]:
+    """Of the queries; in float64 where the counts are exact."""
+    return counts.astype(float if library_of(counts) is np else jnp.result_type(float)) / queries

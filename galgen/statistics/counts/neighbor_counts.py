@@ -25,13 +25,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from scipy.spatial import cKDTree
 
+from galgen.arrays import as_array
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, wrap_into_box
+from galgen.statistics.arguments import ArrayLike, check_points, evaluate, is_traced
+from galgen.statistics.binning import reached_from, wrap_into_box
 from galgen.statistics.counts.sphere_counts import (
-    check_finite_points,
+    check_centers,
     check_spheres,
     count_block,
-    device_centers,
     host_catalogues,
     into_blocks,
 )
@@ -48,7 +49,7 @@ def neighbor_counts(
     neighbors: Sequence[int],
     periodic: bool = True,
     tile: int = 256,
-) -> Int[Array, "batch sets neighbors radii"]:
+) -> Int[Array | np.ndarray, "batch sets neighbors radii"]:
     """Queries with at least k points closer than r, compiled.
 
     Args:
@@ -69,15 +70,22 @@ def neighbor_counts(
     """
     limits, sides = check_spheres(radii, box, periodic)
     orders = check_neighbors(neighbors)
-    clouds = tuple(check_finite_points(positions, mask) for positions, mask in sets)
+    exact = not is_traced(queries, *(array for one in sets for array in one))
+    wrap = sides if periodic else None
+    clouds = tuple(
+        check_points(*one, exact, wrap, name=name)
+        for one, name in zip(sets, _names(sets), strict=True)
+    )
     _check_batches([len(points) for points, _ in clouds])
     points = clouds[0][0]
-    return _count_batch(
+    return evaluate(
+        exact,
+        _count_batch,
         clouds,
-        device_centers(queries, points),
-        jnp.asarray(limits**2, points.dtype),
-        jnp.asarray(orders, jnp.int32),
-        jnp.asarray(sides, points.dtype),
+        check_centers(queries, points),
+        (reached_from(limits) ** 2).astype(points.dtype),
+        orders.astype(np.int32),
+        sides.astype(points.dtype),
         periodic,
         tile,
     )
@@ -141,7 +149,10 @@ def neighbor_counts_by_tree(
     limits, sides = check_spheres(radii, box, periodic)
     orders = check_neighbors(neighbors)
     wrap = sides if periodic else None
-    clouds = [host_catalogues(positions, mask, queries, wrap) for positions, mask in sets]
+    clouds = [
+        host_catalogues(*one, queries, wrap, name)
+        for one, name in zip(sets, _names(sets), strict=True)
+    ]
     _check_batches([len(catalogues) for catalogues, _ in clouds])
     asked = clouds[0][1]
     counts = []
@@ -155,9 +166,15 @@ def neighbor_counts_by_tree(
         )
         if len(clouds) > 1:
             distance = np.concatenate([distance, distance.max(axis=0, keepdims=True)])
-        counts.append(np.stack([np.sum(distance < radius, axis=1) for radius in limits], axis=-1))
+        reached = [np.sum(distance < radius, axis=1) for radius in reached_from(limits)]
+        counts.append(np.stack(reached, axis=-1))
     shape = (len(asked), len(clouds) + (len(clouds) > 1), orders.size, limits.size)
     return np.asarray(counts, np.int64).reshape(shape)
+
+
+def _names(sets: Sequence[PointSet]) -> list[str]:
+    """What errors call the positions of each set."""
+    return ["positions", *["other_positions"] * (len(sets) - 1)]
 
 
 def _tree_distances(
@@ -181,7 +198,7 @@ def check_neighbors(neighbors: Sequence[int]) -> Int[np.ndarray, "neighbors"]:
     Raises:
         InputError: none, not whole, below one, or not increasing.
     """
-    orders = np.asarray(neighbors)
+    orders = as_array(list(neighbors), "neighbors")
     whole = orders.ndim == 1 and orders.size and np.issubdtype(orders.dtype, np.integer)
     if not whole or orders[0] < 1 or np.any(np.diff(orders) < 1):
         raise InputError(

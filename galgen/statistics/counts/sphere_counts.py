@@ -1,6 +1,7 @@
 """Points inside spheres around given centres, N(<r): what nearest neighbours and cells count.
 
-A sphere is open, ``separation < r``, as bins are half open. In a periodic box the separation is
+A sphere is open, ``separation < r``, as bins are half open; a point on it, but for its rounding, is
+outside (:mod:`galgen.statistics.binning`). In a periodic box the separation is
 that of the nearest image, unique up to half the box; centres and points wrap. Every point counts
 one. Two routes give the same integers:
 
@@ -8,8 +9,9 @@ one. Two routes give the same integers:
   points x radii. For batches of small clouds.
 - :func:`sphere_counts_by_tree`, on the host in float64: a KD tree. For large catalogues.
 
-No root is taken: squared separations are compared with squared radii. Separations have the dtype of
-the positions: in float32 a point within about 1e-7 box sides of a sphere may be on its other side.
+No root is taken: squared separations are compared with squared radii, in float64 outside a jit. In
+one they have the precision of the positions: in float32 a point within about 1e-7 box sides of a
+sphere may be on its other side.
 """
 
 from __future__ import annotations
@@ -22,14 +24,17 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from scipy.spatial import cKDTree
 
+from galgen.arrays import as_array
 from galgen.errors import InputError
-from galgen.statistics.binning import (
+from galgen.statistics.arguments import (
     ArrayLike,
-    check_box,
     check_finite,
     check_points,
-    wrap_into_box,
+    evaluate,
+    is_traced,
+    library_of,
 )
+from galgen.statistics.binning import check_box, check_whole, reached_from, wrap_into_box
 
 
 def lattice_centers(per_side: int, box: ArrayLike) -> Float[np.ndarray, "centers 3"]:
@@ -38,9 +43,8 @@ def lattice_centers(per_side: int, box: ArrayLike) -> Float[np.ndarray, "centers
     Raises:
         InputError: less than one per side, or a bad box.
     """
-    if per_side < 1:
-        raise InputError(f"expected at least 1 centre per side, got {per_side}; pass e.g. 32")
-    places = (np.arange(per_side) + 0.5) / per_side
+    number = check_whole(per_side, 1, 1290, "at least 1 centre per side", "pass e.g. 32")
+    places = (np.arange(number) + 0.5) / number
     grid = np.stack(np.meshgrid(places, places, places, indexing="ij"), axis=-1)
     return grid.reshape(-1, 3) * check_box(box)
 
@@ -53,7 +57,7 @@ def sphere_counts(
     centers: ArrayLike,
     periodic: bool = True,
     tile: int = 256,
-) -> Int[Array, "batch centers radii"]:
+) -> Int[Array | np.ndarray, "batch centers radii"]:
     """Points of each catalogue inside each sphere, compiled.
 
     Args:
@@ -70,12 +74,11 @@ def sphere_counts(
             positions that are not finite (not seen inside a jit).
     """
     limits, sides = check_spheres(radii, box, periodic)
-    points, keep = check_finite_points(positions, mask)
-    middle = device_centers(centers, points)
-    squared = jnp.asarray(limits**2, points.dtype)
-    return _count_batch(
-        points, keep, middle, squared, jnp.asarray(sides, points.dtype), periodic, tile
-    )
+    exact = not is_traced(positions, mask, centers)
+    points, keep = check_points(positions, mask, exact, sides if periodic else None)
+    middle = check_centers(centers, points)
+    host = [values.astype(points.dtype) for values in (reached_from(limits) ** 2, sides)]
+    return evaluate(exact, _count_batch, points, keep, middle, *host, periodic, tile)
 
 
 @functools.partial(jax.jit, static_argnames=("periodic", "tile"))
@@ -166,8 +169,7 @@ def sphere_counts_by_tree(
         if not len(points):
             continue
         tree = cKDTree(points, boxsize=sides if periodic else None)
-        for place, radius in enumerate(np.nextafter(limits, 0.0)):
-            # scipy counts separation <= radius; the next number below makes it separation < r.
+        for place, radius in enumerate(reached_from(limits)):
             counts[index, :, place] = tree.query_ball_point(
                 middle[index], radius, return_length=True
             )
@@ -175,15 +177,15 @@ def sphere_counts_by_tree(
 
 
 def host_catalogues(
-    positions: ArrayLike, mask: ArrayLike | None, centers: ArrayLike, box: np.ndarray | None
+    positions: ArrayLike,
+    mask: ArrayLike | None,
+    centers: ArrayLike,
+    box: np.ndarray | None,
+    name: str = "positions",
 ) -> tuple[list[Float[np.ndarray, "_ 3"]], Float[np.ndarray, "batch centers 3"]]:
     """Real points of each catalogue, and the centres, in float64; wrapped into [0, side)."""
-    check_finite_points(positions, mask)
-    batch = np.asarray(positions, np.float64)
-    middle = np.asarray(centers, np.float64)
-    _check_centers(middle, len(batch))
-    middle = np.broadcast_to(middle, (len(batch), *middle.shape[-2:]))
-    keep = np.ones(batch.shape[:2], bool) if mask is None else np.asarray(mask, bool)
+    batch, keep = check_points(positions, mask, exact=True, box=box, name=name)
+    middle = np.asarray(check_centers(centers, batch))
     catalogues = [points[real] for points, real in zip(batch, keep, strict=True)]
     if box is None:
         return catalogues, middle
@@ -207,7 +209,8 @@ def check_spheres(
         InputError: radii not one-dimensional, positive, finite and increasing, or beyond the reach
             of nearest images, half the shortest side of a periodic box.
     """
-    limits, sides = np.atleast_1d(np.asarray(radii, np.float64)), check_box(box)
+    limits = np.atleast_1d(as_array(radii, "radii", "Mpc/h").astype(np.float64))
+    sides = check_box(box)
     if limits.ndim != 1 or not limits.size:
         raise InputError(
             f"expected radii of shape (radii,), at least one, got {limits.shape}; "
@@ -226,42 +229,26 @@ def check_spheres(
     return limits, sides
 
 
-def check_finite_points(
-    positions: ArrayLike, mask: ArrayLike | None
-) -> tuple[Float[Array, "batch points 3"], Bool[Array, "batch points"]]:
-    """As :func:`check_points`, and every real position is finite where its value is known.
+def check_centers(
+    centers: ArrayLike, points: Float[Array | np.ndarray, "batch points 3"]
+) -> Float[Array | np.ndarray, "batch centers 3"]:
+    """The centres of every catalogue, in the library and precision of its points.
 
     Raises:
-        InputError: bad shapes, or a real point at NaN or infinity, outside a jit.
+        InputError: not ``(centers, 3)`` or ``(batch, centers, 3)``, none, missing or not finite.
     """
-    points, keep = check_points(positions, mask)
-    check_finite(points, "positions of real points")
-    return points, keep
-
-
-def device_centers(
-    centers: ArrayLike, points: Float[Array, "batch points 3"]
-) -> Float[Array, "batch centers 3"]:
-    """The centres of every catalogue, in the dtype of the points.
-
-    Raises:
-        InputError: not ``(centers, 3)`` or ``(batch, centers, 3)``, none, or not finite.
-    """
-    middle = jnp.asarray(centers).astype(points.dtype)
-    _check_centers(middle, len(points))
-    return jnp.broadcast_to(middle, (len(points), *middle.shape[-2:]))
-
-
-def _check_centers(centers: Array | np.ndarray, batch: int) -> None:
-    """Refuse centres of a wrong shape, or none."""
-    if centers.ndim not in (2, 3) or centers.shape[-1] != 3 or centers.shape[-2] == 0:
+    library = library_of(points)
+    given = centers if isinstance(centers, jax.Array) else as_array(centers, "centres", "Mpc/h")
+    if given.ndim not in (2, 3) or given.shape[-1] != 3 or given.shape[-2] == 0:
         raise InputError(
-            f"expected centres of shape (centers, 3) or (batch, centers, 3), got {centers.shape}; "
+            f"expected centres of shape (centers, 3) or (batch, centers, 3), got {given.shape}; "
             "pass at least one, e.g. from lattice_centers"
         )
-    if centers.ndim == 3 and centers.shape[0] != batch:
+    if given.ndim == 3 and given.shape[0] != len(points):
         raise InputError(
-            f"expected centres for {batch} catalogues, got {centers.shape[0]}; pass (centers, 3) "
-            "to use the same for all"
+            f"expected centres for {len(points)} catalogues, got {given.shape[0]}; pass "
+            "(centers, 3) to use the same for all"
         )
-    check_finite(centers, "centres")
+    check_finite(given, "centres")
+    middle = library.asarray(given, points.dtype)
+    return library.broadcast_to(middle, (len(points), *middle.shape[-2:]))

@@ -22,18 +22,12 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from galgen.masking import masked_mean
-from galgen.statistics.binning import (
-    ArrayLike,
-    EnsembleMean,
-    check_box,
-    check_weights,
-    jackknife_ratio,
-)
-from galgen.statistics.counts.counts_in_cells import cell_indices, divided
-from galgen.statistics.counts.sphere_counts import check_finite_points
+from galgen.statistics.arguments import ArrayLike, check_points, check_weights, evaluate, is_traced
+from galgen.statistics.binning import EnsembleMean, check_box, jackknife_ratio, rounding_of
+from galgen.statistics.counts.counts_in_cells import cell_indices, check_cells, divided
 
 
 @flax.struct.dataclass
@@ -52,20 +46,20 @@ class WeightedCells:
     =========== ============ ============================================
     """
 
-    volume: Float[Array, ""]
-    average: Float[Array, "batch"]
-    variance: Float[Array, "batch"]
-    third: Float[Array, "batch"]
-    noise: Float[Array, "batch"]
-    third_noise: Float[Array, "batch"]
+    volume: float | Float[Array, ""]
+    average: Float[Array | np.ndarray, "batch"]
+    variance: Float[Array | np.ndarray, "batch"]
+    third: Float[Array | np.ndarray, "batch"]
+    noise: Float[Array | np.ndarray, "batch"]
+    third_noise: Float[Array | np.ndarray, "batch"]
 
     @property
-    def xi(self) -> Float[Array, "batch"]:
+    def xi(self) -> Float[Array | np.ndarray, "batch"]:
         """xi_2; NaN for no points."""
         return divided(self.variance - self.noise, self.average**2)
 
     @property
-    def skewness(self) -> Float[Array, "batch"]:
+    def skewness(self) -> Float[Array | np.ndarray, "batch"]:
         """S_3; NaN for no points or no clustering. A ratio of noisy numbers where xi_2 is small."""
         third = divided(self.third - self.third_noise, self.average**3)
         return divided(third, self.xi**2)
@@ -93,7 +87,7 @@ def weighted_counts_in_cells(
     Args:
         positions: ``(batch, points, 3)`` in Mpc/h; wrapped into the box.
         mask: ``(batch, points)``, True where real; None for all.
-        weights: ``(batch, points)``.
+        weights: ``(batch, points)``, of any sign; NaN where they sum to zero.
         box: the three sides in Mpc/h, a host value.
         cells_per_side: along each side.
 
@@ -101,21 +95,31 @@ def weighted_counts_in_cells(
         InputError: bad shapes or box, cells not between 1 and 1290 per side, or positions that are
             not finite.
     """
-    points, keep = check_finite_points(positions, mask)
-    mass = check_weights(weights, keep, points.dtype)
-    scale = masked_mean(mass, keep, 1)[:, None]
-    # Divided first, so that cubes of masses near 1e15 do not overflow float32.
-    mass = mass / jnp.where(scale != 0, scale, 1.0)
-    index = cell_indices(points, box, cells_per_side)
-    volume = jnp.asarray(np.prod(check_box(box)) / cells_per_side**3, points.dtype)
-    return WeightedCells(volume, *_moments(index, mass, cells_per_side**3))
+    sides, cells = check_box(box), check_cells(cells_per_side)
+    exact = not is_traced(positions, mask, weights)
+    points, keep = check_points(positions, mask, exact, sides)
+    mass = check_weights(weights, keep, points)
+    moments = evaluate(
+        exact, _moments, points, mass, keep, sides.astype(points.dtype), cells,
+        rounding_of(positions),
+    )  # fmt: skip
+    return WeightedCells(np.prod(sides) / cells**3, *moments)
 
 
-@functools.partial(jax.jit, static_argnames="cells")
+@functools.partial(jax.jit, static_argnames=("cells_per_side", "rounding"))
 def _moments(
-    index: Int[Array, "batch points"], weights: Float[Array, "batch points"], cells: int
+    positions: Float[Array, "batch points 3"],
+    weights: Float[Array, "batch points"],
+    mask: Bool[Array, "batch points"],
+    box: Float[Array, "3"],
+    cells_per_side: int,
+    rounding: float,
 ) -> tuple[Array, ...]:
     """<W>, mu_2, mu_3 and their shot noises; padding has weight zero."""
+    index, cells = cell_indices(positions, box, cells_per_side, rounding), cells_per_side**3
+    scale = masked_mean(weights, mask, 1)[:, None]
+    # Divided first, so that cubes of masses near 1e15 do not overflow float32.
+    weights = weights / jnp.where(scale != 0, scale, 1.0)
 
     def one(places: Int[Array, "points"], mass: Float[Array, "points"]) -> tuple[Array, ...]:
         first, second, third = (

@@ -34,14 +34,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Complex, Float, Int
 
-from galgen.statistics.binning import (
-    ArrayLike,
-    EnsembleMean,
-    check_box,
-    check_points,
-    check_weights,
-    ensemble_mean,
-)
+from galgen.statistics.arguments import ArrayLike, check_points, check_weights
+from galgen.statistics.binning import EnsembleMean, check_box, ensemble_mean
 from galgen.statistics.fourier.amplitudes import (
     Painting,
     catalogue_amplitudes,
@@ -50,7 +44,11 @@ from galgen.statistics.fourier.amplitudes import (
     product,
 )
 from galgen.statistics.fourier.field_power_spectrum import check_field
-from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler
+from galgen.statistics.fourier.mesh import (
+    TRIANGULAR_SHAPED_CLOUD,
+    Resampler,
+    check_mesh_size,
+)
 from galgen.statistics.fourier.modes import FourierModes, device_modes
 from galgen.statistics.fourier.triangles import Triangles, device_triangles
 
@@ -128,18 +126,19 @@ def bispectrum(
             or any list.
         resampler: mass assignment; its window is divided out.
         interlaced: a second, shifted mesh against aliasing.
-        weights: ``(batch, points)``; None for one each.
+        weights: ``(batch, points)``, of any sign; None for one each.
 
     Raises:
         InputError: bad shapes, edges beyond the Nyquist wavenumber, bins without modes, triples
             that name no bin or that no triangle closes.
     """
-    points, keep = check_points(positions, mask)
-    mass = check_weights(weights, keep, points.dtype)
-    painting = Painting(int(mesh_size), resampler, bool(interlaced))
+    limits = check_box(box)
+    points, keep = check_points(positions, mask, box=limits)
+    mass = check_weights(weights, keep, points)
+    painting = Painting(check_mesh_size(mesh_size), resampler, bool(interlaced))
     table = device_modes(points.dtype, box, painting.mesh_size, k_edges, (0,), 2, resampler)
     triangles = device_triangles(points.dtype, box, painting.mesh_size, k_edges, triples)
-    sides = jnp.asarray(check_box(box), points.dtype)
+    sides = jnp.asarray(limits, points.dtype)
     raw, noise, power = bispectrum_of_modes(
         points, mass, sides, table, triangles, painting, weighted=weights is not None
     )

@@ -18,14 +18,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike
+from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.fourier.amplitudes import (
     Painting,
     catalogue_amplitudes,
     mean_in_shells,
     product,
 )
-from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler
+from galgen.statistics.fourier.mesh import (
+    TRIANGULAR_SHAPED_CLOUD,
+    Resampler,
+    check_mesh_size,
+)
 from galgen.statistics.fourier.modes import FourierModes
 from galgen.statistics.fourier.power_spectrum import (
     PowerSpectrum,
@@ -64,14 +68,14 @@ def cross_power_spectrum(
     Raises:
         InputError: batches of different length.
     """
-    first = weighted_points(positions, mask, weights)
-    other = weighted_points(other_positions, other_mask, other_weights)
+    first = weighted_points(positions, mask, weights, box)
+    other = weighted_points(other_positions, other_mask, other_weights, box, "other_positions")
     if len(first[0]) != len(other[0]):
         raise InputError(
             f"expected as many catalogues in both batches, got {len(first[0])} and "
             f"{len(other[0])}; pair them, or repeat one"
         )
-    painting = Painting(int(mesh_size), resampler, bool(interlaced))
+    painting = Painting(check_mesh_size(mesh_size), resampler, bool(interlaced))
     table = modes_of(first[0].dtype, box, painting, k_edges, multipoles, line_of_sight)
     raw = cross_power_of_modes(first, other, sides_of(first, box), table, painting)
     return spectrum_of(table, raw, jnp.zeros_like(raw[:, 0, 0]), multipoles)

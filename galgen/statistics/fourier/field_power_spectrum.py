@@ -14,8 +14,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.arrays import as_array
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, check_box
+from galgen.statistics.arguments import ArrayLike, check_finite, precision_of
+from galgen.statistics.binning import check_box
 from galgen.statistics.fourier.amplitudes import field_amplitudes, mean_in_shells, product
 from galgen.statistics.fourier.mesh import Resampler
 from galgen.statistics.fourier.modes import FourierModes, device_modes
@@ -59,15 +61,16 @@ def check_field(field: ArrayLike) -> Float[Array, "batch mesh mesh mesh"]:
     """The field as floating-point numbers.
 
     Raises:
-        InputError: not ``(batch, mesh, mesh, mesh)``.
+        InputError: not ``(batch, mesh, mesh, mesh)``, or not finite.
     """
-    values = jnp.asarray(field)
+    values = field if isinstance(field, jax.Array) else as_array(field, "field")
     if values.ndim != 4 or len(set(values.shape[1:])) != 1:
         raise InputError(
             f"expected a field of shape (batch, mesh, mesh, mesh), got {values.shape}; "
             "add a leading axis with field[None] for one field"
         )
-    return values.astype(jnp.result_type(values.dtype, jnp.float32))
+    check_finite(values, "field")
+    return jnp.asarray(values.astype(precision_of(values)))
 
 
 @jax.jit

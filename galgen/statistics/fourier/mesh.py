@@ -27,7 +27,8 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, check_box, check_points, check_weights
+from galgen.statistics.arguments import ArrayLike, check_points, check_weights
+from galgen.statistics.binning import check_box, check_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,16 +137,15 @@ def paint(
         box: the three sides in Mpc/h.
         mesh_size: cells along each side.
         resampler: mass assignment.
-        weights: ``(batch, points)``; None for one each.
+        weights: ``(batch, points)``, of any sign; None for one each.
 
     Raises:
         InputError: bad shapes, box or mesh size.
     """
-    check_mesh_size(mesh_size)
-    points, keep = check_points(positions, mask)
-    mass = check_weights(weights, keep, points.dtype)
-    sides = jnp.asarray(check_box(box), points.dtype)
-    return _paint(points, mass, sides, int(mesh_size), resampler)
+    size, limits = check_mesh_size(mesh_size), check_box(box)
+    points, keep = check_points(positions, mask, box=limits)
+    mass = check_weights(weights, keep, points)
+    return _paint(points, mass, jnp.asarray(limits, points.dtype), size, resampler)
 
 
 @functools.partial(jax.jit, static_argnames=("mesh_size", "resampler"))
@@ -160,13 +160,11 @@ def _paint(
     return jax.vmap(lambda x, w: paint_one(x, w, box, mesh_size, resampler))(positions, weights)
 
 
-def check_mesh_size(mesh_size: int) -> None:
+def check_mesh_size(mesh_size: int) -> int:
     """Refuse a mesh too coarse for a cloud, or one whose cell index overflows int32.
 
     Raises:
-        InputError: not between 4 and 1290.
+        InputError: not a whole number from 4 to 1290.
     """
-    if not 4 <= mesh_size <= 1290:
-        raise InputError(
-            f"expected 4 to 1290 cells per side (int32 cell index), got {mesh_size}; pass e.g. 64"
-        )
+    wanted = "4 to 1290 cells per side (int32 cell index)"
+    return check_whole(mesh_size, 4, 1290, wanted, "pass e.g. 64")

@@ -25,7 +25,8 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, check_box, check_edges, check_multipoles
+from galgen.statistics.arguments import ArrayLike
+from galgen.statistics.binning import check_box, check_edges, check_multipoles
 from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler, check_mesh_size
 from galgen.statistics.redshift_space import check_axis
 
@@ -148,11 +149,11 @@ def _checked(
     resampler: Resampler | None,
 ) -> _Key:
     """The key, or the InputError of :func:`fourier_modes`."""
-    check_mesh_size(mesh_size)
+    size = check_mesh_size(mesh_size)
     check_axis(line_of_sight)
     sides = check_box(box)
     edges = check_edges(
-        default_k_edges(sides, mesh_size) if k_edges is None else k_edges, "k_edges"
+        default_k_edges(sides, mesh_size) if k_edges is None else k_edges, "k_edges", unit="h/Mpc"
     )
     limit = nyquist(sides, mesh_size)
     if edges[-1] > limit * (1 + 1e-12):
@@ -162,7 +163,7 @@ def _checked(
             f"{int(np.ceil(edges[-1] * sides.max() / np.pi - 1e-9))}"
         )
     return _Key(
-        tuple(sides.tolist()), int(mesh_size), tuple(edges.tolist()), check_multipoles(multipoles),
+        tuple(sides.tolist()), size, tuple(edges.tolist()), check_multipoles(multipoles),
         line_of_sight, resampler,
     )  # fmt: skip
 

@@ -37,21 +37,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from galgen.statistics.binning import (
-    ArrayLike,
-    EnsembleMean,
-    check_box,
-    check_points,
-    check_weights,
-    ensemble_mean,
-)
+from galgen.statistics.arguments import ArrayLike, check_points, check_weights
+from galgen.statistics.binning import EnsembleMean, check_box, check_edges, ensemble_mean
 from galgen.statistics.fourier.amplitudes import (
     Painting,
     catalogue_amplitudes,
     mean_in_shells,
     product,
 )
-from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler
+from galgen.statistics.fourier.mesh import (
+    TRIANGULAR_SHAPED_CLOUD,
+    Resampler,
+    check_mesh_size,
+)
 from galgen.statistics.fourier.modes import FourierModes, default_k_edges, device_modes, nyquist
 
 TRUSTED = 0.6
@@ -127,16 +125,17 @@ def power_spectrum(
         line_of_sight: the axis, 0, 1 or 2.
         resampler: mass assignment.
         interlaced: a second, shifted mesh against aliasing; twice the time.
-        weights: ``(batch, points)``; None for one each.
+        weights: ``(batch, points)``, of any sign; None for one each.
 
     Raises:
-        InputError: bad shapes, edges beyond the Nyquist wavenumber, bins without modes.
+        InputError: bad shapes, values that are missing or not finite, edges beyond the Nyquist
+            wavenumber, bins without modes.
 
     Warns:
         UserWarning: edges beyond 0.6 of the Nyquist wavenumber.
     """
-    catalogue = weighted_points(positions, mask, weights)
-    painting = Painting(int(mesh_size), resampler, bool(interlaced))
+    catalogue = weighted_points(positions, mask, weights, box)
+    painting = Painting(check_mesh_size(mesh_size), resampler, bool(interlaced))
     dtype = catalogue[0].dtype
     table = modes_of(dtype, box, painting, k_edges, multipoles, line_of_sight)
     raw, noise = power_of_modes(catalogue, sides_of(catalogue, box), table, painting)
@@ -173,11 +172,15 @@ def normalisation(
 
 
 def weighted_points(
-    positions: ArrayLike, mask: ArrayLike | None, weights: ArrayLike | None
+    positions: ArrayLike,
+    mask: ArrayLike | None,
+    weights: ArrayLike | None,
+    box: ArrayLike,
+    name: str = "positions",
 ) -> WeightedPoints:
-    """Checked points and their weights."""
-    points, keep = check_points(positions, mask)
-    return points, check_weights(weights, keep, points.dtype)
+    """Checked points of a periodic box, and their weights."""
+    points, keep = check_points(positions, mask, box=check_box(box), name=name)
+    return points, check_weights(weights, keep, points, name.replace("positions", "weights"))
 
 
 def sides_of(catalogue: WeightedPoints, box: ArrayLike) -> Float[Array, "3"]:
@@ -195,9 +198,10 @@ def modes_of(
 ) -> FourierModes:
     """The table on the device; warns where aliases will not be small."""
     size, limit = painting.mesh_size, nyquist(box, painting.mesh_size)
-    edges = trusted_k_edges(box, size) if k_edges is None else k_edges
+    given = trusted_k_edges(box, size) if k_edges is None else k_edges
+    edges = check_edges(given, "k_edges", unit="h/Mpc")
     table = device_modes(dtype, box, size, edges, multipoles, line_of_sight, painting.resampler)
-    last = float(np.max(edges))
+    last = float(edges[-1])
     if last > TRUSTED * limit * (1 + 1e-12):
         error, remedy = "by per cents", "pass interlaced=True or a larger mesh_size"
         if painting.interlaced:

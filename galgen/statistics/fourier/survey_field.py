@@ -29,7 +29,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Complex, Float, Int
 
+from galgen.arrays import as_array, as_finite
 from galgen.errors import InputError
+from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import check_box
 from galgen.statistics.fourier.amplitudes import (
     Painting,
@@ -62,22 +64,28 @@ class SurveyBox:
     sides: tuple[float, float, float]
 
     def __post_init__(self) -> None:
-        check_box(self.sides)
-        if np.shape(self.corner) != (3,) or not np.all(np.isfinite(self.corner)):
+        object.__setattr__(self, "sides", tuple(check_box(self.sides).tolist()))
+        corner = as_array(self.corner, "corner", "Mpc/h").astype(np.float64)
+        if corner.shape != (3,) or not np.all(np.isfinite(corner)):
             raise InputError(
                 f"expected a corner of 3 finite coordinates in Mpc/h, got {self.corner}; "
                 "take SurveyBox.around(positions)"
             )
+        object.__setattr__(self, "corner", tuple(corner.tolist()))
 
     @classmethod
-    def around(cls, *positions: Float[np.ndarray, "_ 3"], padding: float = 0.1) -> SurveyBox:
+    def around(cls, *positions: ArrayLike, padding: float = 0.1) -> SurveyBox:
         """A cube about all points, wider than they are by ``padding`` of it on every side.
 
         Raises:
             InputError: a negative padding, or points all at one place.
         """
-        low = np.min([np.min(points, axis=0) for points in positions], axis=0)
-        high = np.max([np.max(points, axis=0) for points in positions], axis=0)
+        every = [as_finite(points, "positions", "Mpc/h") for points in positions]
+        every = [points for points in every if len(points)]
+        if not every:
+            raise InputError("expected points to put in a box, got none; pass those of the survey")
+        low = np.min([np.min(points, axis=0) for points in every], axis=0)
+        high = np.max([np.max(points, axis=0) for points in every], axis=0)
         extent = float(np.max(high - low))
         if padding < 0 or extent <= 0:
             raise InputError(
@@ -88,13 +96,13 @@ class SurveyBox:
         corner = (low + high) / 2 - side / 2
         return cls((float(corner[0]), float(corner[1]), float(corner[2])), (side, side, side))
 
-    def place(self, positions: Float[np.ndarray, "_ 3"]) -> Float[np.ndarray, "_ 3"]:
+    def place(self, positions: ArrayLike) -> Float[np.ndarray, "_ 3"]:
         """Positions from the corner of the box, Mpc/h, in float64.
 
         Raises:
             InputError: a point outside the box.
         """
-        inside = np.asarray(positions, np.float64) - np.asarray(self.corner)
+        inside = as_finite(positions, "positions", "Mpc/h") - np.asarray(self.corner)
         outside = np.any((inside < 0) | (inside > np.asarray(self.sides)), axis=1)
         if np.any(outside):
             raise InputError(

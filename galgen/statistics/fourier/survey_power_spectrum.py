@@ -31,14 +31,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from galgen.arrays import as_array
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, check_multipoles
+from galgen.statistics.arguments import ArrayLike
+from galgen.statistics.binning import check_multipoles
 from galgen.statistics.fourier.amplitudes import Painting
-from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler
+from galgen.statistics.fourier.mesh import (
+    TRIANGULAR_SHAPED_CLOUD,
+    Resampler,
+    check_mesh_size,
+)
 from galgen.statistics.fourier.modes import FourierModes
 from galgen.statistics.fourier.power_spectrum import modes_of
 from galgen.statistics.fourier.survey_field import SurveyBox, field_multipoles, mesh_product
-from galgen.statistics.pairs.landy_szalay import SurveyCatalogue
+from galgen.statistics.pairs.survey_catalogue import SurveyCatalogue
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +96,7 @@ def fkp_weights(density: ArrayLike, power: float = 1e4) -> Float[np.ndarray, "*s
     Raises:
         InputError: a density or P_0 that is negative or not finite.
     """
-    number = np.asarray(density, np.float64)
+    number = as_array(density, "density", "h^3/Mpc^3").astype(np.float64)
     if not np.all((number >= 0) & np.isfinite(number)) or not 0 <= power < np.inf:
         raise InputError(
             "expected densities in (h/Mpc)³ and P_0 in (Mpc/h)³, finite and not negative, got "
@@ -136,7 +142,7 @@ def survey_power_spectrum(
     """
     alpha = weight_ratio(float(data.weight.sum()), randoms)
     place = SurveyBox.around(*map(weighted_positions, (data, randoms))) if box is None else box
-    painting = Painting(int(mesh_size), resampler, bool(interlaced))
+    painting = Painting(check_mesh_size(mesh_size), resampler, bool(interlaced))
     ells = check_multipoles(multipoles)
     galaxies, others = (placed(catalogue, place) for catalogue in (data, randoms))
     table = modes_of(galaxies[0].dtype, place.sides, painting, k_edges, (0,), 2)
@@ -172,7 +178,7 @@ def survey_power_spectrum(
 
 def weighted_positions(catalogue: SurveyCatalogue) -> Float[np.ndarray, "_ 3"]:
     """Those of the points whose weight is not zero."""
-    return np.asarray(catalogue.positions)[catalogue.weight != 0]
+    return catalogue.positions[catalogue.weight != 0]
 
 
 def placed(catalogue: SurveyCatalogue, box: SurveyBox) -> tuple[Array, Array]:
@@ -220,7 +226,8 @@ def weight_ratio(galaxies: float, randoms: SurveyCatalogue) -> float:
 
 def _density(density: ArrayLike, randoms: SurveyCatalogue) -> Float[np.ndarray, "randoms"]:
     """n at the randoms, zero for those of weight zero."""
-    number, there = np.asarray(density, np.float64), randoms.weight != 0
+    there = randoms.weight != 0
+    number = as_array(density, "density", "h^3/Mpc^3").astype(np.float64)
     if number.shape != there.shape or not np.all((number > 0) & np.isfinite(number) | ~there):
         raise InputError(
             f"expected a positive density for each of {len(randoms.weight)} randoms, got shape "

@@ -26,9 +26,14 @@ from jaxtyping import Float, Int
 
 from galgen.errors import InputError
 from galgen.publishing import Publication
-from galgen.statistics.binning import ArrayLike, check_multipoles
+from galgen.statistics.arguments import ArrayLike
+from galgen.statistics.binning import check_multipoles
 from galgen.statistics.fourier.amplitudes import Painting
-from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler
+from galgen.statistics.fourier.mesh import (
+    TRIANGULAR_SHAPED_CLOUD,
+    Resampler,
+    check_mesh_size,
+)
 from galgen.statistics.fourier.power_spectrum import modes_of
 from galgen.statistics.fourier.survey_field import SurveyBox
 from galgen.statistics.fourier.survey_power_spectrum import (
@@ -41,8 +46,8 @@ from galgen.statistics.fourier.survey_power_spectrum import (
 from galgen.statistics.pairs.bins import AngleBins, as_edges
 from galgen.statistics.pairs.cells import sums_by_cells
 from galgen.statistics.pairs.counts import pair_counts
-from galgen.statistics.pairs.landy_szalay import SurveyCatalogue
 from galgen.statistics.pairs.multipoles import legendre_weights
+from galgen.statistics.pairs.survey_catalogue import SurveyCatalogue
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +149,7 @@ def survey_window(
     # Not the alpha of the spectrum: a part of its randoms will do here.
     alpha = weight_ratio(spectrum.total_weight, randoms)
     place = SurveyBox.around(weighted_positions(randoms), padding=1.0) if box is None else box
-    painting = Painting(int(mesh_size), resampler, bool(interlaced))
+    painting = Painting(check_mesh_size(mesh_size), resampler, bool(interlaced))
     ells = check_multipoles(multipoles)
     positions, weights = placed(randoms, place)
     table = modes_of(positions.dtype, place.sides, painting, k_edges, (0,), 2)
@@ -176,7 +181,7 @@ def _correlation(
     """(2 l + 1) / V_shell times the sum of w w' L_l(mu) over ordered pairs of each bin."""
     bins = AngleBins(as_edges(edges), mu_bins, None)
     pairs = pair_counts(
-        np.asarray(randoms.positions, np.float64)[None], randoms.weight[None] != 0, bins, 1.0,
+        randoms.positions[None], randoms.weight[None] != 0, bins, 1.0,
         periodic=False, weights=randoms.weight[None], method=sums_by_cells,
     )  # fmt: skip
     shell = 4 * np.pi / 3 * np.diff(np.power(bins.edges, 3))

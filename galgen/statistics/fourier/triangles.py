@@ -20,8 +20,10 @@ import numpy as np
 import scipy.fft
 from jaxtyping import Array, Float, Int
 
+from galgen.arrays import as_array
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, check_box, check_edges
+from galgen.statistics.arguments import ArrayLike
+from galgen.statistics.binning import check_box, check_edges
 from galgen.statistics.fourier.modes import FourierModes, fourier_modes, whole_modes
 
 
@@ -57,7 +59,7 @@ def squeezed(bins: int, long: int = 0) -> tuple[tuple[int, int, int], ...]:
 
 def closed_triples(k_edges: ArrayLike) -> tuple[tuple[int, int, int], ...]:
     """All i <= j <= l whose bins hold a triangle k_l <= k_i + k_j between their centres."""
-    edges = np.asarray(k_edges, np.float64)
+    edges = check_edges(k_edges, "k_edges", unit="h/Mpc")
     centre = (edges[1:] + edges[:-1]) / 2
     return tuple(
         (i, j, last)
@@ -80,8 +82,8 @@ def device_triangles(
     Raises:
         InputError: triples that are not three bins each, or that no triangle closes.
     """
-    edges = check_edges(k_edges, "k_edges")
-    chosen = np.asarray(triples)
+    edges = check_edges(k_edges, "k_edges", unit="h/Mpc")
+    chosen = as_array(triples, "triples")
     if chosen.ndim != 2 or chosen.shape[1] != 3 or not np.issubdtype(chosen.dtype, np.integer):
         raise InputError(
             f"expected triples of three whole numbers each, got shape {chosen.shape}; pass e.g. "

@@ -32,19 +32,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
-from galgen.errors import InputError
-from galgen.statistics.binning import (
-    ArrayLike,
-    EnsembleMean,
-    check_box,
-    check_points,
-    check_weights,
-    ensemble_mean,
-)
+from galgen.statistics.arguments import ArrayLike, check_column, check_points, check_weights
+from galgen.statistics.binning import EnsembleMean, check_box, ensemble_mean
 from galgen.statistics.expansion import Cosmologies
 from galgen.statistics.expansion import growth_rate as growth_rate_of
 from galgen.statistics.fourier.amplitudes import field_amplitudes, mean_in_shells, product
-from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler, paint_one
+from galgen.statistics.fourier.mesh import (
+    TRIANGULAR_SHAPED_CLOUD,
+    Resampler,
+    check_mesh_size,
+    paint_one,
+)
 from galgen.statistics.fourier.modes import FourierModes, device_modes, whole_modes
 from galgen.statistics.redshift_space import comoving_hubble
 
@@ -115,7 +113,7 @@ def velocity_power_spectrum(
         multipoles: any of 0, 2, 4.
         line_of_sight: the axis, 0, 1 or 2.
         resampler: mass assignment.
-        weights: ``(batch, points)``, positive; None for one each.
+        weights: ``(batch, points)``, not negative; None for one each.
         cosmology: instead of omega_m, as of
             :func:`~galgen.statistics.redshift_space.redshift_space_positions`.
 
@@ -123,23 +121,16 @@ def velocity_power_spectrum(
         InputError: bad shapes, edges beyond the Nyquist wavenumber, bins without modes, or not one
             of omega_m and cosmology.
     """
-    points, keep = check_points(positions, mask)
-    motion = jnp.asarray(velocities, points.dtype)
-    if motion.shape != points.shape:
-        raise InputError(
-            f"expected velocities of the shape of the positions {points.shape}, got "
-            f"{motion.shape}; take both from the same catalogues"
-        )
-    motion = jnp.where(keep[..., None], motion, 0.0)
-    mass = check_weights(weights, keep, points.dtype)
-    table = device_modes(
-        points.dtype, box, mesh_size, k_edges, multipoles, line_of_sight, resampler
-    )  # fmt: skip
-    sides = jnp.asarray(check_box(box), points.dtype)
+    size, limits = check_mesh_size(mesh_size), check_box(box)
+    points, keep = check_points(positions, mask, box=limits)
+    motion = check_column(velocities, keep, "velocities", points, "km/s", vectors=True)
+    mass = check_weights(weights, keep, points, negative=False)
+    table = device_modes(points.dtype, box, size, k_edges, multipoles, line_of_sight, resampler)
+    sides = jnp.asarray(limits, points.dtype)
     scale = jnp.asarray(velocity_scale(omega_m, redshift, growth_rate, cosmology), points.dtype)
     power, empty = velocity_power_of_modes(
         points, motion, mass, sides, jnp.broadcast_to(scale, points.shape[:1]), table,
-        int(mesh_size), resampler,
+        size, resampler,
     )  # fmt: skip
     bins: dict[str, Any] = {"k_edges": table.k_edges, "k": table.k, "modes": table.count}
     return VelocityPowerSpectrum(**bins, power=power, empty=empty, multipoles=tuple(multipoles))

@@ -21,7 +21,6 @@ from galgen.statistics.pairs.counts import (
     pair_sums,
 )
 from galgen.statistics.pairs.landy_szalay import (
-    SurveyCatalogue,
     SurveyCorrelation,
     landy_szalay,
 )
@@ -44,6 +43,9 @@ from galgen.statistics.pairs.points import (
 )
 from galgen.statistics.pairs.soft_correlation import (
     soft_correlation,
+)
+from galgen.statistics.pairs.survey_catalogue import (
+    SurveyCatalogue,
 )
 from galgen.statistics.pairs.tiles import (
     sums_by_tiles,

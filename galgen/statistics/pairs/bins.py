@@ -7,23 +7,27 @@ vector::
 
 l is an axis of the box (a distant observer), or, for surveys, the direction of the midpoint of the
 pair as seen from the origin (line_of_sight None). All bins are half open, [low, high), as in
-Corrfunc, but that mu = 1 belongs to the last bin of mu; mu of a pair at one place is 0.
+Corrfunc, but that mu = 1 belongs to the last bin of mu; mu of a pair at one place is 0. What is on
+an edge but for its rounding is on it (:mod:`galgen.statistics.binning`).
 """
 
 from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, check_edges
+from galgen.statistics.arguments import ArrayLike
+from galgen.statistics.binning import check_edges, check_whole, reached_from
 from galgen.statistics.digitizing import count_above, digitize
 from galgen.statistics.redshift_space import check_axis
 
+MOST_BINS = 100_000
 FEW_EDGES = 48
 """As many edges are compared with every pair in less time than one number is added to a bin."""
 Components = tuple[Float[Array, "*pairs"], Float[Array, "*pairs"], Float[Array, "*pairs"]]
@@ -73,6 +77,10 @@ class PairBins(abc.ABC):
         """Bins in all."""
         return int(np.prod(self.shape))
 
+    def name(self, index: int) -> str:
+        """What a flat bin holds, in words."""
+        return f"number {index}"
+
 
 @dataclasses.dataclass(frozen=True)
 class SeparationBins(PairBins):
@@ -88,7 +96,7 @@ class SeparationBins(PairBins):
     edges: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        check_edges(self.edges)
+        object.__setattr__(self, "edges", as_edges(self.edges))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -98,6 +106,9 @@ class SeparationBins(PairBins):
     def reach(self) -> float:
         return self.edges[-1]
 
+    def name(self, index):
+        return f"{_range(self.edges, index, 'r')} Mpc/h"
+
     def index(self, apart, middle):
         return _bin_of(_dot(apart, apart), self.edges)
 
@@ -105,7 +116,7 @@ class SeparationBins(PairBins):
         if len(self.edges) > FEW_EDGES:
             return super().count(total, apart, middle, pair)
         squared = jnp.where(pair, _dot(apart, apart), jnp.inf)
-        above = count_above(squared, np.square(self.edges)).astype(total.dtype)
+        above = count_above(squared, reached_from(self.edges) ** 2).astype(total.dtype)
         return total.at[: self.size].add(above[:-1] - above[1:])
 
 
@@ -127,8 +138,9 @@ class AngleBins(PairBins):
     line_of_sight: int | None = 2
 
     def __post_init__(self) -> None:
-        check_edges(self.edges)
-        _check_number(self.mu_bins, "mu_bins")
+        object.__setattr__(self, "edges", as_edges(self.edges))
+        whole = check_whole(self.mu_bins, 1, MOST_BINS, "mu_bins of at least 1", "100 is usual")
+        object.__setattr__(self, "mu_bins", whole)
         _check_line_of_sight(self.line_of_sight)
 
     @property
@@ -139,11 +151,16 @@ class AngleBins(PairBins):
     def reach(self) -> float:
         return self.edges[-1]
 
+    def name(self, index):
+        row, wedge = divmod(index, self.mu_bins)
+        mu = np.arange(self.mu_bins + 1) / self.mu_bins
+        return f"{_range(self.edges, row, 's')} Mpc/h, {_range(mu, wedge, 'mu')}"
+
     def index(self, apart, middle):
         squared = _dot(apart, apart)
         along = _along(apart, middle, self.line_of_sight)
         mu = along / jnp.sqrt(jnp.where(squared > 0, squared, 1.0))
-        wedge = jnp.minimum((mu * self.mu_bins).astype(jnp.int32), self.mu_bins - 1)
+        wedge = jnp.minimum(_even_bin(mu, 1.0, self.mu_bins), self.mu_bins - 1)
         radial = _bin_of(squared, self.edges)
         return jnp.where(radial < self.shape[0], radial * self.mu_bins + wedge, self.size)
 
@@ -169,8 +186,8 @@ class ProjectedBins(PairBins):
     line_of_sight: int | None = 2
 
     def __post_init__(self) -> None:
-        check_edges(self.edges)
-        if not self.pi_max > 0:
+        object.__setattr__(self, "edges", as_edges(self.edges))
+        if not 0 < self.pi_max < np.inf:
             raise InputError(f"expected a positive pi_max in Mpc/h, got {self.pi_max}; 40 is usual")
         if self.pi_bins == 0 and self.pi_max == int(self.pi_max):
             object.__setattr__(self, "pi_bins", int(self.pi_max))
@@ -178,7 +195,8 @@ class ProjectedBins(PairBins):
             raise InputError(
                 f"expected a whole pi_max for bins of 1 Mpc/h, got {self.pi_max}; give pi_bins"
             )
-        _check_number(self.pi_bins, "pi_bins")
+        whole = check_whole(self.pi_bins, 1, MOST_BINS, "pi_bins of at least 1", "40 is usual")
+        object.__setattr__(self, "pi_bins", whole)
         _check_line_of_sight(self.line_of_sight)
 
     @property
@@ -193,6 +211,11 @@ class ProjectedBins(PairBins):
     def extent(self) -> float:
         return self.reach if self.line_of_sight is None else max(self.edges[-1], self.pi_max)
 
+    def name(self, index):
+        row, step = divmod(index, self.pi_bins)
+        pi = np.arange(self.pi_bins + 1) * self.pi_max / self.pi_bins
+        return f"{_range(self.edges, row, 'rp')}, {_range(pi, step, 'pi')} Mpc/h"
+
     def index(self, apart, middle):
         along = _along(apart, middle, self.line_of_sight)
         if self.line_of_sight is None:
@@ -200,8 +223,8 @@ class ProjectedBins(PairBins):
         else:
             across = sum(apart[i] * apart[i] for i in range(3) if i != self.line_of_sight)
         row = _bin_of(across, self.edges)
-        step = (along * (self.pi_bins / self.pi_max)).astype(jnp.int32)
-        inside = (row < self.shape[0]) & (along < self.pi_max)
+        step = _even_bin(along, self.pi_max, self.pi_bins)
+        inside = (row < self.shape[0]) & (along < float(reached_from(self.pi_max)))
         # pi just below pi_max can round up to one bin too many.
         step = jnp.minimum(step, self.pi_bins - 1)
         return jnp.where(inside, row * self.pi_bins + step, self.size)
@@ -218,12 +241,11 @@ def as_edges(edges: ArrayLike) -> tuple[float, ...]:
     Raises:
         InputError: edges that are not increasing numbers from 0 up.
     """
-    return tuple(check_edges(edges).tolist())
+    return tuple(check_edges(edges, unit="Mpc/h").tolist())
 
 
-def _check_number(number: int, name: str) -> None:
-    if number < 1:
-        raise InputError(f"expected {name} of at least 1, got {number}; 100 is usual for mu")
+def _range(edges: Sequence[float] | np.ndarray, index: int, symbol: str) -> str:
+    return f"{symbol} {edges[index]:g} to {edges[index + 1]:g}"
 
 
 def _check_line_of_sight(line_of_sight: int | None) -> None:
@@ -244,7 +266,14 @@ def _along(apart: Components, middle: Components, line_of_sight: int | None) -> 
     return jnp.abs(_dot(apart, middle)) / jnp.sqrt(jnp.where(length > 0, length, 1.0))
 
 
+def _even_bin(values: Float[Array, "*pairs"], top: float, number: int) -> Int[Array, "*pairs"]:
+    """The one of ``number`` even bins from 0 to ``top``: as a comparison with every edge says."""
+    guess = (values * (number / top)).astype(jnp.int32)
+    width = float(reached_from(top / number))
+    return guess + (values >= (guess + 1) * width) - (values < guess * width)
+
+
 def _bin_of(squared: Float[Array, "*pairs"], edges: tuple[float, ...]) -> Int[Array, "*pairs"]:
     """The bin of numbers whose squares are given; one past the last bin where there is none."""
-    below = digitize(squared, np.square(edges))
+    below = digitize(squared, reached_from(edges) ** 2)
     return jnp.where(below > 0, below, len(edges)) - 1

@@ -11,7 +11,7 @@ the integers are those of all pairs.
 Time grows as N times the points within reach of a cell, memory as N plus the list. The tree and its
 walk run on the host, the tiles on the device. The tree of :mod:`galgen.neighbors` is not used: it
 is compiled anew for every number of points. Counts are int64 and weighted sums float64, whatever
-JAX's default is; separations have the dtype of the positions.
+JAX's default is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
-from galgen.statistics.binning import check_finite
 from galgen.statistics.pairs.bins import PairBins
 from galgen.statistics.pairs.points import PairQuantity, Points
 from galgen.statistics.pairs.tiles import add_tile, places, shape_of
@@ -63,8 +62,7 @@ def sums_by_cells(
 ) -> Num[np.ndarray, "batch quantities *bins"]:
     """As :func:`~galgen.statistics.pairs.tiles.sums_by_tiles`, for large catalogues, outside jit.
 
-    Raises:
-        InputError: a position that is not finite.
+    Points are those of ``as_points``: finite, of float64.
     """
     sides = box if periodic else None
     sums = []
@@ -77,15 +75,9 @@ def sums_by_cells(
 
 
 def _real(points: Points, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and attributes of the real points of one catalogue, on the host.
-
-    Raises:
-        InputError: a position that is not finite.
-    """
+    """Positions and attributes of the real points of one catalogue, on the host."""
     real = np.asarray(points.mask[index])
-    positions = np.asarray(points.positions[index])[real]
-    check_finite(positions, "positions of real points")
-    return positions, np.asarray(points.attributes[index])[real]
+    return np.asarray(points.positions[index])[real], np.asarray(points.attributes[index])[real]
 
 
 def _sums(

@@ -29,16 +29,12 @@ import numpy as np
 from jaxtyping import Array, Float, Num
 
 from galgen.errors import InputError
-from galgen.statistics.binning import (
-    ArrayLike,
-    EnsembleMean,
-    check_box,
-    check_edges,
-    jackknife_ratio,
-)
+from galgen.statistics.arguments import ArrayLike
+from galgen.statistics.binning import EnsembleMean, check_box, check_edges, jackknife_ratio
 from galgen.statistics.pairs.counts import (
     PairMethod,
     as_points,
+    as_two,
     count_pairs,
     pairs_in_all,
 )
@@ -114,19 +110,20 @@ def two_point_correlation(
     """xi(r) of every catalogue in a batch, by the natural estimator.
 
     Args:
-        positions: ``(batch, points, 3)`` in Mpc/h.
+        positions: ``(batch, points, 3)`` in Mpc/h; those of a periodic box wrap.
         mask: ``(batch, points)``, True where real; None for all.
         edges: ``(bins + 1,)`` separations in Mpc/h, a host value.
         box: the three sides in Mpc/h, a host value.
-        periodic: False for an open cuboid [0, side)³ that the catalogue fills evenly.
-        weights: ``(batch, points)``.
+        periodic: False for an open cuboid [0, side]³ that the catalogue fills evenly.
+        weights: ``(batch, points)``, of any sign.
         method: of counting, see :func:`~galgen.statistics.pairs.counts.pair_counts`.
 
     Raises:
-        InputError: bad shapes or edges, or edges beyond the reach of the box: half the shortest
-            side when periodic, the shortest side when open.
+        InputError: bad shapes or edges, values that are missing or not finite, points outside an
+            open box, or edges beyond the reach of the box: half the shortest side when periodic,
+            the shortest side when open.
     """
-    first = as_points(positions, mask, weights)
+    first = as_points(positions, mask, weights, box=check_box(box), periodic=periodic)
     return _natural(first, None, edges, box, periodic, weights is not None, method)
 
 
@@ -147,9 +144,11 @@ def cross_correlation(
     Raises:
         InputError: as :func:`two_point_correlation`, or batches of different sizes.
     """
+    first, second = as_two(
+        (positions, mask, weights), (other_positions, other_mask, other_weights),
+        check_box(box), periodic,
+    )  # fmt: skip
     weighted = weights is not None or other_weights is not None
-    first = as_points(positions, mask, weights, weighted)
-    second = as_points(other_positions, other_mask, other_weights, weighted)
     return _natural(first, second, edges, box, periodic, weighted, method)
 
 

@@ -9,8 +9,10 @@ Two methods give the same integers, and are chosen by size where none is named:
 :func:`~galgen.statistics.pairs.tiles.sums_by_tiles` compares all pairs, compiled, inside a jit too;
 :func:`~galgen.statistics.pairs.cells.sums_by_cells` compares near cells only, on the host's list.
 
-**Precision.** Separations have the dtype of the positions. In float64 the integers are those of any
-float64 code; in float32 a pair within about 1e-7 box sides of an edge may fall on its other side.
+**Precision.** Outside a jit the integers are those of any float64 code, for positions of any type,
+size and method (:mod:`galgen.statistics.arguments`), and of a lattice those of exact arithmetic:
+a pair within 1e-11 of an edge is at the edge. Inside, separations have the precision of the
+positions: in float32 a pair within about 1e-7 box sides of an edge may fall on its other side.
 """
 
 from __future__ import annotations
@@ -24,12 +26,15 @@ import numpy as np
 from jaxtyping import Array, Float, Num
 
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, check_box, check_mask, check_points
+from galgen.statistics.arguments import ArrayLike, check_points, check_weights, is_traced
+from galgen.statistics.binning import check_box
 from galgen.statistics.pairs.bins import PairBins, as_bins
 from galgen.statistics.pairs.cells import sums_by_cells
 from galgen.statistics.pairs.points import PairQuantity, Points, Product, check_reach
 from galgen.statistics.pairs.tiles import sums_by_tiles
 
+Cloud = tuple[ArrayLike, ArrayLike | None, ArrayLike | None]
+"""Positions, mask and weights of a batch of catalogues."""
 PairMethod = Callable[..., Array | np.ndarray]
 """Called as :func:`sums_by_tiles`."""
 LARGE = 1024
@@ -53,7 +58,7 @@ def pair_counts(
         bins: edges ``(bins + 1,)`` of the separation in Mpc/h, or other ``PairBins``; host values.
         box: the three sides in Mpc/h, a host value.
         periodic: nearest images; False for an open box, where ``box`` is not used.
-        weights: ``(batch, points)``; a pair then counts the product of its two.
+        weights: ``(batch, points)``, of any sign; a pair then counts the product of its two.
         method: ``sums_by_tiles``, or ``sums_by_cells`` for large catalogues, outside jit; None
             chooses by size.
 
@@ -61,9 +66,10 @@ def pair_counts(
         Integers, or with weights floats, ``(batch, *bins.shape)``.
 
     Raises:
-        InputError: bad shapes or edges, edges beyond half a periodic box, or too many points.
+        InputError: bad shapes or edges, values that are missing or not finite, edges beyond half a
+            periodic box, or too many points.
     """
-    first = as_points(positions, mask, weights)
+    first = as_points(positions, mask, weights, box=_sides(box, periodic))
     return count_pairs(first, None, bins, box, periodic, weights is not None, method)
 
 
@@ -86,15 +92,37 @@ def cross_pair_counts(
     Raises:
         InputError: as :func:`pair_counts`, or batches of different sizes.
     """
+    first, second = as_two(
+        (positions, mask, weights), (other_positions, other_mask, other_weights),
+        _sides(box, periodic), periodic,
+    )  # fmt: skip
     weighted = weights is not None or other_weights is not None
-    first = as_points(positions, mask, weights, weighted)
-    second = as_points(other_positions, other_mask, other_weights, weighted)
+    return count_pairs(first, second, bins, box, periodic, weighted, method)
+
+
+def as_two(
+    catalogues: Cloud, others: Cloud, box: Float[np.ndarray, "3"] | None, periodic: bool
+) -> tuple[Points, Points]:
+    """Two batches that pair up, both known or neither.
+
+    Raises:
+        InputError: as :func:`as_points`, or batches of different sizes.
+    """
+    exact = not is_traced(*catalogues, *others)
+    weighted = catalogues[2] is not None or others[2] is not None
+    first = as_points(*catalogues, weighted, box, periodic, exact)
+    second = as_points(*others, weighted, box, periodic, exact, "other_positions")
     if len(first.mask) != len(second.mask):
         raise InputError(
             f"expected as many catalogues in both batches, got {len(first.mask)} and "
             f"{len(second.mask)}; pair them one by one"
         )
-    return count_pairs(first, second, bins, box, periodic, weighted, method)
+    return first, second
+
+
+def _sides(box: ArrayLike, periodic: bool) -> Float[np.ndarray, "3"] | None:
+    """The box where it is used, which is where it is periodic."""
+    return check_box(box) if periodic else None
 
 
 def count_pairs(
@@ -146,13 +174,12 @@ def pairs_in_all(
 
     On the host it is float64; else it has the precision of the positions.
     """
-    library = np if host else jnp
-    dtype = np.float64 if host else jax.dtypes.canonicalize_dtype(first.positions.dtype)
+    library: Any = np if host else jnp
 
     def total(points: Points, power: int) -> Any:
-        real = library.asarray(points.mask)
-        each = library.asarray(points.attributes)[..., 0] ** power if weighted else 1.0
-        return library.sum(library.where(real, each, 0.0).astype(dtype), axis=-1)
+        each = points.attributes[..., 0] ** power if weighted else 1.0
+        counted = library.where(points.mask, each, 0.0).astype(points.positions.dtype)
+        return library.sum(counted, axis=-1)
 
     if second is not None:
         return total(first, 1) * total(second, 1)
@@ -166,47 +193,33 @@ def as_points(
     mask: ArrayLike | None,
     weights: ArrayLike | None = None,
     weighted: bool = False,
+    box: Float[np.ndarray, "3"] | None = None,
+    periodic: bool = True,
+    exact: bool | None = None,
+    name: str = "positions",
 ) -> Points:
-    """Checked points; arrays of NumPy stay on the host, with every bit.
+    """Checked points, on the host in float64 where they are known.
+
+    Args:
+        positions: ``(batch, points, 3)`` in Mpc/h.
+        mask: ``(batch, points)``; None for all.
+        weights: ``(batch, points)``, negative ones too; None for none.
+        weighted: give weights of one where there are none.
+        box: three sides in Mpc/h that positions are held to; None for no box.
+        periodic: whether they wrap.
+        exact: whether all that they are counted with is known; None to ask these arguments.
+        name: of the positions, for errors.
 
     Raises:
-        InputError: positions that are not ``(batch, points, 3)``, or a mask or weights of another
-            shape.
+        InputError: positions that are not ``(batch, points, 3)``, a mask or weights of another
+            shape, missing or infinite values, or points out of reach of the box.
     """
-    points: Any
-    keep: Any
-    library: Any
-    if isinstance(positions, jax.Array):
-        points, keep = check_points(positions, mask)
-        library = jnp
-    else:
-        points, keep = _host_points(positions, mask)
-        library = np
-    if weights is None:
-        given = library.ones(keep.shape, points.dtype) if weighted else None
-    else:
-        given = library.asarray(weights, points.dtype)
-        if given.shape != keep.shape:
-            raise InputError(
-                f"expected weights of shape {keep.shape}, got {given.shape}; pass one per row"
-            )
-    none = library.zeros((*keep.shape, 0), points.dtype)
-    return Points(points, keep, none if given is None else given[..., None])
-
-
-def _host_points(positions: ArrayLike, mask: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
-    points = np.asarray(positions)
-    if not np.issubdtype(points.dtype, np.floating):
-        points = points.astype(np.float64)
-    if points.ndim != 3 or points.shape[-1] != 3:
-        raise InputError(
-            f"expected positions of shape (batch, points, 3), got {points.shape}; "
-            "add a leading axis with positions[None] for one catalogue"
-        )
-    if mask is None:
-        return points, np.ones(points.shape[:2], bool)
-    keep = np.asarray(check_mask(mask, points.shape[:2]))
-    return np.where(keep[..., None], points, 0.0), keep
+    known = not is_traced(positions, mask, weights) if exact is None else exact
+    points, keep = check_points(positions, mask, known, box, periodic, name)
+    if weights is None and not weighted:
+        return Points(points, keep, points[..., :0])
+    other = name.replace("positions", "weights")
+    return Points(points, keep, check_weights(weights, keep, points, other)[..., None])
 
 
 def _method_for(first: Points, second: Points | None) -> PairMethod:

@@ -22,19 +22,22 @@ al. 2009, MNRAS 396, 19)::
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 
 import flax.struct
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, EnsembleMean
+from galgen.statistics.arguments import ArrayLike
+from galgen.statistics.binning import EnsembleMean
 from galgen.statistics.pairs.bins import AngleBins, PairBins, ProjectedBins, as_bins
 from galgen.statistics.pairs.cells import sums_by_cells
 from galgen.statistics.pairs.multipoles import check_ells, legendre_weights
 from galgen.statistics.pairs.points import PairQuantity, Points, Product
+from galgen.statistics.pairs.survey_catalogue import SurveyCatalogue
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,61 +66,6 @@ class RegionProduct(PairQuantity):
             start + one,
             jnp.where(one == other, nowhere, start + other),
         ]
-
-
-@dataclasses.dataclass(frozen=True)
-class SurveyCatalogue:
-    """Galaxies or randoms of a survey, as an observer at the origin sees them.
-
-    ========= =============== ================================================================
-    field     shape           meaning
-    ========= =============== ================================================================
-    positions ``(points, 3)`` comoving, Mpc/h, of ``sky.coordinates.cartesian_positions``
-    weights   ``(points,)``   None for one each
-    regions   ``(points,)``   region of the jackknife, 0 to n - 1; None for no jackknife
-    ========= =============== ================================================================
-
-    Raises:
-        InputError: shapes that do not agree, or values that are not finite.
-    """
-
-    positions: Float[np.ndarray, "_ _"]
-    weights: Float[np.ndarray, " _"] | None = None
-    regions: Int[np.ndarray, " _"] | None = None
-
-    def __post_init__(self) -> None:
-        positions = np.asarray(self.positions)
-        if positions.ndim != 2 or positions.shape[1] != 3 or len(positions) < 2:
-            raise InputError(
-                f"expected positions of shape (points, 3) with at least 2 points, got "
-                f"{positions.shape}; pass comoving x, y, z in Mpc/h"
-            )
-        for name in ("weights", "regions"):
-            column = getattr(self, name)
-            if column is not None and np.shape(column) != (len(positions),):
-                raise InputError(
-                    f"expected {name} of shape {(len(positions),)}, got {np.shape(column)}; pass "
-                    "one for each point"
-                )
-        if not np.all(np.isfinite(positions)) or not np.all(np.isfinite(self.weight)):
-            raise InputError(
-                "expected finite positions and weights, got NaN or infinity; drop those rows"
-            )
-
-    @property
-    def weight(self) -> Float[np.ndarray, "points"]:
-        """Weights, ones where none are given."""
-        if self.weights is None:
-            return np.ones(len(self.positions))
-        return np.asarray(self.weights, np.float64)
-
-    def totals(self, power: int, regions: int) -> Float[np.ndarray, "parts"]:
-        """Sum of weights to a power: without each region in turn, and last of all points."""
-        each = self.weight**power
-        if not regions:
-            return np.array([each.sum()])
-        inside = np.bincount(np.asarray(self.regions), each, regions)
-        return np.append(each.sum() - inside, each.sum())
 
 
 @flax.struct.dataclass
@@ -203,7 +151,11 @@ def landy_szalay(
             ``line_of_sight=None``.
 
     Raises:
-        InputError: regions given to one of them only, or negative.
+        InputError: regions given to one of them only, or negative; fewer than two points of weight
+            above zero, or none outside a region.
+
+    Warns:
+        UserWarning: bins without a pair of randoms, where xi is NaN.
     """
     chosen = as_bins(bins)
     regions = _regions(data, randoms)
@@ -223,10 +175,11 @@ def landy_szalay(
         return np.concatenate([whole - touching[..., :-1], whole], axis=-1)
 
     of_data, of_randoms = (catalogue.totals(1, regions) for catalogue in (data, randoms))
-    dd = counts(data, None) / (of_data**2 - data.totals(2, regions))
+    dd = counts(data, None) / _all_pairs(data, regions, "data")
     dr = counts(data, randoms) / (of_data * of_randoms)
-    rr = counts(randoms, None) / (of_randoms**2 - randoms.totals(2, regions))
+    rr = counts(randoms, None) / _all_pairs(randoms, regions, "randoms")
     filled = rr > 0
+    _warn_of_empty(chosen, ~filled)
     xi = np.where(filled, (dd - 2 * dr) / np.where(filled, rr, 1.0) + 1.0, np.nan)
     return SurveyCorrelation(
         xi=xi[..., -1],
@@ -238,10 +191,45 @@ def landy_szalay(
     )
 
 
+def _all_pairs(catalogue: SurveyCatalogue, regions: int, name: str) -> Float[np.ndarray, "parts"]:
+    """(sum w)² - sum w²: without each region in turn, and last of all points."""
+    total = catalogue.totals(1, regions) ** 2
+    pairs = total - catalogue.totals(2, regions)
+    lacking = np.flatnonzero(pairs <= 1e-12 * total)
+    if len(lacking):
+        where = "" if lacking[0] == regions else f" outside region {lacking[0]}"
+        raise InputError(
+            f"expected two points of weight above zero or more in the {name}{where}, got fewer; "
+            "check the weights, or number fewer regions"
+        )
+    return pairs
+
+
+def _warn_of_empty(bins: PairBins, empty: Bool[np.ndarray, "*bins parts"]) -> None:
+    """Name the first bin without random pairs, and the first region that leaves one without."""
+    flat = empty.reshape(-1, empty.shape[-1])
+    whole, remedy = np.flatnonzero(flat[:, -1]), "use more randoms or wider bins"
+    if len(whole):
+        warnings.warn(
+            f"no pair of randoms in {len(whole)} of {len(flat)} bins, the first of "
+            f"{bins.name(int(whole[0]))}: xi is NaN there, and w_p and multipoles of that row are; "
+            f"{remedy}",
+            stacklevel=3,
+        )
+    emptied = np.argwhere(flat[:, :-1] & ~flat[:, -1:])
+    if len(emptied):
+        cell, region = emptied[0]
+        warnings.warn(
+            f"no pair of randoms outside region {region} in the bin of {bins.name(int(cell))}: its "
+            f"jackknife error is NaN; {remedy}, or fewer regions",
+            stacklevel=3,
+        )
+
+
 def _points(catalogue: SurveyCatalogue, regions: int) -> Points:
     """A batch of one, with weights and regions as attributes."""
-    positions = np.asarray(catalogue.positions, np.float64)
-    region = np.zeros(len(positions)) if not regions else np.asarray(catalogue.regions, np.float64)
+    positions = catalogue.positions
+    region = np.asarray(catalogue.regions) if regions else np.zeros(len(positions))
     attributes = np.stack([catalogue.weight, region], axis=-1)
     return Points(positions[None], np.ones((1, len(positions)), bool), attributes[None])
 

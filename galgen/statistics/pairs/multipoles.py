@@ -26,7 +26,8 @@ import numpy as np
 from jaxtyping import Array, Float, Num
 
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, EnsembleMean, check_box, jackknife_ratio
+from galgen.statistics.arguments import ArrayLike
+from galgen.statistics.binning import EnsembleMean, check_box, jackknife_ratio
 from galgen.statistics.pairs.bins import AngleBins, PairBins, ProjectedBins, as_edges
 from galgen.statistics.pairs.correlation import periodic_window
 from galgen.statistics.pairs.counts import PairMethod, as_points, count_pairs, pairs_in_all
@@ -131,7 +132,7 @@ def correlation_multipoles(
         mu_bins: even bins of mu from 0 to 1.
         ells: even multipoles.
         line_of_sight: the axis, 0, 1 or 2.
-        weights: ``(batch, points)``.
+        weights: ``(batch, points)``, of any sign.
         method: of counting, see :func:`~galgen.statistics.pairs.counts.pair_counts`.
 
     Raises:
@@ -140,7 +141,7 @@ def correlation_multipoles(
     bins = AngleBins(as_edges(edges), mu_bins, line_of_sight)
     sides, chosen = check_box(box), check_ells(ells)
     window = periodic_window(np.asarray(bins.edges), sides) / mu_bins
-    first = as_points(positions, mask, weights)
+    first = as_points(positions, mask, weights, box=sides)
     xi, pairs, random_pairs = _natural(first, bins, sides, window, weights is not None, method)
     library = np if isinstance(pairs, np.ndarray) else jnp
     weight = library.asarray(legendre_weights(chosen, mu_bins) / mu_bins, xi.dtype)
@@ -178,7 +179,7 @@ def projected_correlation(
         pi_max: depth of the integral along the line of sight, Mpc/h.
         pi_bins: even bins of pi; 0 for one of 1 Mpc/h each, as in Corrfunc.
         line_of_sight: the axis, 0, 1 or 2.
-        weights: ``(batch, points)``.
+        weights: ``(batch, points)``, of any sign.
         method: of counting, see :func:`~galgen.statistics.pairs.counts.pair_counts`.
 
     Raises:
@@ -188,7 +189,7 @@ def projected_correlation(
     sides = check_box(box)
     step = bins.pi_max / bins.pi_bins
     window = np.pi * np.diff(np.square(bins.edges)) * 2 * step / np.prod(sides)
-    first = as_points(positions, mask, weights)
+    first = as_points(positions, mask, weights, box=sides)
     xi, pairs, random_pairs = _natural(first, bins, sides, window, weights is not None, method)
     library = np if isinstance(pairs, np.ndarray) else jnp
     return ProjectedCorrelation(

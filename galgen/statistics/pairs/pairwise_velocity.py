@@ -19,14 +19,15 @@ is 1 at every r where marks do not know of the neighbours.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import flax.struct
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
 
-from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, EnsembleMean, check_edges, jackknife_ratio
+from galgen.statistics.arguments import ArrayLike, check_column, is_traced
+from galgen.statistics.binning import EnsembleMean, check_box, check_edges, jackknife_ratio
 from galgen.statistics.pairs.counts import PairMethod, as_points, pair_sums
 from galgen.statistics.pairs.points import PairQuantity, Product
 
@@ -100,16 +101,14 @@ def pairwise_velocity(
         InputError: bad shapes or edges, or edges beyond half a periodic box.
     """
     limits = check_edges(edges)
-    points = as_points(positions, mask)
-    shape = tuple(points.positions.shape)
-    if np.shape(velocities) != shape:
-        raise InputError(
-            f"expected velocities of shape {shape}, got {np.shape(velocities)}; take both from "
-            "the same catalogues"
-        )
-    library = np if isinstance(points.positions, np.ndarray) else jnp
-    motion = library.asarray(velocities, points.positions.dtype)
-    motion = library.where(points.mask[..., None], motion, 0.0)
+    points = as_points(
+        positions, mask, box=check_box(box) if periodic else None,
+        exact=not is_traced(positions, mask, velocities),
+    )  # fmt: skip
+    motion = check_column(
+        velocities, points.mask, "velocities", points.positions, "km/s", vectors=True
+    )
+    library: Any = np if isinstance(motion, np.ndarray) else jnp
     pairs = pair_sums(points, None, limits, box, periodic, None, method)[:, 0]
     moving = points.replace(attributes=motion)  # type: ignore[attr-defined]
     sums = pair_sums(moving, None, limits, box, periodic, RadialVelocity(), method)
@@ -136,7 +135,7 @@ class MarkedCorrelation:
     ======== ================= =====================================================
     edges    ``(bins + 1,)``   separation, Mpc/h; bins are [low, high)
     r        ``(bins,)``       centre of each bin, Mpc/h
-    marked   ``(batch, bins)`` M(r); NaN in a bin without pairs
+    marked   ``(batch, bins)`` M(r); NaN in a bin without pairs, or for marks of mean zero
     pairs    ``(batch, bins)`` ordered pairs
     products ``(batch, bins)`` sums of m_i m_j / <m>² over ordered pairs
     ======== ================= =====================================================
@@ -177,9 +176,12 @@ def marked_correlation(
         InputError: bad shapes or edges, or edges beyond half a periodic box.
     """
     limits = check_edges(edges)
-    points = as_points(positions, mask, marks)
-    library = np if isinstance(points.positions, np.ndarray) else jnp
-    each = library.where(points.mask, points.attributes[..., 0], 0.0)
+    points = as_points(
+        positions, mask, box=check_box(box) if periodic else None,
+        exact=not is_traced(positions, mask, marks),
+    )  # fmt: skip
+    each = check_column(marks, points.mask, "marks", points.positions)
+    library: Any = np if isinstance(each, np.ndarray) else jnp
     number = library.maximum(points.mask.sum(axis=-1), 1)
     scale = (each.sum(axis=-1) / number)[:, None]
     # Divided first, so that products of masses near 1e15 do not overflow float32.
@@ -187,7 +189,7 @@ def marked_correlation(
     marked = points.replace(attributes=each[..., None])  # type: ignore[attr-defined]
     pairs = pair_sums(points, None, limits, box, periodic, None, method)[:, 0]
     products = pair_sums(marked, None, limits, box, periodic, Product(), method)[:, 0]
-    filled = pairs > 0
+    filled = (pairs > 0) & (scale != 0)
     ratio = products / library.where(filled, pairs, 1)
     return MarkedCorrelation(
         edges=limits,

@@ -22,14 +22,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from galgen.errors import InputError
-from galgen.statistics.binning import (
-    ArrayLike,
-    check_box,
-    check_edges,
-    check_points,
-    count_real,
-    wrap_into_box,
-)
+from galgen.statistics.arguments import ArrayLike, check_points, evaluate, is_traced
+from galgen.statistics.binning import check_box, check_edges, count_real, wrap_into_box
 
 REACH = 12.0
 """Widths from an edge at which the weight of a pair is below 1e-5."""
@@ -42,7 +36,7 @@ def soft_correlation(
     box: ArrayLike,
     width: float,
     block: int = 256,
-) -> Float[Array, "batch bins"]:
+) -> Float[Array | np.ndarray, "batch bins"]:
     """xi with soft bins of every catalogue of a batch; NaN for fewer than two points.
 
     Time N² and memory N x ``block``, with gradients too.
@@ -67,13 +61,11 @@ def soft_correlation(
             f"expected the last edge and {REACH:g} widths below half the shortest box side, "
             f"{sides.min() / 2:g} Mpc/h, got {limits[-1] + REACH * width:g}; lower either"
         )
-    points, keep = check_points(positions, mask)
-    shell = jnp.asarray(_shells(limits, width) / np.prod(sides), points.dtype)
-    steps = jnp.asarray(limits, points.dtype)
-    pairs = _soft_pairs(points, keep, steps, jnp.asarray(sides, points.dtype), width, block)
-    number = count_real(keep, points.dtype)[:, None]
-    expected = jnp.where(number > 1, number * (number - 1), 1.0) * shell
-    return jnp.where(number > 1, pairs / expected - 1.0, jnp.nan)
+    exact = not is_traced(positions, mask)
+    points, keep = check_points(positions, mask, exact, sides)
+    host = (limits, sides, _shells(limits, width) / np.prod(sides))
+    values = [value.astype(points.dtype) for value in host]
+    return evaluate(exact, _soft_xi, points, keep, *values, width, block)
 
 
 def _shells(edges: Float[np.ndarray, "edges"], width: float) -> Float[np.ndarray, "bins"]:
@@ -85,6 +77,22 @@ def _shells(edges: Float[np.ndarray, "edges"], width: float) -> Float[np.ndarray
 
 
 @functools.partial(jax.jit, static_argnames=("width", "block"))
+def _soft_xi(
+    positions: Float[Array, "batch points 3"],
+    mask: Bool[Array, "batch points"],
+    edges: Float[Array, "edges"],
+    box: Float[Array, "3"],
+    shell: Float[Array, "bins"],
+    width: float,
+    block: int,
+) -> Float[Array, "batch bins"]:
+    """Sums over those of points at random."""
+    pairs = _soft_pairs(positions, mask, edges, box, width, block)
+    number = count_real(mask, positions.dtype)[:, None]
+    expected = jnp.where(number > 1, number * (number - 1), 1.0) * shell
+    return jnp.where(number > 1, pairs / expected - 1.0, jnp.nan)
+
+
 def _soft_pairs(
     positions: Float[Array, "batch points 3"],
     mask: Bool[Array, "batch points"],
