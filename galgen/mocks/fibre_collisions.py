@@ -22,6 +22,7 @@ from scipy.spatial import cKDTree
 
 from galgen.checked import checked
 from galgen.errors import InputError
+from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.sky.coordinates import unit_vectors
 
 ARCSECOND = np.pi / 180.0 / 3600.0
@@ -50,14 +51,14 @@ class FibreCollisions:
 
     def __call__(
         self,
-        right_ascension: Float[np.ndarray, " galaxies"],
-        declination: Float[np.ndarray, " galaxies"],
+        right_ascension: ArrayLike,
+        declination: ArrayLike,
         generator: np.random.Generator,
     ) -> tuple[Bool[np.ndarray, " galaxies"], Float[np.ndarray, " galaxies"]]:
         """Which galaxies have a fibre, and the weight of each: 0 for those that are lost.
 
         Args:
-            right_ascension, declination: degrees.
+            right_ascension, declination: ``(galaxies,)``, degrees.
             generator: of the order.
         """
         place = unit_vectors(right_ascension, declination)

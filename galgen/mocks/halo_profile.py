@@ -26,7 +26,7 @@ from jaxtyping import Float
 from scipy.special import lambertw, spence
 
 from galgen.simulation.cosmology import CRITICAL_DENSITY
-from galgen.statistics.binning import ArrayLike
+from galgen.statistics.arguments import ArrayLike
 
 OVERDENSITY = 200.0
 """Of a halo, in units of the mean matter density; that of the simulator's masses."""

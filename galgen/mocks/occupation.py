@@ -18,8 +18,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import erf
 
+from galgen.arrays import as_finite
 from galgen.checked import Bound, NotNegative, Positive, checked
-from galgen.statistics.binning import ArrayLike
+from galgen.errors import InputError
+from galgen.statistics.arguments import ArrayLike
 
 LogMass = Annotated[
     float, Bound("from 0 to 18, log10 of Msun/h", lambda value: 0.0 <= value <= 18.0)
@@ -58,8 +60,8 @@ class HaloOccupation:
     satellite_velocity_bias: NotNegative = 1.0
 
     def mean_centrals(self, mass: ArrayLike) -> Float[np.ndarray, "*shape"]:
-        """<N_cen> of haloes of a mass in Msun/h."""
-        step = (np.log10(np.asarray(mass)) - self.log_mass_min) / self.sigma_log_mass
+        """<N_cen> of haloes of a mass in Msun/h, all above zero."""
+        step = (np.log10(_masses(mass)) - self.log_mass_min) / self.sigma_log_mass
         return np.asarray(0.5 * (1.0 + erf(step)))
 
     def mean_satellites(self, mass: ArrayLike) -> Float[np.ndarray, "*shape"]:
@@ -68,5 +70,19 @@ class HaloOccupation:
 
     def satellites_per_central(self, mass: ArrayLike) -> Float[np.ndarray, "*shape"]:
         """<N_sat> / <N_cen>, the mean of a halo that has a central."""
-        above = np.maximum(np.asarray(mass) - 10.0**self.log_mass_0, 0.0) / 10.0**self.log_mass_1
+        above = np.maximum(_masses(mass) - 10.0**self.log_mass_0, 0.0) / 10.0**self.log_mass_1
         return np.where(above > 0, above**self.alpha, 0.0)
+
+
+def _masses(mass: ArrayLike) -> Float[np.ndarray, "*shape"]:
+    """Masses in Msun/h.
+
+    Raises:
+        InputError: one that is missing, not finite, or not positive.
+    """
+    values = as_finite(mass, "mass", "Msun/h").astype(np.float64)
+    if np.any(values <= 0):
+        raise InputError(
+            f"expected a positive mass in Msun/h, got {values.min():g}; drop those haloes"
+        )
+    return values

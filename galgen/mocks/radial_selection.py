@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from galgen.arrays import as_finite
 from galgen.checked import checked
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike
+from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.expansion import Cosmology
 from galgen.statistics.sky.coordinates import MAXIMUM_REDSHIFT, SKY_AREA, comoving_distance
 
@@ -65,9 +66,8 @@ class RadialSelection:
 
     def at(self, redshift: ArrayLike) -> Float[np.ndarray, "*shape"]:
         """n in (h/Mpc)³, zero beyond the nodes."""
-        return np.asarray(
-            np.interp(np.asarray(redshift), self.redshift, self.density, left=0.0, right=0.0)
-        )
+        places = as_finite(redshift, "redshift", "").astype(np.float64)
+        return np.asarray(np.interp(places, self.redshift, self.density, left=0.0, right=0.0))
 
     def highest(self, low: float, high: float) -> float:
         """The largest n between two redshifts."""

@@ -28,9 +28,11 @@ import itertools
 import numpy as np
 from jaxtyping import Float, Int
 
+from galgen.arrays import as_finite
 from galgen.checked import checked
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.errors import InputError
+from galgen.statistics.arguments import ArrayLike
 
 Vector = tuple[int, int, int]
 
@@ -93,12 +95,13 @@ class Remapping:
         return (float(x), float(y), float(z))
 
     def moves(
-        self, positions: Float[np.ndarray, "points 3"], box: tuple[float, float, float]
+        self, positions: ArrayLike, box: tuple[float, float, float]
     ) -> Int[np.ndarray, "points 3"]:
-        """n of each point: by how many sides of the box it moves."""
+        """n of each of the ``(points, 3)``: by how many sides of the box it moves."""
         lattice = np.array(self.vectors) * np.asarray(box)
         edges = _orthogonal(lattice)
-        place, moved = np.array(positions, np.float64), np.zeros(positions.shape, np.int64)
+        place = as_finite(positions, "positions", "Mpc/h").astype(np.float64)
+        moved = np.zeros(place.shape, np.int64)
         for vector, integers, edge in reversed(
             list(zip(lattice, np.array(self.vectors), edges, strict=True))
         ):

@@ -31,7 +31,7 @@ from galgen.arrays import as_array
 from galgen.cosmology import astropy_cosmology
 from galgen.errors import InputError
 from galgen.printing import printable
-from galgen.statistics.pairs.landy_szalay import SurveyCatalogue
+from galgen.statistics.pairs.survey_catalogue import SurveyCatalogue
 from galgen.statistics.sky.coordinates import cartesian_positions, check_range
 from galgen.units import converted
 

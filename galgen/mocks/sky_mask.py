@@ -15,10 +15,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial import cKDTree
 
+from galgen.arrays import as_array
 from galgen.errors import InputError
 from galgen.reading import reading
 from galgen.reading.fits import open_fits
-from galgen.statistics.binning import ArrayLike
+from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.sky.angular_power import survey_area
 from galgen.statistics.sky.regions import check_nside, nested_pixels
 
@@ -43,10 +44,10 @@ class SkyMask:
             [0, 1].
     """
 
-    completeness: Float[np.ndarray, " pixels"]
+    completeness: ArrayLike
 
     def __post_init__(self) -> None:
-        values = np.asarray(self.completeness, np.float64)
+        values = as_array(self.completeness, "completeness").astype(np.float64)
         object.__setattr__(self, "completeness", values)
         survey_area(values)
         check_nside(self.nside)
@@ -63,7 +64,7 @@ class SkyMask:
         Raises:
             InputError: as the class.
         """
-        values = np.asarray(completeness, np.float64)
+        values = as_array(completeness, "completeness").astype(np.float64)
         survey_area(values)
         check_nside(int(healpy.npix2nside(values.size)))
         return cls(healpy.reorder(values, r2n=True))

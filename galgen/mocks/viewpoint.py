@@ -18,11 +18,13 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float, Int
 
+from galgen.arrays import as_finite
 from galgen.checked import checked
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.mocks.remapping import Remapping, Vector
 from galgen.mocks.sky_mask import SkyMask
+from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.sky.coordinates import unit_vectors
 
 MOST_IMAGES = 2_000_000
@@ -147,7 +149,8 @@ class Viewpoint:
             yield row, every[image, row] @ self.rotation
 
     def from_observer(
-        self, positions: Float[np.ndarray, "points 3"], box: tuple[float, float, float]
+        self, positions: ArrayLike, box: tuple[float, float, float]
     ) -> Float[np.ndarray, "points 3"]:
-        """Places in the one box that is seen, from the observer, in Mpc/h."""
-        return (positions - np.asarray(self.observer) * box) @ self.rotation
+        """Places of ``(points, 3)`` in the one box that is seen, from the observer, in Mpc/h."""
+        places = as_finite(positions, "positions", "Mpc/h")
+        return (places - np.asarray(self.observer) * box) @ self.rotation

@@ -41,7 +41,8 @@ def evaluate(exact: bool, function: Callable[..., Any], *arguments: Any) -> Any:
     if not exact:
         return function(*arguments)
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-        return jax.tree.map(np.asarray, function(*arguments))
+        found = jax.tree.map(np.asarray, function(*arguments))
+    return jax.tree.map(lambda x: x.astype(np.int64) if x.dtype == np.int32 else x, found)
 
 
 def shape_of(values: ArrayLike, name: str) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ from jaxtyping import Array, Bool, Float
 
 from galgen.arrays import as_array
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
+from galgen.statistics.arguments import ArrayLike, short
 
 
 @flax.struct.dataclass

@@ -188,7 +188,7 @@ def test_bad_cosmologies_positions_and_regions_are_named():
         comoving_distance(1.5, LambdaCDM(70, 0.1, 2.0))  # it never was smaller than that
     with pytest.raises(InputError, match=r"positions of shape \(..., 3\), got \(2,\); give"):
         sky_positions(np.zeros(2), COSMOLOGY)
-    with pytest.raises(InputError, match=r"comoving distance in \[0, 1e\+06\], got nan in 1 of 1;"):
+    with pytest.raises(InputError, match="finite values in positions, got 3 NaN"):
         sky_positions(np.full(3, np.nan), COSMOLOGY)
     with pytest.raises(InputError, match=r"up to .* Mpc/h, that of z = 1100, got 50000; give dist"):
         redshift_at(50_000.0, COSMOLOGY)

@@ -103,6 +103,8 @@ def _soft_pairs(
 ) -> Float[Array, "batch bins"]:
     """Sums of k_i over ordered pairs."""
     positions = wrap_into_box(positions, box)
+    if not mask.shape[1]:
+        return jnp.zeros((len(mask), len(edges) - 1), positions.dtype)
 
     def catalogue(cloud: tuple[Array, Array]) -> Float[Array, "bins"]:
         points, real = cloud

@@ -65,8 +65,6 @@ def sums_by_tiles(
     sides = box.astype(first.positions.dtype) if periodic else None
     sums = functools.partial(_sum_batch, bins=bins, quantity=quantity, tile=tile)
     total = evaluate(exact, sums, first, second, sides)
-    if exact and quantity is None:
-        total = total.astype(np.int64)
     return total.reshape(len(total), *shape_of(bins, quantity))
 
 

@@ -29,9 +29,12 @@ import healpy
 import numpy as np
 from jaxtyping import Float, Int
 
+from galgen.arrays import as_array
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, check_edges
-from galgen.statistics.sky.coordinates import SKY_AREA, check_range, unit_vectors
+from galgen.statistics.arguments import ArrayLike
+from galgen.statistics.binning import check_edges
+from galgen.statistics.sky.coordinates import SKY_AREA, check_range, sky_column, unit_vectors
+from galgen.statistics.sky.regions import nested_pixels
 
 
 @flax.struct.dataclass
@@ -97,7 +100,7 @@ def count_map(
     pixels = _pixels_of(nside, right_ascension, declination)
     if weights is None:
         return np.bincount(pixels, minlength=12 * nside**2).astype(np.float64)
-    values = np.asarray(weights, np.float64)
+    values = sky_column(weights, "weights", "")
     if values.shape != pixels.shape or not np.all(np.isfinite(values)):
         raise InputError(
             f"expected finite weights of shape {pixels.shape}, got {values.shape}; "
@@ -178,7 +181,8 @@ def masked_field(overdensity: ArrayLike, completeness: ArrayLike) -> SkyField:
         InputError: not HEALPix maps of one size, or values that are not finite where they are seen.
     """
     seen = _check_map(completeness, "completeness")
-    values = np.asarray(overdensity, np.float64)
+    where = seen > 0 if np.shape(overdensity) == seen.shape else None
+    values = as_array(overdensity, "overdensity", where=where).astype(np.float64)
     if values.shape != seen.shape or not np.all(np.isfinite(values[seen > 0])):
         raise InputError(
             f"expected a finite overdensity on {seen.size} pixels, got shape {values.shape}; "
@@ -210,7 +214,9 @@ def angular_power(
         )
     limits = limits.astype(np.int64)
     ell = np.arange(limits[-1])
-    window = np.ones(ell.size) if pixel_window is None else np.asarray(pixel_window, np.float64)
+    window = (
+        np.ones(ell.size) if pixel_window is None else sky_column(pixel_window, "pixel_window", "")
+    )
     if window.ndim != 1 or window.size < ell.size:
         raise InputError(
             f"expected a pixel window for l = 0 to {ell[-1]}, got shape {window.shape}; "
@@ -239,16 +245,19 @@ def angular_power(
 def _pixels_of(
     nside: int, right_ascension: ArrayLike, declination: ArrayLike
 ) -> Int[np.ndarray, "objects"]:
-    """Pixel of each object in ring order."""
+    """Pixel of each object in ring order; the same as in nested order, between two pixels too."""
     if not healpy.isnsideok(nside):
         raise InputError(f"expected nside as a whole number from 1, got {nside!r}; pass e.g. 64")
+    if nside & (nside - 1) == 0:
+        pixels = nested_pixels(nside, right_ascension, declination)
+        return np.asarray(healpy.nest2ring(nside, pixels), np.int64).ravel()
     direction = unit_vectors(right_ascension, declination).reshape(-1, 3)
     return np.asarray(healpy.vec2pix(nside, *direction.T), np.int64)
 
 
 def _check_map(values: ArrayLike, name: str) -> Float[np.ndarray, "pixels"]:
     """A HEALPix map of finite numbers that are not negative."""
-    found = np.asarray(values, np.float64)
+    found = sky_column(values, name, "")
     if found.ndim != 1 or not healpy.isnpixok(found.size):
         raise InputError(
             f"expected {name} as a HEALPix map of 12 nside² pixels, got shape {found.shape}; "

@@ -27,9 +27,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import CubicHermiteSpline
 
+from galgen.arrays import as_array, as_finite
 from galgen.cosmology import astropy_cosmology
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike
+from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.expansion import Cosmology
 
 SPEED_OF_LIGHT = 299_792.458
@@ -70,7 +71,7 @@ def comoving_distance(redshift: ArrayLike, cosmology: Cosmology) -> Float[np.nda
         InputError: redshifts that are not finite or not in [0, 1100], or a cosmology that is not
             understood.
     """
-    values = np.asarray(redshift, np.float64)
+    values = sky_column(redshift, "redshift", "")
     check_range("redshift", values, 0.0, MAXIMUM_REDSHIFT, "drop stars and failed redshifts")
     curve = _distance_curve(cosmology, _length(values.max(initial=0.0)))
     return np.asarray(curve(np.log1p(values)))
@@ -102,7 +103,7 @@ def redshift_at(distance: ArrayLike, cosmology: Cosmology) -> Float[np.ndarray, 
         InputError: distances that are not finite, negative or beyond z = 1100, or a cosmology
             that is not understood.
     """
-    values = np.asarray(distance, np.float64)
+    values = sky_column(distance, "comoving distance", "Mpc/h")
     farthest = values.max(initial=0.0)
     check_range("comoving distance", values, 0.0, 1e6, "give distances in Mpc/h")
     nodes = _length(1.0)
@@ -158,12 +159,13 @@ def sky_positions(positions: ArrayLike, cosmology: Cosmology) -> SkyPositions:
     Raises:
         InputError: positions that are not ``(..., 3)`` or not finite, or beyond z = 1100.
     """
-    points = np.asarray(positions, np.float64)
+    points = sky_column(positions, "positions", "Mpc/h")
     if points.shape[-1:] != (3,):
         raise InputError(
             f"expected positions of shape (..., 3), got {points.shape}; "
             "give Cartesian coordinates in Mpc/h"
         )
+    as_finite(points, "positions")
     across = np.hypot(points[..., 0], points[..., 1])
     angle = np.degrees(np.arctan2(points[..., 1], points[..., 0])) % 360.0
     return SkyPositions(
@@ -181,8 +183,8 @@ def unit_vectors(
     Raises:
         InputError: angles of different shapes, out of range or not finite.
     """
-    longitude = np.asarray(right_ascension, np.float64)
-    latitude = np.asarray(declination, np.float64)
+    longitude = sky_column(right_ascension, "right ascension", "deg")
+    latitude = sky_column(declination, "declination", "deg")
     if longitude.shape != latitude.shape:
         raise InputError(
             f"expected right ascensions and declinations of one shape, got {longitude.shape} and "
@@ -190,10 +192,19 @@ def unit_vectors(
         )
     check_range("right ascension", longitude, -180.0, 360.0, "give degrees")
     check_range("declination", latitude, -90.0, 90.0, "give degrees, right ascension first")
-    alpha, delta = np.radians(longitude), np.radians(latitude)
+    alpha, delta = np.radians(longitude % 360.0), np.radians(latitude)
     return np.stack(
         [np.cos(delta) * np.cos(alpha), np.cos(delta) * np.sin(alpha), np.sin(delta)], axis=-1
     )
+
+
+def sky_column(values: ArrayLike, name: str, unit: str) -> Float[np.ndarray, "*shape"]:
+    """Numbers of an object each in float64, in the wanted unit; missing ones are refused.
+
+    Raises:
+        InputError: what is missing, no number, or of another unit.
+    """
+    return as_array(values, name, unit).astype(np.float64)
 
 
 def check_range(

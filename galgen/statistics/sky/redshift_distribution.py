@@ -5,9 +5,10 @@ For objects with weights w_j over a solid angle Omega, and d(z) the comoving dis
     V_i = Omega / 3 (d(z_{i+1})³ - d(z_i)³)               in flat space; :func:`shell_volumes`
     n_i = sum_j w_j / V_i +- sqrt(sum_j w_j²) / V_i       over objects with z_i <= z < z_{i+1}
 
-in (h/Mpc)³. That error is of Poisson sampling. The jackknife leaves out one region of the sky at a
-time, with its share of the area, and so has the clustering too (between regions, which must be
-large). On the host in float64.
+in (h/Mpc)³. Edges are taken in the precision of the redshifts: a float32 of 0.7 is at an edge of
+0.7. The error is of Poisson sampling. The jackknife leaves out one region of the sky at a time,
+with its share of the area, and so has the clustering too (between regions, which must be large). On
+the host in float64.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ import flax.struct
 import numpy as np
 from jaxtyping import Float, Int
 
+from galgen.arrays import as_array
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike, EnsembleMean, check_edges, jackknife_ratio
+from galgen.statistics.arguments import ArrayLike
+from galgen.statistics.binning import EnsembleMean, check_edges, edges_like, jackknife_ratio
 from galgen.statistics.expansion import Cosmology
 from galgen.statistics.sky.coordinates import (
     MAXIMUM_REDSHIFT,
     SKY_AREA,
     check_range,
     shell_volumes,
+    sky_column,
 )
 
 
@@ -75,7 +79,7 @@ def redshift_distribution(
     """
     limits, volume = _shells(edges, cosmology, area)
     values, weight = _check_objects(redshift, weights)
-    place, bins = _places(values, limits), limits.size - 1
+    place, bins = _places(values, edges_like(limits, redshift)), limits.size - 1
     # Without objects bincount returns integers.
     total = np.bincount(place, weight, minlength=bins + 1)[:bins].astype(np.float64)
     squares = np.bincount(place, weight**2, minlength=bins + 1)[:bins]
@@ -113,22 +117,20 @@ def jackknife_redshift_distribution(
     """
     limits, volume = _shells(edges, cosmology, area)
     values, weight = _check_objects(redshift, weights)
-    parts, label = np.asarray(share, np.float64), np.asarray(region)
+    parts, label = sky_column(share, "share", ""), as_array(region, "region")
     if parts.ndim != 1 or np.any(~(parts > 0)) or abs(parts.sum() - 1) > 1e-6:
         raise InputError(
             f"expected positive shares of the area that sum to 1, got {parts.size} with the sum "
             f"{parts.sum():g}; pass SkyRegions.share"
         )
-    whole = label.shape == values.shape and (
-        np.issubdtype(label.dtype, np.integer) or not label.size
-    )
+    whole = label.shape == values.shape and np.all(label == np.floor(label))
     if not whole or np.any((label < 0) | (label >= parts.size)):
         raise InputError(
             f"expected a region from 0 to {parts.size - 1} for each of {values.size} objects, got "
             f"shape {label.shape} of {label.dtype}; pass SkyRegions.label(...)"
         )
     bins = limits.size - 1
-    flat = label.astype(np.int64) * (bins + 1) + _places(values, limits)
+    flat = label.astype(np.int64) * (bins + 1) + _places(values, edges_like(limits, redshift))
     total = np.bincount(flat, weight, minlength=parts.size * (bins + 1))
     return jackknife_ratio(total.reshape(parts.size, bins + 1)[:, :bins], parts[:, None] * volume)
 
@@ -138,6 +140,7 @@ def _shells(
 ) -> tuple[Float[np.ndarray, "edges"], Float[np.ndarray, "bins"]]:
     """Edges in float64, and the comoving volume of each shell in (Mpc/h)³."""
     limits = check_edges(edges, "redshift edges")
+    area = float(as_array(area, "area", "deg^2"))
     if not 0 < area <= SKY_AREA * (1 + 1e-9):
         raise InputError(
             f"expected an area in (0, {SKY_AREA:.6g}] square degrees, got {area:g}; "
@@ -151,8 +154,8 @@ def _check_objects(
     redshift: ArrayLike, weights: ArrayLike | None
 ) -> tuple[Float[np.ndarray, "objects"], Float[np.ndarray, "objects"]]:
     """Redshifts and weights of one shape, finite."""
-    values = np.asarray(redshift, np.float64)
-    weight = np.ones(values.shape) if weights is None else np.asarray(weights, np.float64)
+    values = sky_column(redshift, "redshift", "")
+    weight = np.ones(values.shape) if weights is None else sky_column(weights, "weights", "")
     if values.ndim != 1 or weight.shape != values.shape:
         raise InputError(
             f"expected redshifts and weights of one shape (objects,), got {values.shape} and "

@@ -20,8 +20,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from galgen.errors import InputError
-from galgen.statistics.binning import ArrayLike
-from galgen.statistics.sky.coordinates import check_range, unit_vectors
+from galgen.statistics.arguments import ArrayLike
+from galgen.statistics.binning import check_whole
+from galgen.statistics.sky.coordinates import check_range, sky_column, unit_vectors
 
 
 @flax.struct.dataclass
@@ -73,10 +74,9 @@ def sky_regions(
             random falls into.
     """
     check_nside(nside)
-    if regions < 2:
-        raise InputError(f"expected at least 2 regions, got {regions}; pass e.g. 50")
+    number = check_whole(regions, 2, 2**31, "at least 2 regions", "pass e.g. 50")
     pixels = nested_pixels(nside, random_right_ascension, random_declination)
-    count = np.ones(pixels.shape) if weights is None else np.asarray(weights, np.float64)
+    count = np.ones(pixels.shape) if weights is None else sky_column(weights, "weights", "")
     if count.shape != pixels.shape or pixels.ndim != 1:
         raise InputError(
             f"expected randoms and weights of one shape (randoms,), got {pixels.shape} and "
@@ -89,13 +89,13 @@ def sky_regions(
     order = np.lexsort((count, pixels))
     weight = np.bincount(pixels[order], count[order], minlength=12 * nside**2)
     before = np.cumsum(weight) - weight
-    place = np.floor(regions * (before + weight / 2) / weight.sum()).astype(np.int64)
-    of_pixel = np.clip(place, 0, regions - 1)
-    share = np.bincount(of_pixel, weight, minlength=regions) / weight.sum()
+    place = np.floor(number * (before + weight / 2) / weight.sum()).astype(np.int64)
+    of_pixel = np.clip(place, 0, number - 1)
+    share = np.bincount(of_pixel, weight, minlength=number) / weight.sum()
     empty = np.count_nonzero(share == 0)
     if empty:
         raise InputError(
-            f"expected randoms in every one of {regions} regions, got {empty} regions without; "
+            f"expected randoms in every one of {number} regions, got {empty} regions without; "
             f"raise nside above {nside} or ask for fewer regions"
         )
     return SkyRegions(of_pixel=of_pixel, share=share, nside=nside)
@@ -115,7 +115,8 @@ def check_nside(nside: int) -> None:
     Raises:
         InputError: not a power of 2 from 1 to 8192.
     """
-    if nside < 1 or nside > 8192 or nside & (nside - 1):
+    whole = isinstance(nside, int | np.integer)
+    if not whole or nside < 1 or nside > 8192 or nside & (nside - 1):
         raise InputError(
             f"expected nside as a power of 2 from 1 to 8192, got {nside}; pass e.g. 64"
         )
