@@ -16,6 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from galgen.printing import printable
+
 HELD_OUT = "#1b1b1b"
 GENERATED = "#c8452d"
 BASE = "#5d7fa3"
@@ -39,6 +41,11 @@ STYLE: Mapping[str, Any] = {
     "lines.linewidth": 1.3,
     "figure.facecolor": "white",
 }
+
+
+def as_label(name: str) -> str:
+    """A name of a file as text of a figure: it is no mathematics, whatever it holds."""
+    return printable(name).replace("$", r"\$")
 
 
 def new_figure(width: float, height: float) -> Figure:

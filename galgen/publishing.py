@@ -109,8 +109,12 @@ def append_text(path: Path, text: str) -> None:
         file.write(text)
 
 
-def own_folder(path: Path) -> Path:
+def own_folder(path: Path, links: bool = False) -> Path:
     """A folder inside another that is written to, made if it is not there.
+
+    Args:
+        path: of the folder.
+        links: whether there may be symbolic links in it.
 
     Raises:
         InputError: if a file is in its place, or it or something in it is a symbolic link, by which
@@ -123,10 +127,10 @@ def own_folder(path: Path) -> Path:
             f"expected a folder at {path}, got a link or a file, by which other files would be "
             "written; remove it"
         )
-    links = sorted(entry.name for entry in path.iterdir() if entry.is_symlink())
-    if links:
+    found = () if links else sorted(entry.name for entry in path.iterdir() if entry.is_symlink())
+    if found:
         raise InputError(
-            f"expected no symbolic link in {path}, got {links[0]!r}, by which other files would "
+            f"expected no symbolic link in {path}, got {found[0]!r}, by which other files would "
             "be written; remove it"
         )
     return path

@@ -1,6 +1,7 @@
 """What a file says is printed without what a terminal would act on."""
 
 import dataclasses
+import importlib
 
 import numpy as np
 import pytest
@@ -68,6 +69,24 @@ def test_what_commands_print_is_plain(suite, capsys) -> None:
     assert "\n  galgen: all is well" not in text
     assert main(["inspect", str(suite) + EVIL]) == 2
     assert is_plain(capsys.readouterr().err)
+
+
+def test_a_name_that_reads_like_mathematics_is_drawn(tmp_path) -> None:
+    name = "$\\foo$_{$"
+    columns = {n: np.ones(3) for n in "xyz"}
+    write_suite(
+        tmp_path / "s.h5",
+        [Catalogue(columns, (9.0,) * 3, cosmology={name: 0.1 * i, "b$a$": i}) for i in (1, 2)],
+        [name, "test"],
+    )
+    picture = tmp_path / "s.png"
+    assert main(["inspect", str(tmp_path / "s.h5"), "--picture", str(picture)]) == 0
+    assert picture.stat().st_size > 1000
+
+
+def test_the_command_line_is_not_run_by_an_import() -> None:
+    for module in ("galgen.__main__", "data_prep.__main__"):
+        importlib.import_module(module)
 
 
 def test_conditions_of_any_name_are_options(tmp_path, capsys) -> None:

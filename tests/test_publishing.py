@@ -132,6 +132,15 @@ def test_a_folder_that_is_a_link_or_holds_one_is_refused(name, make, tmp_path: P
     assert not list(victim.iterdir())
 
 
+def test_a_folder_of_others_may_hold_links_but_be_none(tmp_path: Path) -> None:
+    (tmp_path / "wandb").mkdir()
+    (tmp_path / "wandb" / "latest-run").symlink_to(tmp_path)
+    assert own_folder(tmp_path / "wandb", links=True) == tmp_path / "wandb"
+    (tmp_path / "linked").symlink_to(tmp_path)
+    with pytest.raises(InputError, match="got a link"):
+        own_folder(tmp_path / "linked", links=True)
+
+
 def test_a_lock_that_is_a_link_makes_no_file(tmp_path: Path) -> None:
     left = tmp_path / f".suite.h5.{'0' * 32}.writing"
     left.mkdir()

@@ -11,7 +11,7 @@ import tyro
 from tqdm import tqdm
 
 from galgen import __version__
-from galgen.checked import Count, PairedDraws, Seed, at_least, checked
+from galgen.checked import Count, Names, PairedDraws, Seed, at_least, checked
 from galgen.commands.command import Command
 from galgen.commands.sample import held_out_groups
 from galgen.data.catalogue import Catalogue
@@ -85,7 +85,7 @@ class Infer(Command):
     """Suites (.h5) or single catalogues (.h5, .fits, .parquet)."""
     output: Path | None = None
     """Folder for posterior.h5, summary.ecsv and figures; <run>/posterior if not given."""
-    splits: tuple[str, ...] = ("test",)
+    splits: Names = ("test",)
     """Which splits of suites."""
     first: Count | None = None
     """No more than this many catalogues."""

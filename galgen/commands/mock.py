@@ -14,7 +14,7 @@ import tyro
 from tqdm import tqdm
 
 import galgen
-from galgen.checked import RISING, NotNegative, Positive, Seed, Whole, checked
+from galgen.checked import RISING, Names, NotNegative, Positive, Seed, Whole, checked
 from galgen.commands.command import Command
 from galgen.data.catalogue import Catalogue
 from galgen.data.suite import Suite
@@ -65,7 +65,7 @@ class Mock(Command):
     """Folder for mock_000000_data.fits, mock_000000_randoms.fits, mock_000000.png, ..."""
     catalogues: tuple[Whole, ...] | None = None
     """Which catalogues, by number from 0; all of the splits if not given."""
-    splits: tuple[str, ...] | None = None
+    splits: Names | None = None
     """Which splits of the suite; all if not given."""
     light_cone: bool = False
     """The chosen catalogues are snapshots of one box: make one light cone through all of them."""

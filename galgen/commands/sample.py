@@ -16,7 +16,7 @@ from astropy.table import Table
 from tqdm import tqdm
 
 from galgen.arrays import as_finite
-from galgen.checked import Count, Seed, checked
+from galgen.checked import Count, Names, Seed, checked
 from galgen.commands.command import Command
 from galgen.data.catalogue import Catalogue
 from galgen.data.encoding import CloudEncoding, Condition, Draw, Encoding
@@ -204,7 +204,7 @@ def sample_command(folder: Path, trust: bool = False) -> type[Sample]:
         fields.append(_field(f"condition_{i}", float | None, None, text, option=option))
     fields += [
         _field("like", Path | None, None, "Draw one for each catalogue of this suite instead."),
-        _field("splits", tuple[str, ...], ("test", "low", "high"), "Which of its splits."),
+        _field("splits", Names, ("test", "low", "high"), "Which of its splits."),
         _field("table", Path | None, None, "Draw at the conditions in the rows of this table."),
         _field("repeats", Count, 1, "Catalogues of each row of the table."),
         _field(

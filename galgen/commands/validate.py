@@ -7,10 +7,11 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
-from galgen.checked import Count, Seed, checked
+from galgen.checked import DISTINCT, Count, Names, Seed, checked
 from galgen.commands.command import Command
 from galgen.commands.further import Further, further_statistics
 from galgen.commands.sample import conditions_of, held_out_groups, save
@@ -73,7 +74,7 @@ class Validate(Command):
     """Suite with training catalogues (split train), to test for memorisation; a run knows it."""
     repeats: Count = 64
     """The most catalogues drawn now at one and the same condition of a split."""
-    splits: tuple[str, ...] = ("test", "low", "high")
+    splits: Names = ("test", "low", "high")
     """Splits to compare, those that the suites have; of two that share none of these, all."""
     output: Path | None = None
     """Folder of the report; <run>/report, or validation beside two suites, if not given."""
@@ -83,7 +84,7 @@ class Validate(Command):
     """Import classes of other packages that the run names."""
     best: bool = False
     """Draw with the checkpoint that the run's monitor found best."""
-    further: tuple[Further, ...] = ()
+    further: Annotated[tuple[Further, ...], DISTINCT] = ()
     """Statistics besides xi and P. By velocities: pairwise-velocity, redshift-space-multipoles; by
     the column mass: marked-correlation; by positions: the others."""
     require: str | None = None

@@ -14,7 +14,7 @@ from galgen.errors import InputError
 from galgen.inference.prior import Prior
 from galgen.inference.sampling.diagnosis import moving
 from galgen.inference.sampling.result import PosteriorSamples
-from galgen.plot_style import BASE, GENERATED, HELD_OUT
+from galgen.plot_style import BASE, GENERATED, HELD_OUT, as_label
 
 COLORS = (GENERATED, BASE, HELD_OUT)
 LEVELS = (0.393, 0.865)
@@ -44,7 +44,7 @@ def corner_plot(
     names = _checked(posteriors)
     figure = Figure(figsize=(SIDE * len(names) + 0.6,) * 2)
     ranges = _ranges(list(posteriors.values()), truth)
-    texts = [(labels or {}).get(name, name) for name in names]
+    texts = [(labels or {}).get(name, as_label(name)) for name in names]
     for color, posterior in zip(COLORS, posteriors.values(), strict=False):
         corner.corner(
             posterior.flat,

@@ -140,11 +140,12 @@ class Checkpoints:
 
     def _unreadable(self, step: int, why: str) -> InputError:
         before = [other for other in self.steps if other < step and not self._writes]
-        back = f", or move {self.folder / str(step)} away to take that of step {before[-1]}"
+        away = self.folder / str(step)
+        back = f", or move {away} away to take that of step {before[-1]}" if before else ""
         return InputError(
             f"expected the checkpoint of step {step} in {self.folder} to be whole and match this "
             f"experiment, got {why}; copy it anew if files changed, use the experiment it was "
-            f"trained with{back if before else ''}"
+            f"trained with{back}"
         )
 
     def _set_aside(self, wrong: dict[int, str], step: int) -> None:

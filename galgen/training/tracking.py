@@ -116,6 +116,7 @@ class WeightsAndBiases:
     """
 
     def __init__(self, project: str, folder: Path, configuration: Mapping[str, Any]) -> None:
+        self._place = folder / "wandb"
         self._options = {
             "project": project,
             "name": folder.name,
@@ -127,6 +128,7 @@ class WeightsAndBiases:
     @functools.cached_property
     def _run(self) -> Any:
         """Begun by the first number: before it, a run may still be refused."""
+        own_folder(self._place, links=True)  # it makes some itself
         return self._library.init(**self._options)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:

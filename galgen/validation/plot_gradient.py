@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from galgen.plot_style import BAND, BASE, HELD_OUT, draw_points, new_figure
+from galgen.plot_style import BAND, BASE, HELD_OUT, as_label, draw_points, new_figure
 from galgen.validation.plot_curves import abscissa_label, set_abscissa
 from galgen.validation.split import SplitComparison
 
@@ -26,7 +26,7 @@ def gradient_figure(split: SplitComparison) -> Figure:
         axes.plot(x, truth.mean, color=HELD_OUT, label="held-out")
         draw_points(axes, x, response.generated)
         axes.axhline(0, color=BASE, ls="--", lw=1)
-        name = gradient.parameter.replace("_", " ")
+        name = as_label(gradient.parameter.replace("_", " "))
         slope = f"slope {response.slope:.2f} ± {response.slope_error:.2f}"
         axes.set_title(slope if response.judged else "too weak for a slope", loc="left")
         axes.set_ylabel(f"d ln {response.name} / d {name}")

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galgen.plot_style import BAND, GENERATED, HELD_OUT, draw_points, new_figure
+from galgen.plot_style import BAND, GENERATED, HELD_OUT, as_label, draw_points, new_figure
 from galgen.validation.marks import MASS, CountComparison, MarkComparison
 from galgen.validation.split import SplitComparison
 
@@ -56,7 +56,7 @@ def _draw_mark(above: Axes, below: Axes, mark: MarkComparison) -> None:
     positive = density[density > 0]
     above.set_ylim(0.3 * positive.min(), 6 * positive.max())
     above.set_ylabel(
-        "fraction of points per " + ("dex" if mark.name == MASS else mark.unit or "unit")
+        "fraction of points per " + ("dex" if mark.name == MASS else as_label(mark.unit or "unit"))
     )
     above.legend(loc="upper right")
     above.tick_params(labelbottom=False)
@@ -66,8 +66,8 @@ def _draw_mark(above: Axes, below: Axes, mark: MarkComparison) -> None:
     below.plot(centre, difference.mean / difference.error, "o", ms=4, mfc="white", mec=GENERATED)
     limit = max(3.0, 1.15 * float(np.max(np.abs(difference.mean / difference.error))))
     unit = f" [{_unit(mark.unit)}]" if mark.unit else ""
-    below.set(ylim=(-limit, limit), ylabel="diff. / error", xlabel=f"{mark.name}{unit}")
+    below.set(ylim=(-limit, limit), ylabel="diff. / error", xlabel=f"{as_label(mark.name)}{unit}")
 
 
 def _unit(unit: str) -> str:
-    return {"Msun/h": r"$M_\odot/h$"}.get(unit, unit)
+    return {"Msun/h": r"$M_\odot/h$"}.get(unit, as_label(unit))

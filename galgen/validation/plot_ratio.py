@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galgen.plot_style import BAND, GENERATED, HELD_OUT, new_figure
+from galgen.plot_style import BAND, GENERATED, HELD_OUT, as_label, new_figure
 from galgen.validation.comparison import Comparison
 from galgen.validation.curves import CurveComparison
 from galgen.validation.plot_curves import abscissa_label, set_abscissa
@@ -21,7 +21,7 @@ def ratio_figure(comparison: Comparison) -> Figure:
         for axes, name in zip(row, names, strict=True):
             curve = split.curve(name)
             _draw_ratio(axes, curve)
-            axes.set_title(f"{name}, {split.name}", loc="left")
+            axes.set_title(f"{name}, {as_label(split.name)}", loc="left")
             set_abscissa(axes, curve)
         row[0].set_ylabel("generated / held-out")
     for axes, name in zip(panels[-1], names, strict=True):

@@ -11,6 +11,7 @@ from galgen.plot_style import (
     BASE,
     GENERATED,
     HELD_OUT,
+    as_label,
     draw_points,
     log_abscissa,
     new_figure,
@@ -37,8 +38,8 @@ def response_figure(comparison: Comparison) -> Figure:
         symbol = r"$r^2 \xi$ [(Mpc/$h$)$^2$]" if separation else r"$k\,P_0$ [(Mpc/$h$)$^2$]"
         label = SEPARATION if separation else WAVENUMBER
         for curve, name, marker, line in (
-            (first, low.name, "s", "--"),
-            (second, high.name, "o", "-"),
+            (first, as_label(low.name), "s", "--"),
+            (second, as_label(high.name), "o", "-"),
         ):
             _draw_end(row[0], curve, weight, (name, marker, line))
         row[0].set(xlabel=label, ylabel=symbol)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from galgen.data.catalogue import Catalogue
-from galgen.plot_style import GENERATED, HELD_OUT, new_figure
+from galgen.plot_style import GENERATED, HELD_OUT, as_label, new_figure
 from galgen.resolution import SINGLE, spread
 from galgen.validation.comparison import Comparison
 from galgen.validation.sets import Sets, in_order
@@ -34,7 +34,7 @@ def slice_figure(comparison: Comparison, generated: Sets, held_out: Sets) -> Fig
                 zip(("held-out", "generated"), (HELD_OUT, GENERATED), pair, strict=True)
             ):
                 draw_slab(row[2 * index + shift], catalogue, colour, masses)
-                row[2 * index + shift].set_title(f"{name}: {kind}, N = {len(catalogue)}")
+                row[2 * index + shift].set_title(f"{as_label(name)}: {kind}, N = {len(catalogue)}")
         row[0].set_ylabel("$y$ [Mpc/$h$]")
     for axes in panels[-1]:
         axes.set_xlabel("$x$ [Mpc/$h$]")

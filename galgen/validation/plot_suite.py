@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from galgen.data.catalogue import POSITIONS, Catalogue
 from galgen.data.suite import Suite
-from galgen.plot_style import BASE, GENERATED, HELD_OUT, new_figure
+from galgen.plot_style import BASE, GENERATED, HELD_OUT, as_label, new_figure
 from galgen.resolution import SINGLE, spread
 from galgen.validation.plot_slices import draw_slab, mass_range
 
@@ -40,7 +40,7 @@ def _draw_slabs(
 ) -> None:
     masses = mass_range(catalogues)
     for number, (axes, catalogue) in enumerate(zip(panels, catalogues, strict=False)):
-        axes.set_title(f"{number} ({splits[number]}): N = {len(catalogue)}")
+        axes.set_title(f"{number} ({as_label(splits[number])}): N = {len(catalogue)}")
         if not all(name in catalogue.columns for name in POSITIONS):
             axes.text(0.5, 0.5, "no positions", ha="center", transform=axes.transAxes)
             continue
@@ -58,7 +58,7 @@ def _draw_counts(axes: Axes, suite: Suite) -> None:
         list(by_split.values()),
         bins.tolist(),
         stacked=True,
-        label=[f"{name}, {len(chosen)}" for name, chosen in by_split.items()],
+        label=[f"{as_label(name)}, {len(chosen)}" for name, chosen in by_split.items()],
         color=[_colour(number) for number in range(len(by_split))],
         alpha=0.8,
     )
@@ -83,7 +83,7 @@ def _draw_coverage(axes: Axes, suite: Suite) -> None:
         x = values[vary[0]][chosen]
         y = suite.counts[chosen] if ordinate is None else values[ordinate][chosen]
         axes.plot(x, y, "o", ms=3.5, mew=0, alpha=0.7, color=_colour(number))
-    axes.set(xlabel=vary[0], ylabel=ordinate or "points per catalogue")
+    axes.set(xlabel=as_label(vary[0]), ylabel=as_label(ordinate or "points per catalogue"))
 
 
 def _colour(number: int) -> str:

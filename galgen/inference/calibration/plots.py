@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from galgen.inference.calibration.predictive import PredictiveCheck
 from galgen.inference.calibration.ranks import Ranks
 from galgen.inference.calibration.tarp import Tarp
-from galgen.plot_style import BAND, BASE, GENERATED, HELD_OUT, new_figure
+from galgen.plot_style import BAND, BASE, GENERATED, HELD_OUT, as_label, new_figure
 from galgen.resolution import spread
 
 LEVELS = np.linspace(0.0, 1.0, 101)
@@ -32,7 +32,7 @@ def plot_ranks(ranks: Ranks) -> Figure:
         axes.axhspan(low, high, color=BAND, alpha=0.3, lw=0, label="99% of calibrated bins")
         axes.stairs(counts, edges, color=GENERATED, lw=1.5)
         axes.axhline(len(ranks.places) / ranks.bins, color=HELD_OUT, lw=0.8)
-        axes.set(xlabel=f"rank of {name} / draws", ylabel="catalogues", xlim=(0, 1))
+        axes.set(xlabel=f"rank of {as_label(name)} / draws", ylabel="catalogues", xlim=(0, 1))
         axes.set_ylim(0, 1.25 * max(high, counts.max()))
         axes.set_title(f"p = {ranks.p_values[name]:.2g}")
     return figure
@@ -45,7 +45,7 @@ def plot_coverage(ranks: Ranks) -> Figure:
     _band(axes, ranks.half_width)
     curves = zip(ranks.names, ranks.coverage(LEVELS), strict=True)
     for i, (name, curve) in enumerate(curves):
-        label = f"{name}, p = {ranks.coverage_p_values[name]:.2g}"
+        label = f"{as_label(name)}, p = {ranks.coverage_p_values[name]:.2g}"
         color = COLORS[i % len(COLORS)]
         axes.plot(LEVELS, curve, LINES[i % len(LINES)], color=color, label=label)
     axes.set(xlabel="credible level", ylabel="fraction that holds the truth")
@@ -78,7 +78,7 @@ def plot_predictive(check: PredictiveCheck, names: Sequence[str]) -> Figure:
     axes.bar(places, high - low, 0.6, low, color=BAND, alpha=0.3, lw=0, label="99% of draws")
     axes.plot(places, (check.observed - center) / width, "o", color=GENERATED, label="observed")
     axes.axhline(0, color=HELD_OUT, lw=0.8)
-    axes.set_xticks(places, names)
+    axes.set_xticks(places, [as_label(name) for name in names])
     axes.set_ylabel("distance from the mean draw / spread")
     axes.set_title(f"p = {check.p_value:.2g}")
     axes.legend(loc="upper right")
