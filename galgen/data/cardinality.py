@@ -32,7 +32,7 @@ from typing import Annotated
 import numpy as np
 from jaxtyping import Bool, Float, Int, Real
 
-from galgen.checked import NotNegative, Positive, Whole, between, checked
+from galgen.checked import ABOVE_ZERO, NotNegative, Whole, at_most, between, checked
 from galgen.data.count_regression import fit_mean, fit_overdispersion, leverage, tail
 from galgen.errors import InputError
 
@@ -64,12 +64,12 @@ class Cardinality:
         left_out: numbers of points of the catalogues that were left out of the fit.
     """
 
-    coefficients: tuple[float, ...]
+    coefficients: tuple[Annotated[float, between(-1e6, 1e6)], ...]
     order: Annotated[int, between(0, 2)]
     parameters: Annotated[int, between(0, 100)]
     overdispersion: NotNegative = 0.0
     underdispersion: NotNegative = 1.0
-    largest: Positive = 1e12
+    largest: Annotated[float, ABOVE_ZERO, at_most(1e15)] = 1e12
     left_out: tuple[Whole, ...] = ()
 
     def __post_init__(self) -> None:
