@@ -131,12 +131,20 @@ class BoxSource(Source):
         for path in self.inputs:
             with reading(path, "raw data"):
                 for box in self.read(path):
-                    completed = self._completed(box, self.row_of(path), path)
-                    if self.check_units:
-                        check_units(completed)
+                    completed = self.checked(self._completed(box, self.row_of(path), path))
                     self.account.read(len(completed), 1)
                     self._check_filled(completed, path)
                     yield completed
+
+    def checked(self, box: Catalogue) -> Catalogue:
+        """The box, if its masses and velocities can be in our units.
+
+        Raises:
+            InputError: if not.
+        """
+        if self.check_units:
+            check_units(box)
+        return box
 
     def place(
         self,

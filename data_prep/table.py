@@ -9,7 +9,7 @@ of an ``.npz`` may hold their cosmological parameters. Columns are found by thei
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +25,10 @@ from data_prep.raw_numpy import array_named
 from data_prep.raw_table import RawTable
 from data_prep.source import BoxSource
 from data_prep.stated import in_ours, parse_units
+from data_prep.units import check_units
 from galgen.arrays import as_array
 from galgen.cosmology import canonical_parameters
-from galgen.data.catalogue import Catalogue
+from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.data.features import source_column
 from galgen.errors import InputError
 
@@ -93,6 +94,21 @@ class TableSource(BoxSource):
                 provenance={**provenance, "number": str(number), **assumptions(assumed)},
             )
 
+    def checked(self, box: Catalogue) -> Catalogue:
+        """The box; of columns that nobody asked for, those whose units cannot be right are left."""
+        if self.columns or not self.check_units:
+            return super().checked(box)
+        for names in (("mass",), VELOCITIES):
+            others = {n: v for n, v in box.columns.items() if n not in names}
+            alone = {n: v for n, v in box.columns.items() if n in (*POSITIONS, *names)}
+            try:
+                check_units(box.replace(columns=alone))
+            except InputError as error:
+                text = f"{' '.join(names)} left out: {error}; take them with --columns and --units"
+                self.account.warn(names[0], text)
+                box = box.replace(columns=others, provenance=_without(box.provenance, names))
+        return box
+
     def _columns(
         self, table: RawTable, h: float | None
     ) -> tuple[dict[str, np.ndarray], dict[str, str], list[str]]:
@@ -146,3 +162,10 @@ class TableSource(BoxSource):
             )
             for i, row in enumerate(values)
         ]
+
+
+def _without(provenance: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """Provenance without what was assumed of columns that are left out."""
+    parts = provenance.get("assumed", "").split(", ")
+    kept = [part for part in parts if not set(part.split(" in ")[0].split()) <= set(names)]
+    return {**provenance, **assumptions(filter(None, kept))}

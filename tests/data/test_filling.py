@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from galgen.data import filling
 from galgen.data.catalogue import Catalogue
 from galgen.data.filling import gaps_of
 
@@ -16,6 +17,15 @@ def test_filled_boxes_have_no_gaps():
     for number in [1, 2, 3, 5, 10, 20, 40, 80, 200, 1000, 4000] * 30:
         assert not gaps_of(box_of(rng.uniform(0, 1000, (number, 3))))
     assert not gaps_of(box_of(np.zeros((0, 3))))
+
+
+def test_the_rate_of_false_alarms_is_below_the_one_that_is_stated(monkeypatch):
+    monkeypatch.setattr(filling, "RATE", 0.1)
+    monkeypatch.setattr(filling, "SHORTEST", 0.0)
+    rng = np.random.default_rng(0)
+    for number in (10, 100):
+        boxes = [box_of(rng.uniform(0, 1000, (number, 3))) for _ in range(300)]
+        assert 0.001 < np.mean([bool(gaps_of(box)) for box in boxes]) < 0.1
 
 
 def test_clumps_are_no_gaps():

@@ -182,3 +182,29 @@ def test_a_text_that_stops_within_a_line_is_doubted(tmp_path, capsys):
     path.write_text(path.read_text()[:-8])
     _, _, err = run(tmp_path, capsys, path, "--box 100")
     assert err.count("\n") == 1 and "a.csv: the last line does not end; is the file whole?" in err
+
+
+def test_columns_that_nobody_asked_for_refuse_nothing(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    place = rng.uniform(0, 100, (NUMBER, 3))
+    right = {"vel": rng.normal(0, 300, (NUMBER, 3)), "mass": 10 ** rng.uniform(12, 14, NUMBER)}
+    for wrong, left in (
+        ({}, []),
+        ({"mass": rng.uniform(0, 1, NUMBER)}, ["mass"]),
+        ({"vel": rng.normal(0, 1e-3, (NUMBER, 3))}, ["vx", "vy", "vz"]),
+    ):
+        path = tmp_path / "a.npz"
+        np.savez(path, pos=place, **{**right, **wrong})
+        status, _, err = run(tmp_path, capsys, path, "--box 100")
+        assert status == 0 and err.count("\n") == bool(left)
+        assert not left or f"warning: {' '.join(left)} left out: expected column" in err
+        with Suite(tmp_path / "o.h5") as suite:
+            names = {"x", "y", "z", "vx", "vy", "vz", "mass"} - set(left)
+            assert set(suite[0].columns) == names
+            assumed = suite[0].provenance["assumed"]
+            assert [n in assumed for n in ("mass", "vx vy vz")] == [
+                n in names for n in ("mass", "vx")
+            ]
+        asked = "--box 100 --columns x=pos[0],y=pos[1],z=pos[2],mass=mass,vx=vel[0],vy=vel[1]"
+        status, _, err = run(tmp_path, capsys, path, f"{asked},vz=vel[2]")
+        assert status == (2 if left else 0)
