@@ -168,4 +168,5 @@ def _without(provenance: Mapping[str, str], names: Sequence[str]) -> dict[str, s
     """Provenance without what was assumed of columns that are left out."""
     parts = provenance.get("assumed", "").split(", ")
     kept = [part for part in parts if not set(part.split(" in ")[0].split()) <= set(names)]
-    return {**provenance, **assumptions(filter(None, kept))}
+    rest = {name: text for name, text in provenance.items() if name != "assumed"}
+    return {**rest, **assumptions(filter(None, kept))}

@@ -65,7 +65,7 @@ def test_published_splits(tmp_path, capsys):
         assert suite.counts.max() == 50
         assert min(c.columns["mass"].min() for c in suite) >= 1e13
     # No fractions are not those that the files name.
-    assert main(["npy", *inputs, "-o", str(output), "--splits", ""]) == 2
+    assert main(["npy", *inputs, "-o", str(output), "--splits="]) == 2
     assert "fractions that add up to 1, got {}" in capsys.readouterr().err
 
 
