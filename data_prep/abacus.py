@@ -152,7 +152,7 @@ def read_halo_info(
     for name in HEADER:
         different = sorted({header[name] for header in headers})
         if len(different) > 1:
-            raise InputError(f"expected one snapshot in {path}, got {name} {different}")
+            raise InputError(f"expected one snapshot in {path}, got {name} {different}; name one")
     return {n: np.concatenate([p[n] for p in parts]) for n in names}, headers[0], files
 
 

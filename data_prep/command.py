@@ -47,8 +47,8 @@ def parse(arguments: Sequence[str]) -> Source:
     """
     first = arguments[0] if arguments else "nothing"
     if first not in ("-h", "--help", *SOURCES):
-        hint = meant(first, SOURCES) or f"; {PROGRAM} --help tells of them"
-        raise InputError(f"expected a source among {', '.join(SOURCES)}, got {first!r}{hint}")
+        hint = meant(first, SOURCES) or f"{PROGRAM} --help tells of them"
+        raise InputError(f"expected a source among {', '.join(SOURCES)}, got {first!r}; {hint}")
     return read_options(
         f"{PROGRAM} {first}", arguments[1:], lambda words: _read([first, *joined(words)])
     )

@@ -108,7 +108,9 @@ def _contents(file: h5py.File) -> tuple[str, dict[str, np.ndarray], int]:
             )
     missing = [i for i in range(number) if f"{suite}_{i}" not in file[suite]]
     if missing:
-        raise InputError(f"expected clouds {suite}_0 to {suite}_{number - 1}, got no {missing[0]}")
+        raise InputError(
+            f"expected clouds {suite}_0 to {suite}_{number - 1}, got no {missing[0]}; copy it again"
+        )
     return suite, parameters, number
 
 

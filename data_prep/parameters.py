@@ -207,7 +207,7 @@ def _values(column: RawColumn, label: str, path: Path) -> np.ndarray:
     try:
         return dataclasses.replace(column, name=label).numbers()
     except InputError as error:
-        raise InputError(f"{path}: {error}, or pass --ignore {label}") from error
+        raise InputError(f"{path}: {error}; or pass --ignore {label}") from error
 
 
 def _once(pairs: Sequence[tuple[str, float]], where: str) -> dict[str, float]:

@@ -83,7 +83,9 @@ class RockstarSource(BoxSource):
         wanted = {column: present[field.name] for column, field in lowered.items()}
         host = next((present[name] for name in HOST if name in present), None)
         if self.distinct and host is None:
-            raise InputError(f"expected a column pid for --distinct, got {list(header.names)}")
+            raise InputError(
+                f"expected a column pid for --distinct, got {list(header.names)}; leave it out"
+            )
         extra = {"": host} if self.distinct and host is not None else {}
         scale = {" ": present["scale"]} if header.scale is None and "scale" in present else {}
         whole = [c for c in wanted if c not in KINDS and WHOLE.fullmatch(lowered[c].name)]

@@ -83,8 +83,8 @@ def parse(arguments: Sequence[str]) -> Command:
     """
     name, rest = arguments[0], list(arguments[1:])
     if name not in COMMANDS:
-        hint = meant(name, COMMANDS) or "; galgen --help tells of them"
-        raise InputError(f"expected a command among {', '.join(COMMANDS)}, got {name!r}{hint}")
+        hint = meant(name, COMMANDS) or "galgen --help tells of them"
+        raise InputError(f"expected a command among {', '.join(COMMANDS)}, got {name!r}; {hint}")
     from galgen import commands  # with JAX, for which galgen --help need not wait
 
     kinds: dict[str, type[Command]] = {

@@ -18,8 +18,11 @@ def load_config(path: str | Path) -> Experiment:
     """
     path = Path(path)
     if not path.is_file():
-        near = sorted(str(p) for p in Path("configs").glob("*.py"))
-        raise InputError(f"expected a configuration file, found no {path}; there are {near}")
+        near = ", ".join(sorted(str(p) for p in Path("configs").glob("*.py")))
+        raise InputError(
+            f"expected a configuration file, found no {path}; "
+            + (f"there are {near}" if near else "name one, as configs/demo.py of galgen's source")
+        )
     module = types.ModuleType("galgen_config")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # where the classes that it defines look for it

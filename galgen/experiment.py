@@ -289,6 +289,11 @@ class Run:
                 f"expected the decay of an average that {folder} keeps, got {ema_decay}; "
                 f"choose of {', '.join(map(str, trainer.decays))}"
             )
+        if best and not (folder / BEST).is_dir():
+            raise InputError(
+                f"expected the best checkpoint in {folder / BEST}, got none; leave out best, or "
+                "train with --monitor.every"
+            )
         like = jax.eval_shape(trainer.initial_state, params)
         with Checkpoints(folder / (BEST if best else "checkpoints")) as checkpoints:
             state = checkpoints.restore(like, replicated(data_mesh()))

@@ -16,9 +16,9 @@ Options = TypeVar("Options")
 
 
 def meant(word: str, known: Iterable[str]) -> str:
-    """``; perhaps you meant ...``, if one of the known words is close, else nothing."""
+    """``perhaps you meant ...``, if one of the known words is close, else nothing."""
     close = difflib.get_close_matches(word.lower(), list(known), 1)
-    return f"; perhaps you meant {close[0]}" if close else ""
+    return f"perhaps you meant {close[0]}" if close else ""
 
 
 def read_options(
@@ -100,32 +100,32 @@ def _one_line(
     """What is wrong with the options, by a box."""
     sections = _sections(box)
     text = " ".join(" ".join(sections[0]).split()) if sections else "the options cannot be read"
-    remedy = f"; {program} --help tells of all options"
+    remedy = f"{program} --help tells of all options"
     if match := re.match(r"Error parsing (\S+):", text):
         usage = [line.strip() for section in sections[1:] for line in section[1:2]]
         given = _given(match[1].split("/"), arguments)
-        return f"expected {(usage or [match[1]])[0]}, got {given}{remedy}"
+        return f"expected {(usage or [match[1]])[0]}, got {given}; {remedy}"
     if match := re.match(r"Missing value for argument '(\S+)'. Expected (\d+) value", text):
         given = _given(match[1].split("/"), arguments)
         number = "a value" if match[2] == "1" else f"{match[2]} values"
-        return f"expected {number} after {match[1]}, got {given}{remedy}"
+        return f"expected {number} after {match[1]}, got {given}; {remedy}"
     if match := re.match(r"invalid choice '(.*)' for argument '(\S+)'. .* one of \((.*)\)", text):
         choices = re.findall(r"'([^']*)'", match[3])
         hint = meant(match[1], choices) or remedy
-        return f"expected {match[2]} to be one of {', '.join(choices)}, got {match[1]!r}{hint}"
+        return f"expected {match[2]} to be one of {', '.join(choices)}, got {match[1]!r}; {hint}"
     if text.startswith("Missing from"):
         missing = _missing(sections[0][1:])
         unknown = [" ".join(part[1:]) for part in sections if part[0].startswith("Unrecognized")]
         given = f"the unknown {unknown[0].split()[0]}" if unknown else "none"
-        return f"expected {' and '.join(missing)}, got {given}{remedy}"
+        return f"expected {' and '.join(missing)}, got {given}; {remedy}"
     if text.startswith("Unrecognized options:"):
         words = text.removeprefix("Unrecognized options:").strip()
         first = words.split(", ")[0]
         before = _option_before(first, arguments)
         where = f" after {before}" if before else ""
         hint = (_is_option(first) and _option_meant(first, parse)) or remedy
-        return f"expected options of {program}, got {words or 'an empty one'}{where}{hint}"
-    return text + remedy
+        return f"expected options of {program}, got {words or 'an empty one'}{where}; {hint}"
+    return f"{text}; {remedy}"
 
 
 def _missing(lines: Sequence[str]) -> list[str]:
@@ -212,9 +212,9 @@ def _parted(word: str) -> list[str]:
 
 
 def _option_meant(word: str, parse: Callable[[list[str]], Any]) -> str:
-    """``; perhaps you meant --option``, if one is close, in full or but for its first part."""
+    """``perhaps you meant --option``, if one is close, in full or but for its first part."""
     options = re.findall(r"(?<![\w.-])--([^\W\d][\w.-]*)", _help(parse))
     names = {option.rpartition(".")[-1]: option for option in reversed(options)}
     names |= {option: option for option in options}
     close = difflib.get_close_matches(word.strip("-").replace("_", "-"), list(names), 1)
-    return f"; perhaps you meant --{names[close[0]]}" if close else ""
+    return f"perhaps you meant --{names[close[0]]}" if close else ""

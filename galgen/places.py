@@ -75,7 +75,8 @@ def _check_writable(folder: Path) -> None:
         there = there.parent
     if not there.is_dir():
         raise InputError(f"expected a folder {folder}, got the file {there}; name another place")
-    if not os.access(there, os.W_OK | os.X_OK):
+    effective = os.access in os.supports_effective_ids
+    if not os.access(there, os.W_OK | os.X_OK, effective_ids=effective):
         raise InputError(
             f"expected a folder {folder} that can be written to, got {there} without permission; "
             "change its permissions or name another place"

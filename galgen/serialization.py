@@ -73,7 +73,9 @@ def from_json(value: Any, trusted: Trusted = (), depth: int = 0) -> Any:
         InputError: if a type is not one of galgen's, or its fields have changed.
     """
     if depth > DEEPEST:
-        raise InputError(f"expected at most {DEEPEST} trees within trees, got more")
+        raise InputError(
+            f"expected at most {DEEPEST} trees within trees, got more; the file is damaged"
+        )
     if isinstance(value, list):
         return tuple(from_json(item, trusted, depth + 1) for item in value)
     if not isinstance(value, dict):
@@ -83,7 +85,9 @@ def from_json(value: Any, trusted: Trusted = (), depth: int = 0) -> Any:
         return fields
     name = value["type"]
     if not isinstance(name, str):
-        raise InputError(f"expected the name of a class as a type, got {repr(name)[:100]}")
+        raise InputError(
+            f"expected the name of a class as a type, got {repr(name)[:100]}; the file is damaged"
+        )
     if name == "path":
         return _path(fields)
     if not _is_foreign(name):
@@ -114,7 +118,9 @@ def _made(kind: Any, fields: Mapping[str, Any]) -> Any:
 def _path(fields: Mapping[str, Any]) -> Path:
     text = fields.get("value")
     if set(fields) != {"value"} or not isinstance(text, str) or "\0" in text:
-        raise InputError(f"expected a path as one text, got {repr(dict(fields))[:100]}")
+        raise InputError(
+            f"expected a path as one text, got {repr(dict(fields))[:100]}; the file is damaged"
+        )
     return Path(text)
 
 
@@ -166,7 +172,9 @@ def _own_class(name: str) -> Any:
             "PYTHONPATH"
         ) from error
     if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
-        raise InputError(f"expected a dataclass or a Flax Linen module, got {name!r}")
+        raise InputError(
+            f"expected a dataclass or a Flax Linen module, got {name!r}; name another class"
+        )
     return found
 
 
@@ -221,7 +229,7 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"expected each name once, got {twice[:100]!r} twice")
+        raise InputError(f"expected each name once, got {twice[:100]!r} twice; the file is damaged")
     return found
 
 

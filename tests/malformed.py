@@ -53,17 +53,17 @@ BASES = {
 """Lines that mean something, quick ones, to which odd options are added."""
 
 SOURCES = {
-    "quijote": "",
+    "quijote": "--redshift 0",
     "rockstar": "",
     "subfind": "",
     "abacus": "",
-    "cosmobench": "",
+    "cosmobench": "--box 100",
     "npy": "",
     "fastfood": "",
-    "survey": "--z-min 0.1 --z-max 0.2",
+    "survey": "--z-min 0.1 --z-max 0.2 --cut 35",
     "table": "--box 100",
 }
-"""What each source of data_prep requires."""
+"""What the sources of data_prep require."""
 
 LINES = r"""
 wander
@@ -373,6 +373,48 @@ def source_lines() -> list[str]:
     ):
         found.append(f"{table} {more}")
     return [*found, "wander grid.csv", "Table grid.csv", "table", "-o out.h5"]
+
+
+FORBIDDEN = """
+inspect secret.h5
+inspect secret
+inspect suite.h5 --picture suite.png
+simulate --output new.h5
+simulate --output new/suite.h5
+train secret.py
+train config.py --run new
+train config.py --run secret
+train config.py --run secret/new
+train config.py --data.path secret.h5 --run open/new
+sample secret
+sample run -n 1
+sample run -n 1 -o new.h5
+sample run -n 1 -o open/new.h5 --like secret.h5
+sample run -n 1 -o open/new.h5 --table secret.csv
+validate run
+validate suite.h5 secret.h5 --output open/new
+validate suite.h5 suite.h5
+infer run suite.h5
+infer run secret.h5 --output open/new
+infer secret suite.h5 --output open/new
+mock suite.h5
+mock secret.h5 --output open/new
+mock suite.h5 --mask secret.fits --output open/new
+mock suite.h5 --radial secret.csv --output open/new
+demo --config config.py --folder new
+"""
+"""Lines that permissions forbid: nothing is written but into ``open``, nothing ``secret`` read."""
+
+
+def forbid(home: Path) -> None:
+    """Take permissions away."""
+    (home / "open").mkdir()
+    for name in ("secret.h5", "secret.fits", "secret.csv", "secret.py", "secret.dat"):
+        (home / name).write_bytes((home / "suite.h5").read_bytes())
+        (home / name).chmod(0)
+    (home / "secret").mkdir(0)
+    for folder in (home, home / "run"):
+        folder.chmod(0o555)
 
 
 def make_home(home: Path) -> None:

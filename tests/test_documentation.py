@@ -174,3 +174,27 @@ def test_rooms_come_when_asked_for() -> None:
     assert galgen.statistics.redshift_space.__name__ == "galgen.statistics.redshift_space"
     with pytest.raises(AttributeError, match="module 'galgen' has no attribute 'nowhere'"):
         _ = galgen.nowhere
+
+
+ERRORS = ("InputError", "FloatingPointError")
+PASSED_ON = re.compile(r"(\{\}|[:;,(). ]|catalogue|with --units|=\.\.\.|or pass --ignore)*")
+"""A text made elsewhere, told where it happened or what else can be done."""
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    """Where errors that a user can mend are made, and their texts, ``{}`` for what is filled in."""
+    for path, tree in FILES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ERRORS and node.args:
+                text = node.args[0]
+                parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+                words = [str(p.value) if isinstance(p, ast.Constant) else "{}" for p in parts]
+                yield f"{path}:{node.lineno}", "".join(words)
+
+
+def test_errors_say_what_was_expected_what_came_and_the_remedy() -> None:
+    found = [(where, text) for where, text in messages() if not PASSED_ON.fullmatch(text)]
+    assert len(found) > 400
+    wanted = re.compile(r"(?s).*expected .*\b(got|found)\b.*; ?\S.*")
+    wrong = [f"{where}: {text}" for where, text in found if not wanted.fullmatch(text)]
+    assert not wrong, "\n".join(["expected ..., got ...; remedy", *wrong])

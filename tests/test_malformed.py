@@ -1,5 +1,6 @@
 """Every command with malformed arguments and files: one line, status 0 or 2, nothing is left."""
 
+import contextlib
 import functools
 import re
 import shlex
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import malformed
 import pytest
+from privilege import ordinary_permissions
 
 import galgen.commands.inspect
 import galgen.commands.validate
@@ -65,8 +67,8 @@ class Checker:
         self.faults: list[str] = []
         self.before = malformed.listing(folder)
 
-    def run(self, command: malformed.Main, words: list[str], refused: bool) -> None:
-        """Run one line; where ``refused``, it must be."""
+    def run(self, command: malformed.Main, words: list[str], refused: bool, said: str = "") -> None:
+        """Run one line; where ``refused``, it must be, with what is ``said``."""
         self.number += 1
         self.capsys.readouterr()
         try:
@@ -79,6 +81,8 @@ class Checker:
             status = repr(error)
         printed = self.capsys.readouterr().err
         fault = self._fault(status, printed, refused)
+        if said not in printed:
+            fault = fault or f"not {said}"
         if fault:
             self.faults.append(f"{fault}: {shlex.join(words)}\n    {printed.strip()[-400:]}")
 
@@ -126,6 +130,25 @@ def test_malformed_lines_are_refused(command: str, home: Path, without_work, cap
             checker.run(main, shlex.split(line), refused=True)
     checker.report()
     assert checker.number > 1
+
+
+def test_permissions_are_respected(home: Path, tmp_path: Path, without_work, capsys) -> None:
+    """What may not be read or written is named, before the work."""
+    folder = shutil.copytree(home, tmp_path / "home", symlinks=True)
+    malformed.forbid(folder)
+    lines = [(main, line) for line in malformed.FORBIDDEN.strip().splitlines()]
+    for source, options in malformed.SOURCES.items():
+        lines.append((prepare, f"{source} secret.dat {options} -o open/new.h5"))
+    lines.append((prepare, "table grid.csv --box 1 -o new.h5"))
+    try:
+        with contextlib.chdir(folder), ordinary_permissions():
+            checker = Checker(folder, capsys)
+            for command, line in lines:
+                checker.run(command, shlex.split(line), refused=True, said="ermission")
+    finally:
+        for place in (folder, folder / "run", folder / "secret"):
+            place.chmod(0o755)
+    checker.report()
 
 
 @pytest.mark.parametrize("source", [*malformed.SOURCES, ""])

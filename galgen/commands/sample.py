@@ -27,6 +27,7 @@ from galgen.experiment import Run
 from galgen.places import HDF5, check_file
 from galgen.printing import say
 from galgen.randomness import STREAMS
+from galgen.reading import regular_file
 from galgen.serialization import read_json
 from galgen.training.sharding import ALL_ON_DATA, MeshShape
 
@@ -153,9 +154,10 @@ def conditions_in(
     """
     names = [name for name in encoding.condition_ranges if name not in fixed]
     try:
+        regular_file(path, "a table of conditions")
         table = Table.read(path, format=TABLE_FORMATS.get(path.suffix, "ascii"))
-    except FileNotFoundError as error:
-        raise InputError(f"expected a table at {path}, got no such file; check it") from error
+    except InputError:
+        raise
     except Exception as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(

@@ -82,7 +82,7 @@ class Train(Command):
                 trackers = [following.enter_context(follower) for follower in followers]
                 self.experiment.train(folder, self.resume, mesh, self.profile, trackers, self.trust)
         except KeyboardInterrupt:
-            if is_first():
+            if is_first() and (folder / "experiment.json").exists():
                 say(f"stopped; the same command with --resume goes on with the run in {folder}")
             raise
         if is_first():

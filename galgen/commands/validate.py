@@ -210,7 +210,7 @@ def suite_pair(
         return {second[0]: mock}, held_out_groups(held_out, second)
     raise InputError(
         f"expected a split that both suites have, got {first} in {generated} and {second} in "
-        f"{held_out}; draw with galgen sample --like {held_out}"
+        f"{held_out}; draw with galgen sample RUN --like {held_out}"
     )
 
 

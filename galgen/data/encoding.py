@@ -161,7 +161,7 @@ class CloudEncoding(Encoding[Catalogue]):
         if points is None:
             counts = self.cardinality.sample(random_generator(Role.COUNTS, seed), standard)
         elif points < 1:
-            raise InputError(f"expected at least one point per catalogue, got {points}")
+            raise InputError(f"expected at least one point per catalogue, got {points}; raise it")
         else:
             counts = np.full(len(conditions), points)
             if caution := self._beyond_training(points):

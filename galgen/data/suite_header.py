@@ -226,7 +226,9 @@ def _unit(column: h5py.Dataset) -> str:
     """The unit of a column; that of a standard column is the standard one."""
     name = original_name(column.name.rsplit("/", 1)[-1])
     if column.ndim != 1:
-        raise InputError(f"expected column {name!r} of one number per point, got {column.shape}")
+        raise InputError(
+            f"expected column {name!r} of one number per point, got {column.shape}; {REMEDY}"
+        )
     if "unit" not in attribute_names(column):
         raise InputError(f"expected an attribute unit of column {name!r}, got none; {REMEDY}")
     stated, standard = str(attribute(column, "unit")), STANDARD_UNITS.get(name)

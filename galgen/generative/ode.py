@@ -79,7 +79,7 @@ class RungeKutta:
         if [len(row) for row in self.rows] != list(range(len(self.weights))) or not self.weights:
             raise InputError(
                 "expected one weight per row and in each row one entry per row before it, got "
-                f"rows={self.rows} and weights={self.weights}"
+                f"rows={self.rows} and weights={self.weights}; give a lower triangle"
             )
 
     def __call__(

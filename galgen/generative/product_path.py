@@ -41,7 +41,7 @@ class ProductPath(Path):
         if len(self.paths) != len(self.columns) or not self.paths:
             raise InputError(
                 f"expected one positive number of columns per path, got {len(self.paths)} paths "
-                f"and columns={self.columns}"
+                f"and columns={self.columns}; give as many of both"
             )
 
     def _split(self, x: Float[Array, "*lead features"]) -> list[Float[Array, "*lead group"]]:

@@ -106,7 +106,8 @@ class TorusDiffusion(_TorusPath):
         if not 0 < self.sigma_min < self.sigma_max or self.sigma_max < 0.4:
             raise InputError(
                 "expected 0 < sigma_min < sigma_max with sigma_max of at least 0.4, so that noise "
-                f"fills the box, got sigma_min={self.sigma_min} and sigma_max={self.sigma_max}"
+                f"fills the box, got sigma_min={self.sigma_min} and sigma_max={self.sigma_max}; "
+                "leave sigma_max at its default"
             )
 
     @classmethod

@@ -212,7 +212,8 @@ class FieldLevel:
         """
         if replicas < 2:
             raise InputError(
-                f"expected 2 replicas or more, from which an error is told, got {replicas}"
+                f"expected 2 replicas or more, from which an error is told, got {replicas}; "
+                "8 are usual"
             )
         grid = np.asarray(grid, np.float64)
         for row in grid:

@@ -71,7 +71,7 @@ def write_posteriors(
         InputError: if there is no folder for the file, or no posterior.
     """
     if not posteriors:
-        raise InputError("expected a posterior to write, got none")
+        raise InputError("expected a posterior to write, got none; infer from a catalogue")
     names = next(iter(posteriors.values())).samples.names
     with Publication(path) as publication:
         draft = publication.folder / path.name
@@ -136,9 +136,11 @@ def _read_one(group: h5py.Group, names: tuple[str, ...]) -> CataloguePosterior:
     catalogue, truth = _json(group, "catalogue", dict), _json(group, "truth", dict)
     texts = [*catalogue.values(), *(text for each in cautions for text in _texts(each))]
     if not all(isinstance(text, str) for text in texts):
-        raise InputError(f"expected cautions and a catalogue in texts in {group.name}; {REMEDY}")
+        raise InputError(
+            f"expected cautions and a catalogue in texts in {group.name}, got others; {REMEDY}"
+        )
     if not all(isinstance(value, int | float) for value in truth.values()):
-        raise InputError(f"expected numbers as the truth of {group.name}; {REMEDY}")
+        raise InputError(f"expected numbers as the truth of {group.name}, got others; {REMEDY}")
     told = tuple(Caution(each["name"], each["text"]) for each in cautions)
     return CataloguePosterior(PosteriorSamples(names, cautions=told, **arrays), catalogue, truth)
 

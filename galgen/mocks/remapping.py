@@ -77,7 +77,8 @@ class Remapping:
         wanted, sides = np.asarray(shape, np.float64), np.asarray(box, np.float64)
         if np.any(wanted <= 0) or np.any(sides <= 0) or largest not in (1, 2):
             raise InputError(
-                f"expected positive sides and a range of 1 or 2, got {shape}, {box} and {largest}"
+                f"expected positive sides and a range of 1 or 2, got {shape}, {box} and "
+                f"{largest}; 1 is usual"
             )
         vectors = np.array(list(itertools.product(range(-largest, largest + 1), repeat=3)))
         first, second = (a.ravel() for a in np.indices((len(vectors), len(vectors))))

@@ -105,7 +105,9 @@ def _read_fits(path: Path) -> SkyCatalogue:
         header = table.header
         _check_format(header.get("FORMAT"), header.get("VERSION"), path)
         if table.verify_datasum() != 1:
-            raise InputError(f"expected the rows of their DATASUM in {path}, got others")
+            raise InputError(
+                f"expected the rows of their DATASUM in {path}, got others; copy it again"
+            )
         units = {column.name: column.unit or "" for column in table.columns}
         columns = {name: as_array(table.data[name], f"column {name!r}") for name in units}
         texts = header["COSMO"], header["PROVENAN"]

@@ -41,6 +41,11 @@ def reading(path: Path, what: str = "a file") -> Iterator[None]:
         if str(path) in str(error):
             raise
         raise InputError(f"{path}: {error}") from error
+    except PermissionError as error:
+        raise InputError(
+            f"{path}: expected {what} that may be read, got {error.strerror!r}; change its "
+            "permissions"
+        ) from error
     except MemoryError as error:
         raise InputError(
             f"{path}: expected {what} that fits into memory, got one that asks for more; is it "

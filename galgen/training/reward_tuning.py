@@ -137,7 +137,9 @@ class RewardTuning:
             x, departure = draw(state.ema, draw_key)
             rewards = np.asarray(reward(np.asarray(x)))
             if not np.all(np.isfinite(rewards)):
-                raise FloatingPointError(f"expected finite rewards, got others in round {number}")
+                raise FloatingPointError(
+                    f"expected finite rewards, got others in round {number}; mend the reward"
+                )
             yield Round(state.ema, np.asarray(x), rewards, float(departure))
             if number == self.rounds:
                 return

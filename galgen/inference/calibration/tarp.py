@@ -99,7 +99,8 @@ def tarp(
     as_finite(references, "references")
     if references.shape != truths.shape:
         raise InputError(
-            f"expected reference points of shape {truths.shape}, got {references.shape}"
+            f"expected reference points of shape {truths.shape}, got {references.shape}; "
+            "give one for each truth"
         )
     reach = np.linalg.norm((truths - references) / deviation, axis=-1)
     distances = np.linalg.norm((samples - references[:, None]) / deviation, axis=-1)

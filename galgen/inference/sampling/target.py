@@ -106,7 +106,7 @@ def field_target(
         InputError: for a prior or a catalogue that the model was not trained for.
     """
     if replicas < 1:
-        raise InputError(f"expected 1 replica or more of the noise, got {replicas}")
+        raise InputError(f"expected 1 replica or more of the noise, got {replicas}; 8 are usual")
     field.check_prior(prior)
     observation = field.observe(catalogue)
 
