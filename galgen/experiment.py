@@ -169,7 +169,8 @@ class Experiment:
             params = self.initial_params(first)
             key = random_key(Role.STEPS, self.trainer.seed)
             jax.eval_shape(self.loss(prepared), params, key, first)
-            jax.eval_shape(lambda *inputs: self._drawn(*inputs).x, params, key, first)
+            if not self.sampler.refuses:
+                jax.eval_shape(lambda *inputs: self._drawn(*inputs).x, params, key, first)
         return _Started(devices, prepared, params, watch, held_out)
 
     def _watch(

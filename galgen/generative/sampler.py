@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.struct
 import jax
@@ -46,6 +46,9 @@ class Samples:
 
 class SamplingMethod(abc.ABC):
     """A way to draw from a trained model."""
+
+    refuses: ClassVar[bool] = False
+    """Whether a call always raises: what it stands for makes no draws."""
 
     @property
     def draws(self) -> type[Model]:

@@ -74,6 +74,8 @@ class PosteriorModel(InferenceModel):
 class NoDraws(SamplingMethod):
     """What an experiment has for a sampler where its model infers."""
 
+    refuses = True
+
     @property
     def draws(self) -> type[Model]:
         return InferenceModel
