@@ -15,7 +15,6 @@ written last: a folder without it holds no run.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import warnings
 from collections.abc import Iterable, Mapping
@@ -28,7 +27,9 @@ from galgen.data.encoding import Encoding
 from galgen.data.fingerprint import Fingerprint, Origin
 from galgen.errors import InputError
 from galgen.randomness import STREAMS
+from galgen.reading import regular_file
 from galgen.serialization import foreign_names, read_json, to_json, write_json
+from galgen.training.checksums import sha256_of
 from galgen.training.distributed import everyones
 from galgen.training.watching import BEST
 
@@ -176,7 +177,11 @@ class RunFolder:
     def require_encoding(self) -> None:
         """Refuse, with an InputError, an encoding.json that is not as it was written."""
         kept = self._kept()
-        if kept is not None and self.encoding.exists() and _sha256(self.encoding) != kept.encoding:
+        if (
+            kept is not None
+            and self.encoding.exists()
+            and sha256_of(regular_file(self.encoding)) != kept.encoding
+        ):
             raise InputError(
                 f"expected {self.encoding} as it was written when the run was started, got other "
                 "bytes, by which all draws would change; copy it anew"
@@ -202,7 +207,7 @@ class RunFolder:
         training = prepared.fingerprint if known is None else known.training
         if known is not None and not held_out:
             held_out = known.held_out
-        found = Fingerprints(_sha256(self.encoding), training, held_out)
+        found = Fingerprints(sha256_of(regular_file(self.encoding)), training, held_out)
         write_json(self.fingerprints, found)
         write_json(self.description, experiment)
 
@@ -221,7 +226,3 @@ def flat(tree: Any, name: str = "") -> dict[str, Any]:
 def _short(values: Mapping[str, Any], name: str) -> str:
     text = repr(values[name]) if name in values else "nothing"
     return text if len(text) < 100 else f"{text[:100]}..."
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

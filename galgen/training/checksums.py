@@ -56,11 +56,17 @@ def damage(checkpoint: Path) -> str | None:
     """What is not as it was written, in a few words; None if all is, or no sums were kept."""
     for listing in sorted(checkpoint.glob(f"*/{SUMS}")):
         try:
-            sums = dict(json.loads(listing.read_text()))
-        except ValueError:
+            sums = {
+                str(name): str(wanted) for name, wanted in json.loads(listing.read_text()).items()
+            }
+        except (ValueError, AttributeError, RecursionError):
             return f"{listing.relative_to(checkpoint)} that is no list of sums"
         for name, wanted in sums.items():
             path = listing.parent / name
+            if not path.resolve().is_relative_to(listing.parent.resolve()):
+                return (
+                    f"{listing.relative_to(checkpoint)} that names {name}, outside the checkpoint"
+                )
             if not path.is_file():
                 return f"no file {path.relative_to(checkpoint)}"
             if sha256_of(path) != wanted:

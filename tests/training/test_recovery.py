@@ -21,6 +21,7 @@ import pytest
 from galgen.errors import InputError
 from galgen.training import Checkpoints, Trainer, TrainState, tracking
 from galgen.training.checksums import SUMS, SummedHandler
+from galgen.training.checksums import damage as damage_of
 from galgen.training.sharding import data_mesh, replicated
 from galgen.training.state import initial_state
 from galgen.types import Batch
@@ -266,3 +267,14 @@ def test_the_newest_few_are_kept(tmp_path: Path) -> None:
                 checkpoints.save(TrainState(jnp.int32(step), state.params, state.ema, ()))
         with Checkpoints(tmp_path / str(keep)) as checkpoints:
             assert checkpoints.steps == list(range(6 - keep, 6))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[1, 2]", "3", "{", "[" * 100_000, '{"../../../other": "0"}', '{"/etc/hosts": "0"}', "\xff"],
+)
+def test_a_damaged_list_of_sums_is_damage(tmp_path: Path, text: str) -> None:
+    two_checkpoints(tmp_path)
+    (listing,) = (tmp_path / "2").glob(f"*/{SUMS}")
+    listing.write_bytes(text.encode("latin-1"))
+    assert "sha256.json that" in (damage_of(tmp_path / "2") or "")
