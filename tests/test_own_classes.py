@@ -87,8 +87,8 @@ def test_a_network_of_a_module_trains_and_is_read_when_trusted(
     assert loaded.experiment == own and type(loaded.experiment.network) is mine.Mine
     assert np.array_equal(loaded.sample([{}] * 3), trained.sample([{}] * 3))
     assert own.train(folder, resume=True).weights_hash == trained.weights_hash
-    with pytest.raises(InputError, match=r"network.width 8 where it has 4"):
-        experiment(mine.Mine()).train(folder, resume=True)
+    with pytest.raises(InputError, match=r"network.width 6 where it has 4"):
+        experiment(mine.Mine(width=6)).train(folder, resume=True)
     commands = [
         ["sample", str(folder), "-n", "2", "-o", str(tmp_path / "drawn.npz")],
         ["inspect", str(folder)],

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from galgen.errors import InputError
 from galgen.validation.further import NearestNeighbors, PairwiseVelocity, RedshiftSpaceMultipoles
 from galgen.validation.higher_order import Bispectrum, CountsInCells, MarkedCorrelation
 from galgen.validation.statistic import Statistic
@@ -29,11 +28,5 @@ FURTHER: Mapping[Further, Statistic] = {
 
 
 def further_statistics(words: Sequence[Further]) -> tuple[Statistic, ...]:
-    """The statistics that the words stand for, with their default bins.
-
-    Raises:
-        InputError: a word given twice.
-    """
-    if len(set(words)) < len(words):
-        raise InputError(f"expected further statistics once each, got {' '.join(words)}; drop one")
+    """The statistics that the words stand for, with their default bins."""
     return tuple(FURTHER[word] for word in words)

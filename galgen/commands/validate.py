@@ -91,7 +91,6 @@ class Validate(Command):
     """Exit with status 1 unless this holds, e.g. "xi.closure > 0.85 and P0.chi2 < 2"."""
 
     def __post_init__(self) -> None:
-        further_statistics(self.further)
         if self.suite is not None and (self.held_out or self.samples):
             raise InputError(
                 "expected two suites, or a run with --held-out and --samples, got both; "

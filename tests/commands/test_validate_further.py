@@ -70,7 +70,11 @@ def test_every_word_adds_its_curves(suites, tmp_path: Path, capsys, words) -> No
 @pytest.mark.parametrize(
     ("suite", "words", "message"),
     [
-        ("mocks.h5", ["bispectrum", "bispectrum"], "further statistics once each"),
+        (
+            "mocks.h5",
+            ["bispectrum", "bispectrum"],
+            "all different, got ('bispectrum', 'bispectrum')",
+        ),
         ("bare.h5", ["marked-correlation"], "expected a column 'mass'"),
         ("bare.h5", ["pairwise-velocity"], "expected a column 'v"),
     ],

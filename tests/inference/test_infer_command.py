@@ -262,7 +262,11 @@ def test_files_of_posteriors_come_back_equal(tmp_path: Path) -> None:
             assert np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b
     (tmp_path / "text.h5").write_text("text")
     write_suite(tmp_path / "suite.h5", catalogues(2, 0), "test")
-    wrong = {"suite": "format 'galgen-posterior'", "none": "no such file", "text": "an HDF5 file"}
+    wrong = {
+        "suite": "format 'galgen-posterior'",
+        "none": "no such file",
+        "text": "posteriors in HDF5 at",
+    }
     for name, words in wrong.items():
         with pytest.raises(InputError, match=words):
             read_posteriors(tmp_path / f"{name}.h5")
