@@ -137,7 +137,7 @@ class CatalogueDataset(Dataset):
         suite = Suite(self.path)
         catalogues = SuiteView(suite, suite.indices(self.split))
         parts = Parts()
-        passing = parts.through(catalogues, [source_column(name) for name in self.columns])
+        passing = parts.through(iter(catalogues), [source_column(name) for name in self.columns])
         summary = summarize(passing, self.columns, self.condition)
         if origin is None:
             standardizer = Standardizer.of(summary, self.columns, self.condition)
@@ -176,7 +176,7 @@ class CatalogueDataset(Dataset):
     def held_out_fingerprint(self, split):
         suite = Suite(self.path)
         columns = [source_column(name) for name in self.columns]
-        return fingerprint_of(SuiteView(suite, suite.indices(split)), columns)
+        return fingerprint_of(iter(SuiteView(suite, suite.indices(split))), columns)
 
     def _encoded(
         self, catalogues: SuiteView, standardizer: Standardizer, counts: np.ndarray

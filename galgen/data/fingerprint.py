@@ -13,7 +13,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Parts:
         self._parts[name].update(array.data)
 
     def through(
-        self, catalogues: Iterable[Catalogue], columns: Sequence[str] | None = None
+        self, catalogues: Iterator[Catalogue], columns: Sequence[str] | None = None
     ) -> Iterator[Catalogue]:
         """The same catalogues, each added as it passes.
 
@@ -70,7 +70,7 @@ class Parts:
 
 
 def fingerprint_of(
-    catalogues: Iterable[Catalogue], columns: Sequence[str] | None = None
+    catalogues: Iterator[Catalogue], columns: Sequence[str] | None = None
 ) -> Fingerprint:
     """Of catalogues that are read for it alone."""
     parts = Parts()

@@ -211,7 +211,7 @@ class SummaryDataset(Dataset):
 
     def prepare(self, batch_size, seed, shard=(0, 1), origin=None):
         catalogues, columns, parts = self._catalogues(self.split), ("x", "y", "z"), Parts()
-        found = summarize(parts.through(catalogues), columns, self.condition)
+        found = summarize(parts.through(iter(catalogues)), columns, self.condition)
         known = None if origin is None else origin.same(parts.fingerprint, self.path)
         x = np.stack([self.summary(c) for c in catalogues])
         if known is None:
@@ -234,7 +234,7 @@ class SummaryDataset(Dataset):
         return ArraySource(encoding.encode(catalogues), condition, batch_size, 0, shard)
 
     def held_out_fingerprint(self, split):
-        return fingerprint_of(self._catalogues(split))
+        return fingerprint_of(iter(self._catalogues(split)))
 
     def held_out(self) -> Path | None:
         return self.path

@@ -33,14 +33,14 @@ def test_accuracy_of_shifted_gaussians() -> None:
 
 @pytest.mark.slow
 def test_permuted_labels_are_the_null() -> None:
-    same = QUICK(normals(0, 250, 0.0), normals(1, 250, 0.0), seed=1)
-    other = QUICK(normals(0, 250, 0.0), normals(1, 250, 1.0), seed=1)
+    same = QUICK(normals(0, 250, 0.0), normals(1, 250, 0.0), seed=2)
+    other = QUICK(normals(0, 250, 0.0), normals(1, 250, 1.0), seed=2)
     assert other.p_value == 1 / 20 and same.p_value > 0.1
     for found in (same, other):
         assert len(found.null) == 19 and abs(found.null.mean() - 0.5) < 0.03
         # Every vector is held out once: the spread is near that of 500 fair coins.
         assert 0.4 < found.null.std() / np.sqrt(0.25 / 500) < 2.0
-    again = QUICK(normals(0, 250, 0.0), normals(1, 250, 0.0), seed=1)
+    again = QUICK(normals(0, 250, 0.0), normals(1, 250, 0.0), seed=2)
     assert again.accuracy == same.accuracy and np.array_equal(again.null, same.null)
 
 
