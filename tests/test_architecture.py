@@ -1,8 +1,12 @@
 """The house stands: imports go down only, and rooms of one floor do not know each other."""
 
 import ast
+import builtins
+import dis
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType
 
 import pytest
 
@@ -82,3 +86,28 @@ def test_no_import_cycles() -> None:
 def test_data_prep_knows_data_and_the_ground_floor(path: Path) -> None:
     rooms = {name.split(".")[1] for name in imported(path)}
     assert rooms <= {"data", *GROUND}
+
+
+def codes(code: CodeType) -> Iterator[CodeType]:
+    """A code object and those inside it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from codes(constant)
+
+
+@pytest.mark.parametrize("folder", ["galgen", "data_prep"])
+def test_every_name_is_defined(folder: str) -> None:
+    """ruff and mypy leave undefined names alone: the shapes of jaxtyping are texts full of them."""
+    undefined = []
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        module = compile(path.read_text(), str(path), "exec")
+        made = {s.argval for s in dis.get_instructions(module) if s.opname == "STORE_NAME"}
+        known = made | set(dir(builtins)) | {"__file__", "__path__"}
+        undefined += [
+            f"{path.relative_to(ROOT)}: {step.argval}"
+            for code in codes(module)
+            for step in dis.get_instructions(code)
+            if step.opname == "LOAD_GLOBAL" and step.argval not in known
+        ]
+    assert not undefined
