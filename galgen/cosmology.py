@@ -100,6 +100,10 @@ _COSMIC = re.compile(
 )
 NEUTRINO_MASS = 93.14
 """Sum of the neutrinos' masses [eV] over their Omega h²."""
+ROUNDED = 5e-3
+"""How far a density and the same density times h² may differ, as tables round them."""
+_PHYSICAL_COLD_MATTER = 0.2
+"""Above it a number called ``omega_cdm`` may be a fraction of the critical density."""
 _PHYSICAL_BARYONS = 0.028
 """Below it a number called ``omega_b`` is Omega_b h² in all likelihood, never Omega_b."""
 
@@ -163,8 +167,9 @@ def _put(
     number: float,
     label: str,
     where: str,
+    rounding: float = 1e-6,
 ) -> None:
-    if name in found and not np.isclose(found[name], number, rtol=1e-6, atol=0):
+    if name in found and not np.isclose(found[name], number, rtol=rounding, atol=0):
         raise InputError(
             f"expected {name} once in {where}, got {spelled[name]} = {found[name]:g} and {label} = "
             f"{number:g}; leave one out"
@@ -188,6 +193,11 @@ def _check_range(name: str, number: float, label: str, where: str) -> None:
             f"expected {label} as a fraction of the critical density in {where}, got {number:g}, "
             "which looks like Omega_b h^2; name it omega_b_h2 if it is"
         )
+    if (name, label.strip()) == ("omega_cdm_h2", "omega_cdm") and number > _PHYSICAL_COLD_MATTER:
+        raise InputError(
+            f"expected {label} as Omega_cdm h^2, as CLASS spells it, in {where}, got {number:g}, "
+            "which looks like a fraction of the critical one; name it Omega_cdm, or omega_cdm_h2"
+        )
 
 
 def _derived(found: dict[str, float], spelled: dict[str, str], where: str) -> dict[str, float]:
@@ -201,17 +211,21 @@ def _derived(found: dict[str, float], spelled: dict[str, str], where: str) -> di
             "none; add it"
         )
     fractions = {name: value / (h or 1.0) ** 2 for name, value in densities.items()}
-    if "omega_b_h2" in fractions:
-        _put(kept, spelled, "omega_b", fractions["omega_b_h2"], spelled["omega_b_h2"], where)
-    if "omega_m_h2" in fractions:
-        _put(kept, spelled, "omega_m", fractions["omega_m_h2"], spelled["omega_m_h2"], where)
-    if "omega_cdm_h2" in fractions:
-        kept["omega_cdm"] = fractions["omega_cdm_h2"]
-    if "omega_m" not in kept and "omega_cdm" in kept and "omega_b" in kept:
-        neutrinos = fractions.get(
-            "omega_nu_h2", kept.get("m_nu", 0.0) / (NEUTRINO_MASS * (h or 1.0) ** 2)
-        )
-        kept["omega_m"] = kept["omega_cdm"] + kept["omega_b"] + neutrinos
+    for name in ("omega_b", "omega_m", "omega_cdm"):
+        if f"{name}_h2" in fractions:
+            label = spelled[f"{name}_h2"]
+            _put(kept, spelled, name, fractions[f"{name}_h2"], label, where, ROUNDED)
+    if "omega_cdm" in kept and "omega_b" in kept:
+        mass = kept.get("m_nu", 0.0)
+        neutrinos = fractions.get("omega_nu_h2", mass / (NEUTRINO_MASS * (h or 1.0) ** 2))
+        total = kept["omega_cdm"] + kept["omega_b"] + neutrinos
+        parts = f"omega_b + {spelled['omega_cdm']}"
+        kept.setdefault("omega_m", total)
+        if abs(total / kept["omega_m"] - 1) > 2e-2:  # neutrinos that are not named are 1%
+            raise InputError(
+                f"expected omega_m of {parts} = {total:.4g} in {where}, got {kept['omega_m']:.4g}; "
+                "mend one of them"
+            )
     kept.pop("omega_cdm", None)
     dark = kept.pop("omega_lambda", None)
     if dark is not None and "omega_m" in kept:

@@ -53,6 +53,9 @@ def test_every_canonical_name_is_itself() -> None:
         ({"ombh2": 0.0224}, "h or H0 beside ombh2"),
         ({"omega_m": 0.3, "omega_lambda": 0.6, "omega_k": 0.0}, "omega_k of 1 - omega_m"),
         ({"omega_m": 0.05, "Omega_b": 0.3}, "omega_b below omega_m"),
+        ({"omega_b": 0.05, "omega_cdm": 0.25, "h": 0.7}, "name it Omega_cdm, or omega_cdm_h2"),
+        ({"omega_b": 0.0224, "omega_cdm": 0.12, "h": 0.6736, "Om": 0.4}, r"= 0\.3138 in .* 0\.4"),
+        ({"Omega_b": 0.05, "ombh2": 0.03, "h": 0.7}, "omega_b once in"),
     ],
 )
 def test_what_is_not_understood_is_refused(named: dict[str, float], said: str) -> None:
@@ -99,3 +102,10 @@ def test_no_matter_no_distance() -> None:
         astropy_cosmology([0.3])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="h beside m_nu"):
         astropy_cosmology({"omega_m": 0.3, "m_nu": 0.1})
+
+
+def test_densities_beside_their_physical_ones_may_be_rounded() -> None:
+    planck = {"Omega_b": 0.0493, "ombh2": 0.02237, "omch2": 0.12, "H0": 67.36, "Omega_m": 0.3153}
+    found = canonical_parameters(planck | {"Mnu": 0.06})
+    assert found["omega_m"] == 0.3153
+    assert abs(found["omega_b"] - 0.0493) < 1e-4

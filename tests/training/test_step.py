@@ -131,7 +131,7 @@ def test_parts_of_unlike_weight_give_the_gradient_of_the_whole(name: str) -> Non
         return model.mean_loss(network, params, key, batch)
 
     def together(params):
-        """The same draws as of two parts, dealt like cards, but divided once for all."""
+        """The draws of two parts, of every second example each, divided by the sum of both."""
         found = [
             loss(params, part_key, jax.tree.map(lambda a, i=i: a[i::2], batch))
             for i, part_key in enumerate(jax.random.split(key, 2))
