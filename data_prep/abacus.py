@@ -177,5 +177,10 @@ def _contents(
 
 def _values(stored: Any, name: str, path: Path) -> np.ndarray:
     """The values of a field, after a look at the size that it declares."""
+    if not all(isinstance(length, int) for length in stored.shape):
+        raise InputError(
+            f"expected field {name!r} of a shape of whole numbers, got {stored.shape}; the file is "
+            "damaged: copy it again"
+        )
     check_declared(math.prod(stored.shape) * stored.dtype.itemsize, path, f"field {name!r}")
     return as_array(np.array(stored), f"field {name!r}")

@@ -246,12 +246,7 @@ SUBJECTS = (
     ),
     Subject("group_tab_004.0", group_tab, source(QuijoteSource, box=BOX, redshift=0.5)),
     Subject("out_1.list", lambda p: write_rockstar(p, found(), side=SIDE), LIST, True, NUMBERS),
-    Subject(
-        "halo_info_000.asdf",
-        lambda p: write_halo_info(p, found()),
-        source(AbacusSource),
-        scaled=True,
-    ),
+    Subject("halo_info_000.asdf", halo_info, abacus, scaled=True),
     Subject(
         "CAMELS_train.hdf5", cosmobench, source(CosmoBenchSource, box=BOX), False, HDF5_CHANGES
     ),

@@ -144,9 +144,16 @@ def attribute_names(place: h5py.Group | h5py.Dataset) -> list[str]:
         InputError: if they cannot be read.
     """
     try:
-        return list(place.attrs)
+        names = list(place.attrs)
     except Exception as error:
         raise _broken(f"list of attributes of {place.name}", error) from error
+    damaged = [name for name in names if not isinstance(name, str)]
+    if damaged:
+        raise InputError(
+            f"expected names of attributes of {place.name} in UTF-8, got {damaged[0]!r}; the file "
+            "is damaged: copy it again"
+        )
+    return names
 
 
 def attribute(place: h5py.Group | h5py.Dataset, name: str) -> Any:
