@@ -39,10 +39,10 @@ from galgen.generative import (
     TorusDiffusion,
 )
 from galgen.inference.calibration import plot_tarp, ranks_of, tarp
-from galgen.inference.field_level import FieldLevel
-from galgen.inference.log_density import ByBound
-from galgen.inference.prior import uniform_prior
-from galgen.inference.profile import grid_posterior
+from galgen.inference.likelihood.field_level import FieldLevel
+from galgen.inference.likelihood.log_density import ByBound
+from galgen.inference.likelihood.profile import grid_posterior
+from galgen.inference.priors.prior import uniform_prior
 from galgen.networks import ParticleMesh
 from galgen.plot_style import DOTS_PER_INCH, STYLE
 from galgen.training import Trainer

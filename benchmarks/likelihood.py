@@ -24,7 +24,7 @@ from galgen.data.batching import pad
 from galgen.data.suite import Suite
 from galgen.experiment import Run
 from galgen.generative import Bridge, VariationalDiffusion
-from galgen.generative.times import UniformTimes
+from galgen.generative.objectives.times import UniformTimes
 
 BATCH = 8
 """Draws of the predecessor's batches."""

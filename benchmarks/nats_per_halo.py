@@ -20,9 +20,9 @@ import tyro
 from galgen.data.dataset import CatalogueDataset
 from galgen.data.suite import Suite
 from galgen.experiment import Run
-from galgen.inference.field_level import FieldLevel
-from galgen.inference.log_density import ByBound, log_density_of
-from galgen.inference.number import log_number, number_constant
+from galgen.inference.likelihood.field_level import FieldLevel
+from galgen.inference.likelihood.log_density import ByBound, log_density_of
+from galgen.inference.likelihood.number import log_number, number_constant
 
 
 @dataclasses.dataclass(frozen=True)

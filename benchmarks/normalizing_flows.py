@@ -25,8 +25,7 @@ from scipy import special
 from toys import draw_figure
 
 from galgen.data.toys import Checkerboard, EightGaussians, Toy, TwoMoons
-from galgen.generative.base import Normal
-from galgen.generative.maximum_likelihood import BoundFlow
+from galgen.generative.models.maximum_likelihood import BoundFlow
 from galgen.generative.normalizing_flow import (
     Affine,
     NormalizingFlow,
@@ -34,6 +33,7 @@ from galgen.generative.normalizing_flow import (
     coupling_flow,
     masked_autoregressive_flow,
 )
+from galgen.generative.paths.base import Normal
 from galgen.training import Trainer
 from galgen.training.state import initial_state, make_step
 from galgen.types import Batch

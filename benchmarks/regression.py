@@ -1,8 +1,8 @@
 """Omega_m and sigma_8 from the demo's haloes: whole clouds against statistics alone.
 
 Every row is trained on the same catalogues and scored on the same held-out ones: R² and the mean
-squared error with its standard error over catalogues (galgen/inference/regression.py). ``xi(r)``
-and ``P(k)`` have ln N beside them, as the clouds do.
+squared error with its standard error over catalogues (galgen/inference/neural/regression.py).
+``xi(r)`` and ``P(k)`` have ln N beside them, as the clouds do.
 
     galgen simulate --output runs/demo_suite.h5
     python benchmarks/regression.py
@@ -23,9 +23,9 @@ import tyro
 from galgen.data.dataset import CatalogueDataset, Dataset
 from galgen.data.suite import Suite
 from galgen.experiment import Experiment, Run
-from galgen.inference.inference_model import NoDraws
-from galgen.inference.regression import Regression, compare_regressions, regression_table
-from galgen.inference.summaries import (
+from galgen.inference.neural.inference_model import NoDraws
+from galgen.inference.neural.regression import Regression, compare_regressions, regression_table
+from galgen.inference.neural.summaries import (
     CorrelationSummary,
     CountSummary,
     JointSummary,

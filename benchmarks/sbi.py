@@ -27,12 +27,23 @@ import numpy as np
 import tyro
 
 from galgen.experiment import Experiment, Run
-from galgen.inference.inference_model import NoDraws
-from galgen.inference.neural_posterior import NeuralPosterior
-from galgen.inference.posterior_head import FlowHead, MatchingHead, PosteriorHead, posterior_flow
-from galgen.inference.support import Bounded, Unbounded
-from galgen.inference.tasks import GaussianLinearTask, SLCPTask, Task, TaskDataset, TwoMoonsTask
-from galgen.inference.two_sample import ClassifierTest
+from galgen.inference.calibration.two_sample import ClassifierTest
+from galgen.inference.neural.inference_model import NoDraws
+from galgen.inference.neural.neural_posterior import NeuralPosterior
+from galgen.inference.neural.posterior_head import (
+    FlowHead,
+    MatchingHead,
+    PosteriorHead,
+    posterior_flow,
+)
+from galgen.inference.neural.tasks import (
+    GaussianLinearTask,
+    SLCPTask,
+    Task,
+    TaskDataset,
+    TwoMoonsTask,
+)
+from galgen.inference.priors.support import Bounded, Unbounded
 from galgen.monitor import Monitor
 from galgen.networks import MLP, VectorNetwork
 from galgen.training import Trainer

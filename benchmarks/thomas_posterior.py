@@ -35,19 +35,19 @@ from galgen.data.dataset import CatalogueDataset, Dataset
 from galgen.data.suite import write_suite
 from galgen.data.toys import ThomasProcess
 from galgen.experiment import Experiment, Run
-from galgen.inference.amortized import sample_posterior
 from galgen.inference.calibration import tarp
-from galgen.inference.inference_model import NoDraws
-from galgen.inference.neural_posterior import NeuralPosterior
-from galgen.inference.observation import observe
-from galgen.inference.posterior_head import FlowHead, posterior_flow
-from galgen.inference.summaries import (
+from galgen.inference.neural.amortized import sample_posterior
+from galgen.inference.neural.inference_model import NoDraws
+from galgen.inference.neural.neural_posterior import NeuralPosterior
+from galgen.inference.neural.observation import observe
+from galgen.inference.neural.posterior_head import FlowHead, posterior_flow
+from galgen.inference.neural.summaries import (
     CorrelationSummary,
     CountSummary,
     JointSummary,
     SummaryDataset,
 )
-from galgen.inference.vectors import Parameters
+from galgen.inference.neural.vectors import Parameters
 from galgen.monitor import Monitor
 from galgen.networks import GraphNetwork, PooledNetwork, VectorNetwork
 from galgen.training import Trainer

@@ -55,7 +55,7 @@ class Options:
     batch: int = 1
     """Clouds of a step."""
     exchange: int = 8
-    """Of the loss (galgen/generative/exchange.py), as in the demo; 0 for none."""
+    """Of the loss (galgen/generative/objectives/exchange.py), as in the demo; 0 for none."""
     rematerialize: bool = False
     """Compute residual blocks again in the backward pass of ours."""
     networks: tuple[str, ...] = tuple(OURS)

@@ -1,7 +1,7 @@
 """The demo: haloes in a box of 128 Mpc/h for given Omega_m and sigma_8, in minutes on 2 cores.
 
 Paper:   score-based diffusion (Song et al. 2021, arXiv:2011.13456) with noise wrapped on the torus;
-         targets averaged over which halo came from which (galgen/generative/exchange.py)
+         targets averaged over which halo came from which (galgen/generative/objectives/exchange.py)
 Command: make demo, or galgen demo
 Cost and score: benchmarks/RESULTS.md
 """

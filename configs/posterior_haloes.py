@@ -12,8 +12,8 @@ from pathlib import Path
 
 from galgen.data.dataset import CatalogueDataset
 from galgen.experiment import Experiment
-from galgen.inference.inference_model import NoDraws
-from galgen.inference.neural_posterior import NeuralPosterior
+from galgen.inference.neural.inference_model import NoDraws
+from galgen.inference.neural.neural_posterior import NeuralPosterior
 from galgen.networks import ParticleMesh, PooledNetwork
 from galgen.training import Trainer
 

@@ -63,7 +63,7 @@ class Experiment:
     Attributes:
         data: where examples come from.
         network: denoiser, a Flax Linen module called as ``network(x, t, mask, condition)``.
-        model: the family: a bridge, or another of :mod:`galgen.generative.model`.
+        model: the family: a bridge, or another of :mod:`galgen.generative.models.model`.
         sampler: how draws are made of it.
         trainer: how the network is trained.
         precision: in which dense layers multiply, in training and in sampling; all else is float32.

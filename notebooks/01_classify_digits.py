@@ -29,7 +29,7 @@ from galgen.data.batching import ArraySource
 from galgen.data.digits import digits_as_points
 from galgen.data.printed_digits import digits_at_hand
 from galgen.geometry import Euclidean
-from galgen.inference.classifier import Classification, CloudClassifier
+from galgen.inference.neural.classifier import Classification, CloudClassifier
 from galgen.networks import (
     ConvolutionalClassifier,
     DeepSet,

@@ -31,7 +31,7 @@ from galgen.generative import (
     MeanFlowSampler,
     Sampler,
 )
-from galgen.inference.classifier import Classification
+from galgen.inference.neural.classifier import Classification
 from galgen.networks import ConvolutionalClassifier, ConvolutionalNetwork
 from galgen.plot_style import BASE, GENERATED, HELD_OUT, new_figure
 from galgen.training import Trainer

@@ -42,9 +42,9 @@ from galgen.statistics.fourier import power_spectrum
 from galgen.statistics.pairs import two_point_correlation
 from galgen.training import Trainer
 from galgen.validation import compare, table
-from galgen.validation.figures import report_figures
-from galgen.validation.plot_rotation import write_film
-from galgen.validation.plot_slices import draw_slab, mass_range
+from galgen.validation.report.figures import report_figures
+from galgen.validation.report.plot_rotation import write_film
+from galgen.validation.report.plot_slices import draw_slab, mass_range
 
 STEPS = int(os.environ.get("GALGEN_STEPS", "1000"))
 folder = Path(tempfile.mkdtemp())

@@ -44,7 +44,7 @@ from galgen.simulation.simulator import HaloSimulator
 from galgen.statistics.pairs import two_point_correlation
 from galgen.training import Trainer
 from galgen.validation import compare, table, write_report
-from galgen.validation.plot_curves import correlation_figure
+from galgen.validation.report.plot_curves import correlation_figure
 
 STEPS = int(os.environ.get("GALGEN_STEPS", "600"))
 SIDE = 32.0  # of the sub-boxes, Mpc/h

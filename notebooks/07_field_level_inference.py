@@ -29,23 +29,23 @@ from galgen.generative import (
     Sampler,
     TorusDiffusion,
 )
-from galgen.inference.amortized import sample_posterior
 from galgen.inference.calibration import plot_ranks, plot_tarp, ranks_of, tarp
-from galgen.inference.corner_plot import corner_plot
-from galgen.inference.field_level import FieldLevel
-from galgen.inference.inference_model import NoDraws
-from galgen.inference.log_density import ByBound
-from galgen.inference.neural_posterior import NeuralPosterior
-from galgen.inference.posterior_head import FlowHead, posterior_flow
-from galgen.inference.prior import uniform_prior
-from galgen.inference.profile import grid_posterior, profile
-from galgen.inference.sampling import NUTS, field_target
-from galgen.inference.summaries import (
+from galgen.inference.likelihood.field_level import FieldLevel
+from galgen.inference.likelihood.log_density import ByBound
+from galgen.inference.likelihood.profile import grid_posterior, profile
+from galgen.inference.neural.amortized import sample_posterior
+from galgen.inference.neural.inference_model import NoDraws
+from galgen.inference.neural.neural_posterior import NeuralPosterior
+from galgen.inference.neural.posterior_head import FlowHead, posterior_flow
+from galgen.inference.neural.summaries import (
     CorrelationSummary,
     CountSummary,
     JointSummary,
     SummaryDataset,
 )
+from galgen.inference.priors.prior import uniform_prior
+from galgen.inference.results.corner_plot import corner_plot
+from galgen.inference.sampling import NUTS, field_target
 from galgen.networks import ParticleMesh, VectorNetwork
 from galgen.plot_style import BAND, GENERATED, HELD_OUT, new_figure
 from galgen.training import Trainer

@@ -31,10 +31,10 @@ from galgen.errors import InputError
 from galgen.experiment import Experiment
 from galgen.generative import Bridge, DPMSolver, Heun, LinearPath, Normal, TorusDiffusion
 from galgen.generative.normalizing_flow import MaskedAutoregressive, Reversal
-from galgen.inference.prior import Uniform
-from galgen.inference.summaries import CountSummary
-from galgen.inference.tasks import TwoMoonsTask
-from galgen.inference.vectors import Parameters, VectorEncoding
+from galgen.inference.neural.summaries import CountSummary
+from galgen.inference.neural.tasks import TwoMoonsTask
+from galgen.inference.neural.vectors import Parameters, VectorEncoding
+from galgen.inference.priors.prior import Uniform
 from galgen.networks import DeepSet
 from galgen.public_types import MODULES, public_class, public_name
 from galgen.serialization import from_json, to_json

@@ -12,9 +12,9 @@ from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import CatalogueDataset, DigitDataset, ToyDataset
 from galgen.data.suite import Suite, write_suite
 from galgen.experiment import Experiment, Run
-from galgen.inference.amortized import sample_posterior
-from galgen.inference.neural_posterior import NeuralPosterior
-from galgen.inference.posterior_head import FlowHead, posterior_flow
+from galgen.inference.neural.amortized import sample_posterior
+from galgen.inference.neural.neural_posterior import NeuralPosterior
+from galgen.inference.neural.posterior_head import FlowHead, posterior_flow
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SHARED = Path(__file__).parents[2] / "shared"

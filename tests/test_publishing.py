@@ -15,8 +15,8 @@ from galgen.data.encoding import save_arrays
 from galgen.data.suite import write_suite
 from galgen.data.suite_parts import SuiteParts
 from galgen.errors import InputError
-from galgen.inference.posterior_file import CataloguePosterior, write_posteriors
-from galgen.inference.posterior_report import write_table
+from galgen.inference.results.posterior_file import CataloguePosterior, write_posteriors
+from galgen.inference.results.posterior_report import write_table
 from galgen.inference.sampling import PosteriorSamples
 from galgen.mocks.sky_catalogue import SkyCatalogue
 from galgen.mocks.sky_catalogue_files import write_sky_catalogue

@@ -27,7 +27,7 @@ BY_DESIGN = {
     # Part of a trained network: other rotations would be other weights.
     "galgen/generative/normalizing_flow/bijection.py": 1,
     # An exact divergence draws nothing.
-    "galgen/inference/posterior_head.py": 1,
+    "galgen/inference/neural/posterior_head.py": 1,
 }
 """Generators that start elsewhere, how many in which file."""
 SHARED = {

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from galgen.validation.further import NearestNeighbors, PairwiseVelocity, RedshiftSpaceMultipoles
-from galgen.validation.higher_order import Bispectrum, CountsInCells, MarkedCorrelation
-from galgen.validation.statistic import Statistic
+from galgen.validation.measures.further import (
+    NearestNeighbors,
+    PairwiseVelocity,
+    RedshiftSpaceMultipoles,
+)
+from galgen.validation.measures.higher_order import Bispectrum, CountsInCells, MarkedCorrelation
+from galgen.validation.measures.statistic import Statistic
 
 Further = Literal[
     "nearest-neighbors",

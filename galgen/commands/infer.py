@@ -21,21 +21,21 @@ from galgen.data.features import condition_value
 from galgen.data.suite import Suite
 from galgen.errors import InputError
 from galgen.experiment import Experiment, Run
-from galgen.inference.amortized import sample_posterior
-from galgen.inference.caution import Caution
-from galgen.inference.field_level import FieldLevel
-from galgen.inference.inference_model import PosteriorModel
-from galgen.inference.log_density import ByBound, log_density_of
-from galgen.inference.posterior_file import CataloguePosterior, left_over, write_posteriors
-from galgen.inference.posterior_report import (
+from galgen.inference.likelihood.field_level import FieldLevel
+from galgen.inference.likelihood.log_density import ByBound, log_density_of
+from galgen.inference.likelihood.profile import grid_posterior
+from galgen.inference.neural.amortized import sample_posterior
+from galgen.inference.neural.inference_model import PosteriorModel
+from galgen.inference.priors.prior import Gaussian, Prior, ProductPrior, Uniform
+from galgen.inference.results.caution import Caution
+from galgen.inference.results.posterior_file import CataloguePosterior, left_over, write_posteriors
+from galgen.inference.results.posterior_report import (
     calibration_of,
     calibration_text,
     summary_table,
     write_figures,
     write_table,
 )
-from galgen.inference.prior import Gaussian, Prior, ProductPrior, Uniform
-from galgen.inference.profile import grid_posterior
 from galgen.inference.sampling import (
     HMC,
     NUTS,

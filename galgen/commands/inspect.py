@@ -22,7 +22,7 @@ from galgen.plot_style import DOTS_PER_INCH, STYLE
 from galgen.printing import say
 from galgen.publishing import Publication
 from galgen.serialization import read_json
-from galgen.validation.plot_suite import suite_figure
+from galgen.validation.report.plot_suite import suite_figure
 
 
 @dataclasses.dataclass(frozen=True)

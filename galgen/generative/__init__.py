@@ -1,16 +1,5 @@
 """Bridges between a base and the data: paths, couplings, predictions, losses and samplers."""
 
-from galgen.generative.adaptive_sampler import AdaptiveSampler
-from galgen.generative.affine_path import (
-    AffinePath,
-    LinearPath,
-    TrigonometricPath,
-    VarianceExploding,
-    VariancePreserving,
-)
-from galgen.generative.base import Base, Empirical, GaussianMixture, Normal, Uniform
-from galgen.generative.bridge import Bridge
-from galgen.generative.continuous_flow import ContinuousFlow
 from galgen.generative.coupling import (
     BisectionAssignment,
     CloudCoupling,
@@ -21,28 +10,13 @@ from galgen.generative.coupling import (
     SinkhornAssignment,
     SpaceFillingCurve,
 )
-from galgen.generative.exchange import Exchange
-from galgen.generative.guidance import Guidance
-from galgen.generative.interpolant import StochasticInterpolant
-from galgen.generative.learned_diffusion import LearnedDiffusion
-from galgen.generative.likelihood import (
-    Divergence,
-    ExactDivergence,
-    Hutchinson,
-    Likelihood,
-    LogLikelihood,
-)
-from galgen.generative.log_snr_times import LogSNRTimes
-from galgen.generative.maximum_likelihood import BoundFlow, FlowSampler, MaximumLikelihood
-from galgen.generative.mean_flow import MeanFlow, MeanFlowSampler
-from galgen.generative.model import Denoiser, Model
-from galgen.generative.noise_schedule import (
-    CosineSchedule,
-    LearnedLinearSchedule,
-    LinearSchedule,
-    MonotoneSchedule,
-    NoiseSchedule,
-)
+from galgen.generative.models.bridge import Bridge
+from galgen.generative.models.continuous_flow import ContinuousFlow
+from galgen.generative.models.learned_diffusion import LearnedDiffusion
+from galgen.generative.models.maximum_likelihood import BoundFlow, FlowSampler, MaximumLikelihood
+from galgen.generative.models.mean_flow import MeanFlow, MeanFlowSampler
+from galgen.generative.models.model import Denoiser, Model
+from galgen.generative.models.variational import Elbo, VariationalDiffusion
 from galgen.generative.normalizing_flow import (
     Affine,
     Bijection,
@@ -59,29 +33,55 @@ from galgen.generative.normalizing_flow import (
     coupling_flow,
     masked_autoregressive_flow,
 )
-from galgen.generative.ode import AdaptiveSteps, FixedSteps, RungeKutta, Solver
-from galgen.generative.path import Ends, Path
-from galgen.generative.preconditioning import PreconditionedPrediction
-from galgen.generative.prediction import (
+from galgen.generative.objectives.exchange import Exchange
+from galgen.generative.objectives.log_snr_times import LogSNRTimes
+from galgen.generative.objectives.preconditioning import PreconditionedPrediction
+from galgen.generative.objectives.prediction import (
     DataPrediction,
     NoisePrediction,
     Prediction,
     ScorePrediction,
     VelocityPrediction,
 )
-from galgen.generative.product_path import ProductPath
-from galgen.generative.sampler import Sampler, Samples, SamplingMethod
-from galgen.generative.step import DDIM, Churn, DPMSolver, Euler, Flow, Heun, Step
-from galgen.generative.tilting import Anchored, tilted
-from galgen.generative.times import LogitNormalTimes, Times, UniformTimes
-from galgen.generative.torus import TorusDiffusion, TorusGeodesic
-from galgen.generative.variational import Elbo, VariationalDiffusion
-from galgen.generative.weighting import (
+from galgen.generative.objectives.times import LogitNormalTimes, Times, UniformTimes
+from galgen.generative.objectives.weighting import (
     MinSNRWeighting,
     SigmoidWeighting,
     SNRWeighting,
     Weighting,
 )
+from galgen.generative.paths.affine import (
+    AffinePath,
+    LinearPath,
+    TrigonometricPath,
+    VarianceExploding,
+    VariancePreserving,
+)
+from galgen.generative.paths.base import Base, Empirical, GaussianMixture, Normal, Uniform
+from galgen.generative.paths.interpolant import StochasticInterpolant
+from galgen.generative.paths.noise_schedule import (
+    CosineSchedule,
+    LearnedLinearSchedule,
+    LinearSchedule,
+    MonotoneSchedule,
+    NoiseSchedule,
+)
+from galgen.generative.paths.path import Ends, Path
+from galgen.generative.paths.product import ProductPath
+from galgen.generative.paths.torus import TorusDiffusion, TorusGeodesic
+from galgen.generative.sampling.adaptive import AdaptiveSampler
+from galgen.generative.sampling.guidance import Guidance
+from galgen.generative.sampling.likelihood import (
+    Divergence,
+    ExactDivergence,
+    Hutchinson,
+    Likelihood,
+    LogLikelihood,
+)
+from galgen.generative.sampling.ode import AdaptiveSteps, FixedSteps, RungeKutta, Solver
+from galgen.generative.sampling.sampler import Sampler, Samples, SamplingMethod
+from galgen.generative.sampling.step import DDIM, Churn, DPMSolver, Euler, Flow, Heun, Step
+from galgen.generative.sampling.tilting import Anchored, tilted
 
 __all__ = [
     "DDIM",

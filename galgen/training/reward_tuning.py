@@ -1,6 +1,6 @@
 """Online tuning by a reward: draw, judge, draw again among the draws by their rewards, train.
 
-The theory is in :mod:`galgen.generative.tilting`. One round, with R the reward and T the
+The theory is in :mod:`galgen.generative.sampling.tilting`. One round, with R the reward and T the
 temperature::
 
     x ~ the model as it is  ->  R(x)  ->  resampled in proportion to exp(R / T)  ->  some updates
@@ -23,8 +23,8 @@ from jaxtyping import Array, Float
 
 from galgen.checked import Count, Positive, ProperFraction, Seed, checked
 from galgen.errors import InputError
-from galgen.generative.sampler import SamplingMethod
-from galgen.generative.tilting import Anchored, tilted
+from galgen.generative.sampling.sampler import SamplingMethod
+from galgen.generative.sampling.tilting import Anchored, tilted
 from galgen.losses import MeanLoss
 from galgen.randomness import Role, random_key
 from galgen.training.state import initial_state, make_step

@@ -1,16 +1,16 @@
 """Is the mock true: generated catalogues against held-out ones, with the noise beside each figure.
 
 Both sets are catalogues by split; nothing but the name of the argument says which was generated.
-For every split that both have, each statistic of the settings is compared: the mean
-(:mod:`closure <galgen.validation.closure>`, :mod:`chi_square <galgen.validation.chi_square>`), the
-:mod:`spread <galgen.validation.spread>` of single catalogues and the
-:mod:`gradient <galgen.validation.gradient>` with cosmology; then the number of points and the
-:mod:`marks <galgen.validation.marks>`, and whole catalogues
-(:mod:`two_sample <galgen.validation.two_sample>`). ``test``, or the first split, is the main
-comparison, and the one that training catalogues, if given, are held against
-(:mod:`memorisation <galgen.validation.memorisation>`). Where there are two more splits, repeated
-catalogues at two cosmologies far apart, the change from the first to the second is compared as well
-(:mod:`response <galgen.validation.response>`).
+For every split that both have, each statistic of the settings is compared: the mean (:mod:`closure
+<galgen.validation.checks.closure>`, :mod:`chi_square <galgen.validation.checks.chi_square>`), the
+:mod:`spread <galgen.validation.checks.spread>` of single catalogues and the :mod:`gradient
+<galgen.validation.checks.gradient>` with cosmology; then the number of points and the :mod:`marks
+<galgen.validation.measures.marks>`, and whole catalogues (:mod:`two_sample
+<galgen.validation.checks.two_sample>`). ``test``, or the first split, is the main comparison, and
+the one that training catalogues, if given, are held against (:mod:`memorisation
+<galgen.validation.checks.memorisation>`). Where there are two more splits, repeated catalogues at
+two cosmologies far apart, the change from the first to the second is compared as well
+(:mod:`response <galgen.validation.checks.response>`).
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ import numpy as np
 
 from galgen.data.catalogue import Catalogue
 from galgen.printing import printable
+from galgen.validation.checks.response import Response, respond
 from galgen.validation.curves import CurveComparison
-from galgen.validation.marks import respond_counts
-from galgen.validation.measurement import Instrument
-from galgen.validation.page import verdict_table
-from galgen.validation.response import Response, respond
+from galgen.validation.measures.marks import respond_counts
+from galgen.validation.measures.measurement import Instrument
+from galgen.validation.measures.statistic import Survey
+from galgen.validation.report.page import verdict_table
 from galgen.validation.sets import Sets, check_sets, check_training, common_splits, in_order
 from galgen.validation.settings import ValidationSettings
 from galgen.validation.split import SplitComparison, compare_split
-from galgen.validation.statistic import Survey
 from galgen.validation.verdict import (
     Verdict,
     chi_square_verdict,

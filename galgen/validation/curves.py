@@ -7,13 +7,13 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float
 
-from galgen.validation.chi_square import ChiSquare, chi_square
-from galgen.validation.closure import closure, half_against_half
-from galgen.validation.conditions import Conditions
-from galgen.validation.ratio import Curve, Ratio, divided
+from galgen.validation.checks.chi_square import ChiSquare, chi_square
+from galgen.validation.checks.closure import closure, half_against_half
+from galgen.validation.checks.conditions import Conditions
+from galgen.validation.checks.spread import Spread, measure_spread
+from galgen.validation.measures.ratio import Curve, Ratio, divided
+from galgen.validation.measures.statistic import Axis, bin_name
 from galgen.validation.settings import ValidationSettings
-from galgen.validation.spread import Spread, measure_spread
-from galgen.validation.statistic import Axis, bin_name
 
 
 @dataclasses.dataclass(frozen=True)

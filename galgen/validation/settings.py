@@ -6,8 +6,8 @@ import dataclasses
 
 from galgen.checked import Count, Edges, Positive, Seed, Size, checked
 from galgen.errors import InputError
-from galgen.validation.statistic import Statistic
-from galgen.validation.two_point import Correlation, Power
+from galgen.validation.measures.statistic import Statistic
+from galgen.validation.measures.two_point import Correlation, Power
 
 
 @dataclasses.dataclass(frozen=True)

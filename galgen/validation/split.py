@@ -9,15 +9,25 @@ import numpy as np
 
 from galgen.data.catalogue import POSITIONS, Catalogue
 from galgen.randomness import Role, random_generator
-from galgen.validation.conditions import Conditions, conditions
+from galgen.validation.checks.conditions import Conditions, conditions
+from galgen.validation.checks.gradient import Gradient, gradients
+from galgen.validation.checks.memorisation import Memorisation, measure_memorisation
+from galgen.validation.checks.two_sample import (
+    TwoSample,
+    standardised,
+    summary_vectors,
+    two_sample_test,
+)
 from galgen.validation.curves import CurveComparison, compare_curves
-from galgen.validation.gradient import Gradient, gradients
-from galgen.validation.marks import CountComparison, MarkComparison, compare_counts, compare_marks
-from galgen.validation.measurement import Instrument, Measurement
-from galgen.validation.memorisation import Memorisation, measure_memorisation
-from galgen.validation.ratio import Ratio
+from galgen.validation.measures.marks import (
+    CountComparison,
+    MarkComparison,
+    compare_counts,
+    compare_marks,
+)
+from galgen.validation.measures.measurement import Instrument, Measurement
+from galgen.validation.measures.ratio import Ratio
 from galgen.validation.settings import ValidationSettings
-from galgen.validation.two_sample import TwoSample, standardised, summary_vectors, two_sample_test
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,12 +12,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from galgen.validation.checks.gradient import Gradient
+from galgen.validation.checks.memorisation import Memorisation
+from galgen.validation.checks.response import Response
+from galgen.validation.checks.two_sample import TwoSample
 from galgen.validation.curves import CurveComparison
-from galgen.validation.gradient import Gradient
-from galgen.validation.marks import CountComparison, MarkComparison
-from galgen.validation.memorisation import Memorisation
-from galgen.validation.response import Response
-from galgen.validation.two_sample import TwoSample
+from galgen.validation.measures.marks import CountComparison, MarkComparison
 
 MET, MISSED, NOT_JUDGED, NOTED = "met", "missed", "not judged", "noted"
 

@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from galgen.generative.adaptive_sampler import AdaptiveSampler
-from galgen.generative.affine_path import LinearPath
-from galgen.generative.bridge import Bridge
-from galgen.generative.likelihood import ExactDivergence, Likelihood
-from galgen.generative.ode import AdaptiveSteps, FixedSteps
-from galgen.generative.product_path import ProductPath
-from galgen.generative.sampler import Heun, Sampler
-from galgen.generative.torus import TorusGeodesic
+from galgen.generative.models.bridge import Bridge
+from galgen.generative.paths.affine import LinearPath
+from galgen.generative.paths.product import ProductPath
+from galgen.generative.paths.torus import TorusGeodesic
+from galgen.generative.sampling.adaptive import AdaptiveSampler
+from galgen.generative.sampling.likelihood import ExactDivergence, Likelihood
+from galgen.generative.sampling.ode import AdaptiveSteps, FixedSteps
+from galgen.generative.sampling.sampler import Heun, Sampler
 from galgen.serialization import from_json, to_json
 
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})

@@ -10,9 +10,9 @@ import optax
 import pytest
 from scipy import stats
 
-from galgen.generative.affine_path import LinearPath
-from galgen.generative.bridge import Bridge
-from galgen.generative.continuous_flow import ContinuousFlow
+from galgen.generative.models.bridge import Bridge
+from galgen.generative.models.continuous_flow import ContinuousFlow
+from galgen.generative.paths.affine import LinearPath
 from galgen.masking import masked_mean
 from galgen.types import Batch
 

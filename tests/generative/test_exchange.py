@@ -19,7 +19,7 @@ from galgen.generative import (
     Uniform,
     VariancePreserving,
 )
-from galgen.generative.exchange import _pairs
+from galgen.generative.objectives.exchange import _pairs
 from galgen.types import Batch
 
 MARKED = ProductPath((TorusDiffusion(), VariancePreserving()), (3, 1))

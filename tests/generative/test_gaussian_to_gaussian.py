@@ -29,7 +29,7 @@ from galgen.generative import (
     ScorePrediction,
     VelocityPrediction,
 )
-from galgen.generative.path import Ends
+from galgen.generative.paths.path import Ends
 
 jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 MEAN = np.array([1.5, -0.5])

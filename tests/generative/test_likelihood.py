@@ -9,15 +9,15 @@ import pytest
 from scipy import stats
 
 from galgen.data.toys import EightGaussians
-from galgen.generative.affine_path import LinearPath, TrigonometricPath, VariancePreserving
-from galgen.generative.base import Empirical, Uniform
-from galgen.generative.bridge import Bridge
-from galgen.generative.likelihood import ExactDivergence, Hutchinson, Likelihood
-from galgen.generative.noise_schedule import LinearSchedule
-from galgen.generative.ode import EULER, HEUN, RK4, AdaptiveSteps, FixedSteps, RungeKutta
-from galgen.generative.prediction import NoisePrediction
-from galgen.generative.product_path import ProductPath
-from galgen.generative.torus import TorusDiffusion, TorusGeodesic
+from galgen.generative.models.bridge import Bridge
+from galgen.generative.objectives.prediction import NoisePrediction
+from galgen.generative.paths.affine import LinearPath, TrigonometricPath, VariancePreserving
+from galgen.generative.paths.base import Empirical, Uniform
+from galgen.generative.paths.noise_schedule import LinearSchedule
+from galgen.generative.paths.product import ProductPath
+from galgen.generative.paths.torus import TorusDiffusion, TorusGeodesic
+from galgen.generative.sampling.likelihood import ExactDivergence, Hutchinson, Likelihood
+from galgen.generative.sampling.ode import EULER, HEUN, RK4, AdaptiveSteps, FixedSteps, RungeKutta
 from galgen.masking import masked_mean
 from galgen.serialization import from_json, to_json
 

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from galgen.generative.affine_path import LinearPath, TrigonometricPath
-from galgen.generative.bridge import Bridge
-from galgen.generative.mean_flow import MeanFlow, MeanFlowSampler
-from galgen.generative.path import Path
-from galgen.generative.product_path import ProductPath
-from galgen.generative.sampler import Heun, Sampler
-from galgen.generative.times import LogitNormalTimes
-from galgen.generative.torus import TorusDiffusion, TorusGeodesic
+from galgen.generative.models.bridge import Bridge
+from galgen.generative.models.mean_flow import MeanFlow, MeanFlowSampler
+from galgen.generative.objectives.times import LogitNormalTimes
+from galgen.generative.paths.affine import LinearPath, TrigonometricPath
+from galgen.generative.paths.path import Path
+from galgen.generative.paths.product import ProductPath
+from galgen.generative.paths.torus import TorusDiffusion, TorusGeodesic
+from galgen.generative.sampling.sampler import Heun, Sampler
 from galgen.masking import masked_mean
 from galgen.serialization import from_json, to_json
 from galgen.types import Batch

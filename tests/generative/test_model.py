@@ -31,7 +31,7 @@ from galgen.generative import (
     VariationalDiffusion,
     coupling_flow,
 )
-from galgen.generative.likelihood import ExactDivergence, Likelihood
+from galgen.generative.sampling.likelihood import ExactDivergence, Likelihood
 from galgen.networks import MLP
 from galgen.serialization import from_json, to_json
 from galgen.types import Batch

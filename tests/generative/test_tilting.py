@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from galgen.generative import Bridge, LinearPath, NoisePrediction, Sampler, Times, TorusGeodesic
-from galgen.generative.tilting import Anchored, tilted
+from galgen.generative.sampling.tilting import Anchored, tilted
 from galgen.types import Batch
 
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})

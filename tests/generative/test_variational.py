@@ -10,23 +10,23 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from galgen.generative.affine_path import LinearPath, VarianceExploding, VariancePreserving
-from galgen.generative.base import Uniform
-from galgen.generative.bridge import Bridge
-from galgen.generative.log_snr_times import LogSNRTimes
-from galgen.generative.noise_schedule import (
+from galgen.generative.models.bridge import Bridge
+from galgen.generative.models.variational import Elbo, VariationalDiffusion
+from galgen.generative.objectives.log_snr_times import LogSNRTimes
+from galgen.generative.objectives.preconditioning import PreconditionedPrediction
+from galgen.generative.objectives.prediction import DataPrediction, NoisePrediction
+from galgen.generative.objectives.times import LogitNormalTimes, UniformTimes
+from galgen.generative.paths.affine import LinearPath, VarianceExploding, VariancePreserving
+from galgen.generative.paths.base import Uniform
+from galgen.generative.paths.noise_schedule import (
     CosineSchedule,
     LearnedLinearSchedule,
     LinearSchedule,
     MonotoneSchedule,
 )
-from galgen.generative.path import Ends
-from galgen.generative.preconditioning import PreconditionedPrediction
-from galgen.generative.prediction import DataPrediction, NoisePrediction
-from galgen.generative.product_path import ProductPath
-from galgen.generative.times import LogitNormalTimes, UniformTimes
-from galgen.generative.torus import TorusDiffusion, TorusGeodesic
-from galgen.generative.variational import Elbo, VariationalDiffusion
+from galgen.generative.paths.path import Ends
+from galgen.generative.paths.product import ProductPath
+from galgen.generative.paths.torus import TorusDiffusion, TorusGeodesic
 from galgen.masking import masked_mean
 from galgen.serialization import from_json, to_json
 from galgen.types import Batch

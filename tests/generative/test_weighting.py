@@ -23,7 +23,7 @@ from galgen.generative import (
     VariancePreserving,
     VelocityPrediction,
 )
-from galgen.generative.weighting import mean_weight
+from galgen.generative.objectives.weighting import mean_weight
 from galgen.serialization import from_json, to_json
 from galgen.types import Batch
 

@@ -16,7 +16,7 @@ from galgen.generative import (
     TorusDiffusion,
     VariancePreserving,
 )
-from galgen.inference.field_level import FieldLevel
+from galgen.inference.likelihood.field_level import FieldLevel
 
 SLOPES = np.array([[0.9, 0.2], [-0.3, 0.7]])
 WIDTH = 0.6

@@ -13,12 +13,12 @@ from galgen.data.dataset import CatalogueDataset
 from galgen.errors import InputError
 from galgen.experiment import Experiment, Run
 from galgen.generative import Affine, Chain, MaskedAutoregressive, NormalizingFlow
-from galgen.inference.amortized import sample_posterior
-from galgen.inference.inference_model import NoDraws
-from galgen.inference.neural_posterior import NeuralPosterior
-from galgen.inference.posterior_head import FlowHead
-from galgen.inference.regression import Regression
-from galgen.inference.tasks import TaskDataset, TwoMoonsTask
+from galgen.inference.neural.amortized import sample_posterior
+from galgen.inference.neural.inference_model import NoDraws
+from galgen.inference.neural.neural_posterior import NeuralPosterior
+from galgen.inference.neural.posterior_head import FlowHead
+from galgen.inference.neural.regression import Regression
+from galgen.inference.neural.tasks import TaskDataset, TwoMoonsTask
 from galgen.networks import DeepSet, PooledNetwork
 from galgen.randomness import Role, random_key
 from galgen.training import Trainer

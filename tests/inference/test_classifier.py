@@ -12,8 +12,8 @@ import pytest
 from galgen.data.dataset import DigitDataset
 from galgen.errors import InputError
 from galgen.experiment import Experiment, Run
-from galgen.inference.classifier import Classification, CloudClassifier
-from galgen.inference.inference_model import NoDraws
+from galgen.inference.neural.classifier import Classification, CloudClassifier
+from galgen.inference.neural.inference_model import NoDraws
 from galgen.networks import DeepSet, MLPClassifier, PooledNetwork
 from galgen.serialization import from_json, to_json
 from galgen.training import Trainer

@@ -6,9 +6,9 @@ from scipy.stats import norm
 
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
-from galgen.inference.catalogue_test import CatalogueTest
-from galgen.inference.classifier import CloudClassifier
-from galgen.inference.two_sample import ClassifierTest
+from galgen.inference.calibration.catalogue_test import CatalogueTest
+from galgen.inference.calibration.two_sample import ClassifierTest
+from galgen.inference.neural.classifier import CloudClassifier
 from galgen.networks import DeepSet, PooledNetwork
 from galgen.training import Trainer
 

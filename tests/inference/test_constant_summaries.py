@@ -13,10 +13,10 @@ from galgen.data.catalogue import Catalogue
 from galgen.data.suite import write_suite
 from galgen.errors import InputError
 from galgen.inference.calibration.predictive import PredictiveCheck
-from galgen.inference.regression import score
-from galgen.inference.summaries import CountSummary, JointSummary, Summary, SummaryDataset
-from galgen.inference.two_sample import ClassifierTest, _standardised
-from galgen.inference.vectors import Parameters, VectorEncoding
+from galgen.inference.calibration.two_sample import ClassifierTest, _standardised
+from galgen.inference.neural.regression import score
+from galgen.inference.neural.summaries import CountSummary, JointSummary, Summary, SummaryDataset
+from galgen.inference.neural.vectors import Parameters, VectorEncoding
 
 RNG = np.random.default_rng(0)
 PARAMETERS = Parameters(("a",), (0.0,), (1.0,), ((-1.0, 1.0),))

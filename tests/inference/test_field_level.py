@@ -27,9 +27,9 @@ from galgen.generative import (
     TorusGeodesic,
     VariationalDiffusion,
 )
-from galgen.inference.field_level import FieldLevel
-from galgen.inference.log_density import ByBound, ByFlow, log_density_of
-from galgen.inference.prior import uniform_prior
+from galgen.inference.likelihood.field_level import FieldLevel
+from galgen.inference.likelihood.log_density import ByBound, ByFlow, log_density_of
+from galgen.inference.priors.prior import uniform_prior
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 KEY = jax.random.key(3)

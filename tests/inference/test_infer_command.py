@@ -16,17 +16,17 @@ from galgen.data.catalogue import Catalogue
 from galgen.data.catalogue_io import write_catalogue
 from galgen.data.suite import write_suite
 from galgen.errors import InputError
-from galgen.inference.caution import Caution
-from galgen.inference.corner_plot import corner_plot
-from galgen.inference.posterior_file import (
+from galgen.inference.likelihood.profile import grid_posterior
+from galgen.inference.priors.prior import Gaussian, ProductPrior, Uniform
+from galgen.inference.results.caution import Caution
+from galgen.inference.results.corner_plot import corner_plot
+from galgen.inference.results.posterior_file import (
     CataloguePosterior,
     left_over,
     read_posteriors,
     write_posteriors,
 )
-from galgen.inference.posterior_report import calibration_of, summary_table
-from galgen.inference.prior import Gaussian, ProductPrior, Uniform
-from galgen.inference.profile import grid_posterior
+from galgen.inference.results.posterior_report import calibration_of, summary_table
 from galgen.inference.sampling.result import PosteriorSamples
 from galgen.plot_style import STYLE
 from galgen.serialization import write_json
@@ -55,9 +55,9 @@ from pathlib import Path
 from galgen.data.dataset import CatalogueDataset
 from galgen.experiment import Experiment
 from galgen.generative import Affine, Chain, MaskedAutoregressive, NormalizingFlow
-from galgen.inference.inference_model import NoDraws
-from galgen.inference.neural_posterior import NeuralPosterior
-from galgen.inference.posterior_head import FlowHead
+from galgen.inference.neural.inference_model import NoDraws
+from galgen.inference.neural.neural_posterior import NeuralPosterior
+from galgen.inference.neural.posterior_head import FlowHead
 from galgen.networks import DeepSet, PooledNetwork
 from galgen.training import Trainer
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from galgen.data.cardinality import Cardinality
-from galgen.inference.number import log_number, number_constant
+from galgen.inference.likelihood.number import log_number, number_constant
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from galgen.errors import InputError
-from galgen.inference.caution import Caution
-from galgen.inference.posterior_file import (
+from galgen.inference.results.caution import Caution
+from galgen.inference.results.posterior_file import (
     CataloguePosterior,
     left_over,
     read_posteriors,

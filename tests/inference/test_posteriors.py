@@ -19,14 +19,14 @@ from galgen.generative import (
     NormalizingFlow,
     Sampler,
 )
-from galgen.inference.inference_model import PosteriorModel
-from galgen.inference.neural_likelihood import NeuralLikelihood
-from galgen.inference.neural_posterior import NeuralPosterior
-from galgen.inference.neural_ratio import NeuralRatio
-from galgen.inference.posterior_head import FlowHead, MatchingHead, posterior_flow
+from galgen.inference.neural.inference_model import PosteriorModel
+from galgen.inference.neural.neural_likelihood import NeuralLikelihood
+from galgen.inference.neural.neural_posterior import NeuralPosterior
+from galgen.inference.neural.neural_ratio import NeuralRatio
+from galgen.inference.neural.posterior_head import FlowHead, MatchingHead, posterior_flow
+from galgen.inference.neural.tasks import GaussianLinearTask
+from galgen.inference.priors.support import Bounded, Unbounded
 from galgen.inference.sampling import TemperedSMC
-from galgen.inference.support import Bounded, Unbounded
-from galgen.inference.tasks import GaussianLinearTask
 from galgen.networks import MLP, VectorNetwork
 from galgen.serialization import from_json, to_json
 from galgen.types import Batch

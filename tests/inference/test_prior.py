@@ -9,8 +9,14 @@ import pytest
 from scipy import stats
 
 from galgen.errors import InputError
-from galgen.inference.prior import DensityPrior, Gaussian, ProductPrior, Uniform, uniform_prior
-from galgen.inference.truncated_normal import quantile
+from galgen.inference.priors.prior import (
+    DensityPrior,
+    Gaussian,
+    ProductPrior,
+    Uniform,
+    uniform_prior,
+)
+from galgen.inference.priors.truncated_normal import quantile
 
 KEY = jax.random.key(0)
 PRIOR = ProductPrior(

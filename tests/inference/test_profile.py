@@ -8,10 +8,10 @@ import pytest
 from known_fields import RANGES, draw, exact, marks
 
 from galgen.errors import InputError
-from galgen.inference.chebyshev import ChebyshevGrid, product, weights
-from galgen.inference.log_density import ByBound
-from galgen.inference.prior import Gaussian, ProductPrior, Uniform, uniform_prior
-from galgen.inference.profile import GridPosterior, Profile, grid_posterior, profile
+from galgen.inference.likelihood.chebyshev import ChebyshevGrid, product, weights
+from galgen.inference.likelihood.log_density import ByBound
+from galgen.inference.likelihood.profile import GridPosterior, Profile, grid_posterior, profile
+from galgen.inference.priors.prior import Gaussian, ProductPrior, Uniform, uniform_prior
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 PRIOR = uniform_prior(dict(zip(("omega_m", "sigma_8"), RANGES, strict=True)))

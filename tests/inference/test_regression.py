@@ -8,15 +8,15 @@ from galgen.data.catalogue import Catalogue
 from galgen.data.toys import ThomasProcess
 from galgen.errors import InputError
 from galgen.experiment import Experiment, Run
-from galgen.inference.inference_model import NoDraws
-from galgen.inference.regression import (
+from galgen.inference.neural.inference_model import NoDraws
+from galgen.inference.neural.regression import (
     Regression,
     compare_regressions,
     predict,
     regression_table,
     score,
 )
-from galgen.inference.summaries import (
+from galgen.inference.neural.summaries import (
     CorrelationSummary,
     CountSummary,
     JointSummary,

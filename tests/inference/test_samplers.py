@@ -10,10 +10,10 @@ from jax.tree_util import Partial
 from known_fields import draw, marks
 
 from galgen.errors import InputError
-from galgen.inference.caution import Caution
-from galgen.inference.log_density import ByBound
-from galgen.inference.prior import DensityPrior, Gaussian, ProductPrior, uniform_prior
-from galgen.inference.profile import grid_posterior
+from galgen.inference.likelihood.log_density import ByBound
+from galgen.inference.likelihood.profile import grid_posterior
+from galgen.inference.priors.prior import DensityPrior, Gaussian, ProductPrior, uniform_prior
+from galgen.inference.results.caution import Caution
 from galgen.inference.sampling import (
     HMC,
     NUTS,

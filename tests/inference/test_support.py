@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from galgen.inference.support import Bounded, Unbounded
+from galgen.inference.priors.support import Bounded, Unbounded
 
 THETA = jnp.array([[-0.999, 0.3], [0.0, 0.98], [0.5, -0.5]])
 

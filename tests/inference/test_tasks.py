@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kstest, multivariate_normal
 
 from galgen.errors import InputError
-from galgen.inference.tasks import GaussianLinearTask, SLCPTask, TaskDataset, TwoMoonsTask
+from galgen.inference.neural.tasks import GaussianLinearTask, SLCPTask, TaskDataset, TwoMoonsTask
 from galgen.serialization import from_json, to_json
 
 

@@ -9,10 +9,15 @@ import pytest
 
 from galgen.errors import InputError
 from galgen.inference.calibration import Ranks, ranks_of, tarp
-from galgen.inference.posterior_file import CataloguePosterior
-from galgen.inference.posterior_report import calibration_of, calibration_text, write_figures
-from galgen.inference.prior import DensityPrior, Gaussian, ProductPrior, Uniform
-from galgen.inference.profile import GridPosterior, _judged, _log_prior
+from galgen.inference.calibration.two_sample import ClassifierTest
+from galgen.inference.likelihood.profile import GridPosterior, _judged, _log_prior
+from galgen.inference.priors.prior import DensityPrior, Gaussian, ProductPrior, Uniform
+from galgen.inference.results.posterior_file import CataloguePosterior
+from galgen.inference.results.posterior_report import (
+    calibration_of,
+    calibration_text,
+    write_figures,
+)
 from galgen.inference.sampling import (
     NUTS,
     PosteriorSamples,
@@ -21,7 +26,6 @@ from galgen.inference.sampling import (
     TemperedSMC,
     VariationalGaussian,
 )
-from galgen.inference.two_sample import ClassifierTest
 
 NAMES = ("a", "b")
 RNG = np.random.default_rng(0)

@@ -22,22 +22,22 @@ from galgen.generative import (
     MeanFlow,
     VariancePreserving,
 )
-from galgen.generative.likelihood import ExactDivergence, Likelihood
 from galgen.generative.normalizing_flow import (
     Affine,
     Chain,
     MaskedAutoregressive,
     NormalizingFlow,
 )
-from galgen.generative.ode import FixedSteps
-from galgen.generative.tilting import Anchored
-from galgen.generative.weighting import SigmoidWeighting
-from galgen.inference.classifier import Classification
-from galgen.inference.neural_likelihood import NeuralLikelihood
-from galgen.inference.neural_posterior import NeuralPosterior
-from galgen.inference.neural_ratio import NeuralRatio
-from galgen.inference.posterior_head import FlowHead, MatchingHead
-from galgen.inference.regression import Regression
+from galgen.generative.objectives.weighting import SigmoidWeighting
+from galgen.generative.sampling.likelihood import ExactDivergence, Likelihood
+from galgen.generative.sampling.ode import FixedSteps
+from galgen.generative.sampling.tilting import Anchored
+from galgen.inference.neural.classifier import Classification
+from galgen.inference.neural.neural_likelihood import NeuralLikelihood
+from galgen.inference.neural.neural_posterior import NeuralPosterior
+from galgen.inference.neural.neural_ratio import NeuralRatio
+from galgen.inference.neural.posterior_head import FlowHead, MatchingHead
+from galgen.inference.neural.regression import Regression
 from galgen.masking import masked_mean, zero_padding
 from galgen.networks import MLP, GraphNetwork, ParticleMesh, SetTransformer
 from galgen.training import Trainer

@@ -9,13 +9,13 @@ from galgen.data.catalogue import Catalogue
 from galgen.data.toys import ThomasProcess
 from galgen.errors import InputError
 from galgen.validation.comparison import compare
-from galgen.validation.marks import compare_counts, respond_counts
-from galgen.validation.measurement import Instrument
+from galgen.validation.measures.marks import compare_counts, respond_counts
+from galgen.validation.measures.measurement import Instrument
+from galgen.validation.measures.statistic import Survey
+from galgen.validation.measures.two_point import Correlation, Power
+from galgen.validation.report.table import HEIGHT, WIDTH, table
 from galgen.validation.sets import same_cosmologies
 from galgen.validation.settings import ValidationSettings
-from galgen.validation.statistic import Survey
-from galgen.validation.table import HEIGHT, WIDTH, table
-from galgen.validation.two_point import Correlation, Power
 from galgen.validation.verdict import MET, MISSED, NOT_JUDGED, closure_verdict, response_verdict
 
 SIDE = 100.0

@@ -5,21 +5,21 @@ import pytest
 from constants import CASES, constant
 
 from galgen.data.catalogue import Catalogue
-from galgen.validation.chi_square import chi_square
-from galgen.validation.closure import closure
+from galgen.validation.checks.chi_square import chi_square
+from galgen.validation.checks.closure import closure
+from galgen.validation.checks.conditions import Conditions, p_value
+from galgen.validation.checks.gradient import gradients
+from galgen.validation.checks.response import respond
+from galgen.validation.checks.spread import measure_spread
+from galgen.validation.checks.two_sample import standardised, two_sample_test
 from galgen.validation.comparison import compare
-from galgen.validation.conditions import Conditions, p_value
 from galgen.validation.curves import compare_curves
-from galgen.validation.gradient import gradients
-from galgen.validation.marks import compare_marks
+from galgen.validation.measures.marks import compare_marks
+from galgen.validation.measures.ratio import Ratio
+from galgen.validation.measures.statistic import Axis
 from galgen.validation.numbers import numbers
-from galgen.validation.ratio import Ratio
 from galgen.validation.requirement import Requirement
-from galgen.validation.response import respond
 from galgen.validation.settings import ValidationSettings
-from galgen.validation.spread import measure_spread
-from galgen.validation.statistic import Axis
-from galgen.validation.two_sample import standardised, two_sample_test
 from galgen.validation.verdict import MISSED, closure_verdict
 
 RNG = np.random.default_rng(0)

@@ -13,14 +13,14 @@ from galgen.errors import InputError
 from galgen.statistics.counts.sphere_counts import lattice_centers
 from galgen.statistics.pairs.multipoles import correlation_multipoles
 from galgen.validation.comparison import compare
-from galgen.validation.further import (
+from galgen.validation.measures.further import (
     NearestNeighbors,
     PairwiseVelocity,
     RedshiftSpaceMultipoles,
 )
-from galgen.validation.measurement import Instrument
+from galgen.validation.measures.measurement import Instrument
+from galgen.validation.measures.statistic import Survey
 from galgen.validation.settings import ValidationSettings
-from galgen.validation.statistic import Survey
 
 SIDE = 50.0
 STATISTICS = (NearestNeighbors((1, 2), (0.2, 0.5, 0.9), 6), PairwiseVelocity((1.0, 3.0, 6.0)))

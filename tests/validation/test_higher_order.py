@@ -11,11 +11,11 @@ from galgen.data.toys import ThomasProcess
 from galgen.errors import InputError
 from galgen.statistics.fourier.bispectrum import bispectrum
 from galgen.validation.comparison import compare
-from galgen.validation.higher_order import Bispectrum, CountsInCells, MarkedCorrelation
-from galgen.validation.measurement import Instrument
-from galgen.validation.plot_curves import further_figure
+from galgen.validation.measures.higher_order import Bispectrum, CountsInCells, MarkedCorrelation
+from galgen.validation.measures.measurement import Instrument
+from galgen.validation.measures.statistic import Survey
+from galgen.validation.report.plot_curves import further_figure
 from galgen.validation.settings import ValidationSettings
-from galgen.validation.statistic import Survey
 
 SIDE = 50.0
 SURVEY = Survey((SIDE,) * 3, True, 100.0)

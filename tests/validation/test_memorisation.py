@@ -5,7 +5,7 @@ import pytest
 
 from galgen.data.catalogue import Catalogue
 from galgen.data.toys import ThomasProcess
-from galgen.validation.memorisation import (
+from galgen.validation.checks.memorisation import (
     fourier_amplitudes,
     greatest_correlation,
     measure_memorisation,

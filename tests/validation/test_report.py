@@ -16,9 +16,9 @@ from galgen.data.catalogue import Catalogue
 from galgen.data.toys import ThomasProcess
 from galgen.validation.comparison import compare
 from galgen.validation.numbers import numbers
-from galgen.validation.plot_rotation import FRAMES, projected
-from galgen.validation.plot_slices import matched_pairs
-from galgen.validation.report import write_report
+from galgen.validation.report.plot_rotation import FRAMES, projected
+from galgen.validation.report.plot_slices import matched_pairs
+from galgen.validation.report.report import write_report
 from galgen.validation.settings import ValidationSettings
 
 SETTINGS = ValidationSettings(mesh_size=16, separation_edges=(1.0, 4.0, 8.0, 12.0))

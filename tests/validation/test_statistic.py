@@ -9,12 +9,12 @@ import pytest
 from galgen.data.catalogue import VELOCITIES, Catalogue
 from galgen.errors import InputError
 from galgen.validation.comparison import compare
+from galgen.validation.measures.ratio import Ratio
+from galgen.validation.measures.statistic import Axis, Statistic
 from galgen.validation.numbers import numbers
-from galgen.validation.plot_curves import further_figure
-from galgen.validation.ratio import Ratio
+from galgen.validation.report.plot_curves import further_figure
+from galgen.validation.report.table import as_json, table
 from galgen.validation.settings import ValidationSettings
-from galgen.validation.statistic import Axis, Statistic
-from galgen.validation.table import as_json, table
 
 SIDE = 50.0
 

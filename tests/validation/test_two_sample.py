@@ -5,15 +5,15 @@ import pytest
 from scipy import stats
 
 from galgen.randomness import Role, random_generator
-from galgen.validation.conditions import Conditions
-from galgen.validation.ratio import Ratio
-from galgen.validation.two_sample import (
+from galgen.validation.checks.conditions import Conditions
+from galgen.validation.checks.two_sample import (
     mean_chi_square,
     number_of_cells,
     standardised,
     summary_vectors,
     two_sample_test,
 )
+from galgen.validation.measures.ratio import Ratio
 
 
 def unconditional(*numbers):

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from galgen.checked import checked
 from galgen.errors import InputError
-from galgen.generative.path import Path
+from galgen.generative.paths.path import Path
 from galgen.masking import number_of_points
 
 

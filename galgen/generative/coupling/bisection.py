@@ -31,7 +31,7 @@ from galgen.generative.coupling.curve import (
     places_along_curve,
     shifted,
 )
-from galgen.generative.path import Path
+from galgen.generative.paths.path import Path
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,7 +28,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from galgen.checked import between, checked
 from galgen.errors import InputError
 from galgen.generative.coupling.base import CloudCoupling
-from galgen.generative.path import Path
+from galgen.generative.paths.path import Path
 from galgen.geometry import hilbert_code
 from galgen.masking import number_of_points
 

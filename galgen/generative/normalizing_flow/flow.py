@@ -17,7 +17,6 @@ from jaxtyping import Array, Float
 
 from galgen.checked import checked
 from galgen.errors import InputError
-from galgen.generative.base import Base, Normal
 from galgen.generative.normalizing_flow.bijection import (
     Bijection,
     Chain,
@@ -30,6 +29,7 @@ from galgen.generative.normalizing_flow.bijection import (
 from galgen.generative.normalizing_flow.coupling_layer import CouplingLayer
 from galgen.generative.normalizing_flow.masked_autoregressive import MaskedAutoregressive
 from galgen.generative.normalizing_flow.transforms import ScalarTransform
+from galgen.generative.paths.base import Base, Normal
 from galgen.losses import MeanLoss, example_weight, mean_over_examples
 from galgen.types import Batch, Params
 

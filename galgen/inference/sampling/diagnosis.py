@@ -13,7 +13,7 @@ import numpy as np
 from arviz_stats.base.array import array_stats
 from jaxtyping import Bool, Float
 
-from galgen.inference.caution import Caution
+from galgen.inference.results.caution import Caution
 from galgen.resolution import spread
 
 LARGEST_R_HAT = 1.01

@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float, Int
 
-from galgen.inference.caution import Caution
+from galgen.inference.results.caution import Caution
 from galgen.inference.sampling import diagnosis
 from galgen.printing import printable
 

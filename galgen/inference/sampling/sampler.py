@@ -13,8 +13,8 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from galgen.checked import Count, at_least, checked
-from galgen.inference.caution import Caution
-from galgen.inference.prior import Prior
+from galgen.inference.priors.prior import Prior
+from galgen.inference.results.caution import Caution
 from galgen.inference.sampling.result import PosteriorSamples
 from galgen.inference.sampling.target import Target
 from galgen.randomness import Role, random_key

@@ -5,7 +5,7 @@ r"""What samplers draw from: a posterior in the free coordinates of its prior.
 The likelihood of a field is an estimate. Its noise is drawn once and kept (one key, or several that
 are averaged), so that every sampler sees one smooth density, whose gradient is its own. What that
 noise does to the posterior is not in the spread of the draws: other seeds tell, or the jackknife of
-:mod:`galgen.inference.profile`.
+:mod:`galgen.inference.likelihood.profile`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
-from galgen.inference.caution import Caution
-from galgen.inference.field_level import FieldLevel
-from galgen.inference.prior import Prior
+from galgen.inference.likelihood.field_level import FieldLevel
+from galgen.inference.priors.prior import Prior
+from galgen.inference.results.caution import Caution
 from galgen.randomness import Role, random_key
 from galgen.types import Params
 

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from galgen.checked import ABOVE_ZERO, BELOW_ONE, Count, checked
-from galgen.inference.caution import Caution
+from galgen.inference.results.caution import Caution
 from galgen.inference.sampling.library import blackjax
 from galgen.inference.sampling.sampler import Draws, PosteriorSampler
 from galgen.inference.sampling.target import Target

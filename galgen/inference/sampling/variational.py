@@ -19,7 +19,7 @@ from arviz_stats.base.array import array_stats
 from jaxtyping import PRNGKeyArray
 
 from galgen.checked import Count, Positive, checked
-from galgen.inference.caution import Caution
+from galgen.inference.results.caution import Caution
 from galgen.inference.sampling.library import blackjax
 from galgen.inference.sampling.sampler import Draws, PosteriorSampler
 from galgen.inference.sampling.target import Target

@@ -1,0 +1,1 @@
+"""Families of generative models: each a loss and a way to draw."""

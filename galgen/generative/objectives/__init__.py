@@ -1,0 +1,1 @@
+"""What a denoiser is trained for: predictions, weights, times, exchanged targets."""

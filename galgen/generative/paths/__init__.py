@@ -1,0 +1,1 @@
+"""Probability paths from a base distribution to the data."""

@@ -1,0 +1,1 @@
+"""The likelihood of whole catalogues, and posteriors on a grid."""

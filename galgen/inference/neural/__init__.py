@@ -1,0 +1,1 @@
+"""Networks that are trained to infer: posteriors, likelihoods, ratios, regression, classes."""

@@ -1,0 +1,1 @@
+"""Priors of parameters, and maps between bounded and unbounded parameters."""

@@ -1,0 +1,1 @@
+"""Tests of generated against held-out measurements, each with its noise."""

@@ -1,0 +1,141 @@
+"""Chi-square of the mean of generated against held-out, with the whole covariance of held-out.
+
+With d the difference of the two means and C the covariance of **one** held-out catalogue, estimated
+with nu degrees of freedom from n catalogues (n - 1 about their mean), both means have the
+covariance C (1/n_g + 1/n_t) if the mock is right::
+
+    T² = d^T C^-1 d / (1/n_g + 1/n_t),     chi² = h T²,    h = (nu - p - 1) / nu
+
+h, for p bins, makes the inverse of C unbiased (Hartlap et al. 2007, A&A 464, 399: h = (n - p - 2) /
+(n - 1)). The p-value needs no h: for Gaussian C, T² (nu - p + 1) / (nu p) follows Fisher's
+F(p, nu - p + 1) (Hotelling 1931), the frequentist face of the t-likelihood of Sellentin & Heavens
+(2016, MNRAS 456, L132). With n <= p + 2 there is no inverse, and bins are taken as independent.
+
+**What scatters.** When both sets hold the same cosmologies in the same proportions, differences
+between cosmologies are no noise in d. C is then taken about the mean of every condition where
+catalogues are repeated there, about a straight line in the varying parameters otherwise, and about
+the mean of the split where the sets do not match. C is made of pseudo-values
+(:mod:`galgen.validation.measures.ratio`), so that about the mean it is n times the jackknife
+covariance.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from galgen.resolution import resolved
+from galgen.validation.checks.conditions import Conditions
+from galgen.validation.measures.ratio import Ratio
+
+LEAST_EIGENVALUE = 1e-8
+"""Of a correlation matrix, below which it is taken as singular."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ChiSquare:
+    """Chi-square of the means.
+
+    Attributes:
+        value: chi² above, or the sum of squared deviations where ``full`` is False.
+        degrees: bins p that are kept.
+        p_value: probability of more, if the mock is right.
+        catalogues: of held-out.
+        factor: h; 1 where ``full`` is False.
+        full: whether the whole covariance was used.
+        note: how the covariance was made, or why it could not be used.
+    """
+
+    value: float
+    degrees: int
+    p_value: float
+    catalogues: int
+    factor: float
+    full: bool
+    note: str
+
+    @property
+    def reduced(self) -> float:
+        """Per degree of freedom; NaN for none."""
+        return self.value / self.degrees if self.degrees else np.nan
+
+
+def chi_square(
+    generated: Ratio, held_out: Ratio, conditions: Conditions, names: Sequence[str] | None = None
+) -> ChiSquare:
+    """Chi-square of the mean of ``generated`` against that of ``held_out``.
+
+    Bins that are the same in every catalogue of held-out, but for rounding, are left out.
+
+    Args:
+        generated, held_out: the statistic of both sets.
+        conditions: of the same catalogues.
+        names: of the bins, for what is said of those that are left out.
+    """
+    difference = generated.mean() - held_out.mean()
+    numbers = len(generated.above), len(held_out.above)
+    covariance, freedom, about = one_catalogue_covariance(held_out, conditions)
+    share = 1 / numbers[0] + 1 / numbers[1]
+    error = np.sqrt(np.diag(covariance))
+    kept = ~np.isfinite(error) | (error > 0)
+    dropped = [names[i] if names else f"bin {i}" for i in np.flatnonzero(~kept).tolist()]
+    said = f"; left out, the same in all of held-out: {', '.join(dropped)}" if dropped else ""
+    if not kept.any():
+        note = f"nothing varies in held-out{said}"
+        return ChiSquare(np.nan, 0, np.nan, numbers[1], 1.0, False, note)
+    difference, error = difference[kept], error[kept]
+    covariance = covariance[np.ix_(kept, kept)]
+    bins = len(difference)
+    reason = ""
+    if freedom <= bins + 1:
+        reason = f"{numbers[1]} catalogues are too few for the covariance of {bins} bins"
+    elif not np.all(error > 0) or _least_eigenvalue(covariance, error) < LEAST_EIGENVALUE:
+        reason = f"the covariance of {bins} bins is singular"
+    if reason:
+        value = float(np.sum(difference**2 / (error**2 * share)))
+        p_value = float(stats.chi2.sf(value, bins))
+        note = f"{reason}: bins taken as independent{said}"
+        return ChiSquare(value, bins, p_value, numbers[1], 1.0, False, note)
+    scaled = difference / error
+    correlation = covariance / np.outer(error, error)
+    square = float(scaled @ np.linalg.solve(correlation, scaled)) / share
+    p_value = float(
+        stats.f.sf(square * (freedom - bins + 1) / (freedom * bins), bins, freedom - bins + 1)
+    )
+    factor = (freedom - bins - 1) / freedom
+    note = f"covariance of {numbers[1]} held-out catalogues about {about}{said}"
+    return ChiSquare(factor * square, bins, p_value, numbers[1], factor, True, note)
+
+
+def one_catalogue_covariance(
+    held_out: Ratio, conditions: Conditions
+) -> tuple[Float[np.ndarray, "bins bins"], int, str]:
+    """C, its degrees of freedom, and what it was taken about; 0 where C is rounding."""
+    values = held_out.pseudo_values()
+    number = len(values)
+    design, about = np.ones((number, 1)), "their mean"
+    if conditions.matched and conditions.repeated and conditions.varied:
+        design = (conditions.held_out[:, None] == np.unique(conditions.held_out)).astype(float)
+        about = "the mean of their condition"
+    elif conditions.matched and conditions.names and number > 2 * (len(conditions.names) + 1):
+        parameters = conditions.held_out_parameters
+        design = np.column_stack([design, parameters - parameters.mean(axis=0)])
+        about = f"a straight line in {', '.join(conditions.names)}"
+    solution, _, rank, _ = np.linalg.lstsq(design, values, rcond=None)
+    rest = values - design @ solution
+    freedom = number - int(rank)
+    covariance = rest.T @ rest / freedom
+    deviation = np.sqrt(np.diag(covariance))
+    differs = np.isnan(deviation) | resolved(deviation, np.abs(values).max(axis=0))
+    covariance = np.where(np.outer(differs, differs), covariance, 0.0)
+    floor = held_out.poisson_error() ** 2 * number
+    covariance += np.diag(np.maximum(floor - np.diag(covariance), 0.0))
+    return covariance, freedom, about
+
+
+def _least_eigenvalue(covariance: np.ndarray, error: np.ndarray) -> float:
+    return float(np.linalg.eigvalsh(covariance / np.outer(error, error))[0])

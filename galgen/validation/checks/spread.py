@@ -1,0 +1,199 @@
+"""Are single generated catalogues as diverse as single held-out ones: variance, ranks, CRPS.
+
+A mock may have the right mean and the wrong scatter. For a statistic S of single catalogues, in
+every bin:
+
+- **Variance ratio** s_g² / s_t², pooled over groups, each about the mean of its own. Its error
+  comes from leaving out one catalogue at a time.
+- **Rank histogram.** A held-out value above j of m generated ones has u = (j + U) / (m + 1) with U
+  uniform; u is uniform on [0, 1) if the mock is right (Talagrand et al. 1997; Hamill 2001, Mon.
+  Wea. Rev. 129, 550). Its flatness is chi² = sum_i (o_i - e)² / e over equal intervals,
+  e = n / ranks. U-shaped is a mock too narrow, a dome one too wide, a slope one that is shifted.
+- **CRPS** of held-out against generated, over that of held-out against held-out
+  (:mod:`galgen.validation.checks.crps`): 1 for a perfect mock and greater for any other.
+
+A group is a condition where there are enough draws at each, and the whole split otherwise; which,
+is said. Draws are shared between held-out values and bins move together, so that the flatness
+follows no textbook law: its null comes of relabelling (:mod:`galgen.validation.checks.conditions`),
+    which
+is exact.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from galgen.randomness import Role, random_generator
+from galgen.resolution import SINGLE, resolved, spread
+from galgen.validation.checks.conditions import Conditions, p_value
+from galgen.validation.checks.crps import grouped_crps, half_crps, relabelled_crps_ratio
+from galgen.validation.measures.ratio import divided
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """The spread of single catalogues, generated against held-out.
+
+    ==================== ================= =================================================
+    field                shape             meaning
+    ==================== ================= =================================================
+    variance_ratio       ``(bins,)``       s_g² / s_t²
+    variance_ratio_error ``(bins,)``       its standard error
+    histogram            ``(bins, ranks)`` held-out catalogues per interval of u
+    flatness             ``(bins,)``       chi² of each histogram
+    flatness_null        ``(bins,)``       its mean over relabellings
+    flatness_p_value     float             of the flatness summed over bins, by relabelling
+    crps, crps_null      ``(bins,)``       against generated; half of held-out against half
+    crps_ratio           ``(bins,)``       crps / crps_null; NaN where there is no null
+    crps_ratio_error     ``(bins,)``       its standard deviation if the mock is right
+    crps_p_value         float             of the ratio summed over bins, by relabelling
+    variance_groups      str               what the variance was pooled over
+    rank_groups          str               what ranks and CRPS were taken over
+    ==================== ================= =================================================
+    """
+
+    variance_ratio: Float[np.ndarray, "bins"]
+    variance_ratio_error: Float[np.ndarray, "bins"]
+    histogram: Int[np.ndarray, "bins ranks"]
+    flatness: Float[np.ndarray, "bins"]
+    flatness_null: Float[np.ndarray, "bins"]
+    flatness_p_value: float
+    crps: Float[np.ndarray, "bins"]
+    crps_null: Float[np.ndarray, "bins"]
+    crps_ratio: Float[np.ndarray, "bins"]
+    crps_ratio_error: Float[np.ndarray, "bins"]
+    crps_p_value: float
+    variance_groups: str
+    rank_groups: str
+
+
+def measure_spread(
+    generated: Float[np.ndarray, "generated bins"],
+    held_out: Float[np.ndarray, "held_out bins"],
+    conditions: Conditions,
+    labels: Bool[np.ndarray, "labellings both"],
+    ranks: int,
+    seed: int,
+) -> Spread:
+    """Spread of single values; a catalogue with a NaN in any bin is left out.
+
+    Args:
+        generated, held_out: the statistic of every catalogue. A bin that is the same in all of
+            held-out, but for rounding, has no ratios, and is left out of the p-value of the CRPS.
+        conditions: of the same catalogues.
+        labels: from ``conditions.relabelled``.
+        ranks: intervals of u.
+        seed: of ties and halves.
+    """
+    keep = np.isfinite(generated).all(axis=1), np.isfinite(held_out).all(axis=1)
+    mock, truth = generated[keep[0]], held_out[keep[1]]
+    # What differs by rounding alone is equal: its ranks would be those of last digits.
+    constant = spread(np.concatenate([mock, truth]), SINGLE) == 0
+    mock, truth = np.where(constant, 0.0, mock), np.where(constant, 0.0, truth)
+    varied = spread(truth, SINGLE) > 0
+    *pooled_groups, variance_words = conditions.grouped(conditions.repeated)
+    ratio, ratio_error = _variance_ratio(
+        mock, truth, pooled_groups[0][keep[0]], pooled_groups[1][keep[1]]
+    )
+    *rank_groups, rank_words = conditions.grouped(conditions.drawn_repeatedly)
+    groups = rank_groups[0][keep[0]], rank_groups[1][keep[1]]
+    counts = rank_histograms(
+        np.concatenate([mock, truth]),
+        np.concatenate(groups),
+        labels[:, np.concatenate(keep)],
+        ranks,
+        seed,
+    )
+    expected = counts.sum(axis=-1, keepdims=True) / ranks
+    flatness = np.sum((counts - expected) ** 2 / np.maximum(expected, 1e-9), axis=-1)
+    crps = _mean(grouped_crps(mock, truth, *groups))
+    crps_null = _mean(half_crps(truth, groups[1], conditions.held_out[keep[1]], seed))
+    ratios = relabelled_crps_ratio(
+        np.concatenate([mock, truth]), np.concatenate(groups), labels[:, np.concatenate(keep)]
+    )
+    return Spread(
+        variance_ratio=ratio,
+        variance_ratio_error=ratio_error,
+        histogram=counts[0],
+        flatness=flatness[0],
+        flatness_null=flatness[1:].mean(axis=0),
+        flatness_p_value=p_value(flatness.sum(axis=-1)) if counts[0].any() else np.nan,
+        crps=crps,
+        crps_null=crps_null,
+        crps_ratio=np.where(varied, divided(crps, crps_null), np.nan),
+        crps_ratio_error=ratios[1:].std(axis=0),
+        crps_p_value=p_value(ratios[:, varied].sum(axis=-1)) if varied.any() else np.nan,
+        variance_groups=variance_words,
+        rank_groups=rank_words,
+    )
+
+
+def pooled_variance(
+    values: Float[np.ndarray, "catalogues bins"], group: Int[np.ndarray, " catalogues"]
+) -> tuple[Float[np.ndarray, "bins"], Float[np.ndarray, "bins"]]:
+    """Variance about the means of the groups, and its relative delete-one jackknife error.
+
+    NaN where no group has two; 0 where there is none but rounding.
+    """
+    total, freedom, losses = np.zeros(values.shape[1]), 0, []
+    for each in np.unique(group):
+        rows = group == each
+        size = int(rows.sum())
+        if size > 1:
+            squares = (values[rows] - values[rows].mean(axis=0)) ** 2
+            total += squares.sum(axis=0)
+            freedom += size - 1
+            # Without one member, the sum of squares is less by size / (size - 1) times its own.
+            losses.append(squares * size / (size - 1))
+    if freedom == 0:
+        nothing = np.full(values.shape[1], np.nan)
+        return nothing, nothing
+    variance = total / freedom
+    differs = resolved(np.sqrt(variance), np.abs(values).max(axis=0))
+    variance = np.where(differs, variance, 0.0)
+    without = (total - np.concatenate(losses)) / max(freedom - 1, 1)
+    number = len(without)
+    spread = (number - 1) / number * np.sum((without - without.mean(axis=0)) ** 2, axis=0)
+    return variance, np.sqrt(spread) / np.where(variance > 0, variance, np.nan)
+
+
+def _variance_ratio(
+    mock: np.ndarray, truth: np.ndarray, mock_group: np.ndarray, truth_group: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    (first, first_error), (second, second_error) = (
+        pooled_variance(mock, mock_group),
+        pooled_variance(truth, truth_group),
+    )
+    ratio = first / np.where(second > 0, second, np.nan)
+    return ratio, ratio * np.hypot(first_error, second_error)
+
+
+def rank_histograms(
+    values: Float[np.ndarray, "both bins"],
+    group: Int[np.ndarray, " both"],
+    labels: Bool[np.ndarray, "labellings both"],
+    ranks: int,
+    seed: int,
+) -> Int[np.ndarray, "labellings bins ranks"]:
+    """Histograms of u of those called held-out, for every labelling; ties are broken by lot."""
+    rng = random_generator(Role.RANK_HISTOGRAMS, seed)
+    counts = np.zeros((len(labels), values.shape[1], ranks), np.int64)
+    for each in np.unique(group):
+        rows = np.flatnonzero(group == each)
+        for column in range(values.shape[1]):
+            order = rows[np.lexsort((rng.random(len(rows)), values[rows, column]))]
+            held_out = labels[:, order]
+            below = np.cumsum(~held_out, axis=1)
+            fraction = (below + rng.random(len(rows))) / (below[:, -1:] + 1)
+            interval = np.minimum((fraction * ranks).astype(np.int64), ranks - 1)
+            for index in range(ranks):
+                counts[:, column, index] += np.sum(held_out & (interval == index), axis=1)
+    return counts
+
+
+def _mean(scores: np.ndarray) -> np.ndarray:
+    rows = np.isfinite(scores).all(axis=1)
+    return scores[rows].mean(axis=0) if rows.any() else np.full(scores.shape[1], np.nan)

@@ -1,0 +1,1 @@
+"""What is measured of a catalogue, and the mean of it over a set."""

@@ -1,0 +1,248 @@
+"""How many points, and how their marks are distributed.
+
+A mark is a column that is not a position: masses as log10, and the three velocity components as
+one. The two-sample Kolmogorov-Smirnov distance is the largest gap between the cumulative
+distributions of all points of either set. Points of one box are not independent, so its null is not
+the textbook one: it is the distance between two halves of held-out, mean over halvings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
+from galgen.errors import InputError
+from galgen.resolution import SINGLE, spread
+from galgen.statistics.binning import jackknife_ratio
+from galgen.validation.checks.response import Response
+from galgen.validation.measures.ratio import Curve, Ratio
+from galgen.validation.sets import halves
+
+LEVELS = (0.01, 0.05, 0.16, 0.50, 0.84, 0.95, 0.99)
+MASS = "log10 mass"
+VELOCITY = "velocity component"
+
+
+@dataclasses.dataclass(frozen=True)
+class CountComparison:
+    """Number of points per catalogue of every catalogue, and the ratio of the means.
+
+    Attributes:
+        held_out: points of each held-out catalogue.
+        generated: points of each generated one.
+    """
+
+    held_out: Float[np.ndarray, " held_out"]
+    generated: Float[np.ndarray, " generated"]
+
+    @property
+    def ratio(self) -> float:
+        """Mean number of generated over that of held-out."""
+        return float(self.generated.mean() / self.held_out.mean())
+
+    @property
+    def ratio_error(self) -> float:
+        """Standard error of the ratio, from the scatter of both."""
+        return self.ratio * float(np.hypot(_relative(self.held_out), _relative(self.generated)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Moments:
+    """Mean and standard deviation of a mark over all points, with jackknife errors.
+
+    Attributes:
+        mean, deviation: in the unit of the mark.
+        mean_error, deviation_error: their jackknife errors.
+    """
+
+    mean: float
+    mean_error: float
+    deviation: float
+    deviation_error: float
+
+
+@dataclasses.dataclass(frozen=True)
+class MarkComparison:
+    """The distribution of one mark.
+
+    =================== ============= ==================================================
+    field               shape         meaning
+    =================== ============= ==================================================
+    name, unit          str           of the mark
+    edges               ``(bins+1,)`` of the histograms, spanning held-out
+    held_out, generated Curve         fraction of points per bin
+    held_out_moments    Moments       mean and standard deviation; so ``generated_moments``
+    held_out_quantiles  ``(7,)``      at :data:`LEVELS`; so ``generated_quantiles``
+    distance            float         Kolmogorov-Smirnov, generated against held-out
+    null                float         of one half of held-out against the other, mean
+    outside             float         fraction of generated beyond the range of held-out
+    constant            bool          the same in all points of both, but for rounding
+    =================== ============= ==================================================
+    """
+
+    name: str
+    unit: str
+    edges: Float[np.ndarray, "edges"]
+    held_out: Curve
+    generated: Curve
+    held_out_moments: Moments
+    generated_moments: Moments
+    held_out_quantiles: Float[np.ndarray, "levels"]
+    generated_quantiles: Float[np.ndarray, "levels"]
+    distance: float
+    null: float
+    outside: float
+    constant: bool = False
+
+
+def compare_counts(
+    generated: Sequence[Catalogue], held_out: Sequence[Catalogue]
+) -> CountComparison:
+    """Numbers of points of both sets."""
+    return CountComparison(
+        np.array([len(c) for c in held_out], np.float64),
+        np.array([len(c) for c in generated], np.float64),
+    )
+
+
+def respond_counts(
+    low: CountComparison, high: CountComparison, significance: float, target: float
+) -> Response:
+    """Response of ln(mean number) to cosmology, as :class:`Response` of one bin."""
+    curves = []
+    for first, second in ((low.held_out, high.held_out), (low.generated, high.generated)):
+        error = float(np.hypot(_relative(first), _relative(second)))
+        curves.append(
+            Curve(
+                np.array([np.log(second.mean() / first.mean())]),
+                np.array([error]),
+                np.array([[error**2]]),
+                np.array([np.hypot(*(n.std(ddof=1) / n.mean() for n in (first, second)))]),
+            )
+        )
+    truth, other = curves
+    change = float(truth.mean[0])
+    if change == 0:
+        return Response("N", truth, other, np.nan, np.nan, 0.0, False, target)
+    slope = float(other.mean[0]) / change
+    error = float(np.hypot(other.error[0], slope * truth.error[0])) / abs(change)
+    signal = abs(change) / float(truth.error[0]) if truth.error[0] > 0 else np.inf
+    return Response("N", truth, other, slope, error, signal, signal > significance, target)
+
+
+def compare_marks(
+    generated: Sequence[Catalogue], held_out: Sequence[Catalogue], bins: int, seed: int
+) -> tuple[MarkComparison, ...]:
+    """Every mark that all catalogues have.
+
+    Raises:
+        InputError: a mass that is not positive.
+    """
+    everything = [*held_out, *generated]
+    columns = [n for n in everything[0].columns if all(n in c.columns for c in everything)]
+    marks = [n for n in columns if n not in POSITIONS and n not in VELOCITIES]
+    moving = all(n in columns for n in VELOCITIES)
+    found = []
+    for name in [*marks, *([VELOCITY] if moving else [])]:
+        first = everything[0]
+        label = MASS if name == "mass" else name
+        unit = first.units[VELOCITIES[0]] if name == VELOCITY else first.units[name]
+        values = [[_values(c, name) for c in each] for each in (held_out, generated)]
+        found.append(_compare_mark(label, unit, values[0], values[1], bins, seed))
+    return tuple(found)
+
+
+def two_sample_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """The largest gap between two empirical cumulative distributions."""
+    first, second = np.sort(first), np.sort(second)
+    points = np.concatenate([first, second])
+    below = [np.searchsorted(each, points, side="right") / len(each) for each in (first, second)]
+    return float(np.max(np.abs(below[0] - below[1])))
+
+
+def _relative(numbers: np.ndarray) -> float:
+    """Relative standard error of a mean."""
+    return float(numbers.std(ddof=1) / np.sqrt(len(numbers)) / numbers.mean())
+
+
+def _values(catalogue: Catalogue, name: str) -> Float[np.ndarray, " points"]:
+    if name == VELOCITY:
+        return catalogue.velocities.ravel()
+    values = catalogue.columns[name].astype(np.float64)
+    if name != "mass":
+        return values
+    if len(values) and values.min() <= 0:
+        raise InputError(
+            f"expected positive masses in Msun/h, got {values.min():g}; the mass column holds "
+            "masses, not their logarithm: pass 10**log10_mass"
+        )
+    return np.log10(values)
+
+
+def _compare_mark(
+    name: str,
+    unit: str,
+    held_out: list[np.ndarray],
+    generated: list[np.ndarray],
+    bins: int,
+    seed: int,
+) -> MarkComparison:
+    truth, mock = np.concatenate(held_out), np.concatenate(generated)
+    constant = not spread(np.concatenate([truth, mock]), SINGLE) > 0
+    if constant:  # but for last digits, which are no difference
+        held_out, generated = (
+            [np.full_like(v, truth[0]) for v in each] for each in (held_out, generated)
+        )
+        truth, mock = np.concatenate(held_out), np.concatenate(generated)
+    low, high = float(truth.min()), float(truth.max())
+    largest = max(abs(low), abs(high))
+    margin = 1e-3 * ((high - low) if spread(truth, SINGLE) > 0 else largest) or 0.5
+    edges = np.linspace(low - margin, high + margin, bins + 1)
+    nulls = [
+        two_sample_distance(*(np.concatenate(_chosen(held_out, rows)) for rows in (half, ~half)))
+        for half in halves(len(held_out), seed, repeats=8)
+    ]
+    return MarkComparison(
+        name=name,
+        unit=unit,
+        edges=edges,
+        held_out=_histogram(held_out, edges),
+        generated=_histogram(generated, edges),
+        held_out_moments=_moments(held_out),
+        generated_moments=_moments(generated),
+        held_out_quantiles=np.quantile(truth, LEVELS),
+        generated_quantiles=np.quantile(mock, LEVELS),
+        distance=two_sample_distance(mock, truth),
+        null=float(np.mean(nulls)),
+        outside=float(np.mean((mock < low) | (mock > high))),
+        constant=constant,
+    )
+
+
+def _chosen(values: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]:
+    return [value for value, keep in zip(values, rows, strict=True) if keep]
+
+
+def _histogram(values: list[np.ndarray], edges: np.ndarray) -> Curve:
+    """Fraction of points per bin; the jackknife error, not below that of Poisson counts."""
+    counts = np.array([np.histogram(v, edges)[0] for v in values], np.float64)
+    number = np.array([[len(v)] for v in values], np.float64) * np.ones_like(counts)
+    curve = Ratio(counts, number).curve()
+    poisson = np.sqrt(np.maximum(counts.sum(axis=0), 1)) / number[:, 0].sum()
+    return dataclasses.replace(curve, error=np.maximum(curve.error, poisson))
+
+
+def _moments(values: list[np.ndarray]) -> Moments:
+    """About the pooled mean, so that squares lose nothing to rounding."""
+    number = np.array([len(v) for v in values], np.float64)
+    centre = float(np.concatenate(values).mean())
+    sums = np.array([[np.sum(v - centre), np.sum((v - centre) ** 2)] for v in values])
+    result = jackknife_ratio(sums, number[:, None])
+    variance = float(result.mean[1])
+    deviation = np.sqrt(variance)
+    error = float(result.error[1]) / (2 * deviation) if deviation > 0 else 0.0
+    return Moments(centre, float(result.error[0]), float(deviation), error)
