@@ -170,7 +170,7 @@ def field_level(run: Run, observed: list[Catalogue], settings: Settings) -> np.n
     for i, cloud in enumerate(tqdm(observed, desc="field level")):
         found = grid_posterior(field, cloud, uniform_prior(ranges), seed=i, **options)
         draws.append(found.sample(np.random.default_rng(i), DRAWS))
-        noise.append(found.mean_error / found.deviation)
+        noise.append(found.mean_error / found.std)
     print(f"noise of the mean / width of the posterior, median: {np.median(noise, axis=0)}")
     return np.stack(draws)
 

@@ -24,9 +24,9 @@ from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import CatalogueDataset
 from galgen.data.suite import write_suite
 from galgen.data.toys import ThomasProcess
+from galgen.evaluation import Evaluation
 from galgen.experiment import Experiment
 from galgen.generative import Bridge, Sampler, TorusGeodesic
-from galgen.monitor import Monitor
 from galgen.networks import GraphNetwork
 from galgen.training import Trainer
 
@@ -88,7 +88,7 @@ def main(options: Options) -> None:
             model=Bridge(TorusGeodesic()),
             sampler=Sampler(steps=2),
             trainer=Trainer(options.steps, batch_size=4, log_every=50),
-            monitor=Monitor(every=500, batches=2, draws=8),
+            evaluation=Evaluation(every=500, batches=2, draws=8),
         )
         experiment.train(Path(folder) / "run", trackers=[Memory(options.every)])
 

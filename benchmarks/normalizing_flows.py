@@ -73,14 +73,14 @@ def moons_log_density(moons: TwoMoons, x: np.ndarray) -> np.ndarray:
     outer = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     inner = np.stack([1 - np.cos(angle), 0.5 - np.sin(angle)], axis=-1)
     centres = moons.scale * np.concatenate([outer, inner]) + moons.shift
-    deviation = moons.scale * moons.deviation
+    std = moons.scale * moons.std
 
     def one(rows):
         squared = np.sum((rows[:, None] - centres) ** 2, axis=-1)
-        return special.logsumexp(-squared / (2 * deviation**2), axis=-1)
+        return special.logsumexp(-squared / (2 * std**2), axis=-1)
 
     logs = np.concatenate([one(rows) for rows in np.array_split(x, 50)])
-    return logs - np.log(len(centres) * 2 * np.pi * deviation**2)
+    return logs - np.log(len(centres) * 2 * np.pi * std**2)
 
 
 def exact_log_density(toy: Toy, x: np.ndarray) -> np.ndarray:
@@ -103,7 +103,7 @@ class Task:
     x: np.ndarray
     exact: np.ndarray
     mean: np.ndarray
-    deviation: np.ndarray
+    std: np.ndarray
 
     @classmethod
     def draw(cls, toy: Toy, number: int) -> Task:
@@ -112,11 +112,11 @@ class Task:
 
     def batch(self, step: int, number: int) -> Batch:
         x = self.toy.sample(np.random.default_rng([1, step]), number)
-        return Batch((x - self.mean) / self.deviation)
+        return Batch((x - self.mean) / self.std)
 
     def divergence(self, log_prob) -> float:
-        model = np.asarray(log_prob((self.x - self.mean) / self.deviation))
-        return float(np.mean(self.exact - model + np.sum(np.log(self.deviation))))
+        model = np.asarray(log_prob((self.x - self.mean) / self.std))
+        return float(np.mean(self.exact - model + np.sum(np.log(self.std))))
 
 
 def measure(name: str, tasks: list[Task], options: Options) -> tuple[list[float], float]:
@@ -140,7 +140,7 @@ def measure(name: str, tasks: list[Task], options: Options) -> tuple[list[float]
         seconds += time.process_time() - clock
         figures.append(task.divergence(lambda x, params=state.ema: apply(params, x)))
         stages = BoundFlow(flow, state.ema).stages(jax.random.key(2), (1000, 2))
-        ways = np.asarray(stages) * task.deviation + task.mean
+        ways = np.asarray(stages) * task.std + task.mean
         title = f"{name}, {type(task.toy).__name__}"
         file = options.output / f"{title.replace(', ', '_').replace(' ', '_')}.png"
         draw_figure(ways, task.x[:1000], f"{title}: {figures[-1]:.3f} nats above", file)

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from galgen.evaluation import Evaluation
 from galgen.experiment import Experiment, Run
 from galgen.inference.calibration.two_sample import ClassifierTest
 from galgen.inference.neural.inference_model import NoDraws
@@ -44,7 +45,6 @@ from galgen.inference.neural.tasks import (
     TwoMoonsTask,
 )
 from galgen.inference.priors.support import Bounded, Unbounded
-from galgen.monitor import Monitor
 from galgen.networks import MLP, VectorNetwork
 from galgen.training import Trainer
 from galgen.types import Batch
@@ -114,7 +114,7 @@ def trained(task: Task, number: int, head: str, options: Options, folder: Path) 
             log_every=EVERY,
         ),
         # A tenth of the simulations tells when to stop, as there.
-        monitor=Monitor(every=EVERY, batches=max(1, number // 1280)),
+        evaluation=Evaluation(every=EVERY, batches=max(1, number // 1280)),
     )
     experiment.train(folder)
     return Run.load(folder, best=True)

@@ -30,9 +30,9 @@ import tyro
 from compiled_cost import Cost, cost_of
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from galgen.collectives import CLOUD_SPEC, POINT_SPEC
 from galgen.generative import Bridge, TorusGeodesic
 from galgen.networks import GraphNetwork, ParticleMesh, SetTransformer
-from galgen.spreading import BY_CLOUD, BY_POINT
 from galgen.training import Trainer
 from galgen.training.sharding import MeshShape, gathering, replicated, shared_over_model
 from galgen.training.state import make_step
@@ -85,9 +85,9 @@ def compiled_step(network: nn.Module, mesh: Mesh, clouds: int, points: int) -> A
         return jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(mesh, spec))
 
     batch = Batch(
-        placed((clouds, points, 3), jnp.float32, BY_POINT),
-        placed((clouds, points), bool, BY_POINT),
-        placed((clouds, 2), jnp.float32, BY_CLOUD),
+        placed((clouds, points, 3), jnp.float32, POINT_SPEC),
+        placed((clouds, points), bool, POINT_SPEC),
+        placed((clouds, 2), jnp.float32, CLOUD_SPEC),
     )
     few = Batch(jnp.zeros((1, 64, 3)), jnp.ones((1, 64), bool), jnp.zeros((1, 2)))
     params = jax.eval_shape(lambda key: bridge.initial_params(network, key, few), jax.random.key(0))

@@ -34,6 +34,7 @@ from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import CatalogueDataset, Dataset
 from galgen.data.suite import write_suite
 from galgen.data.toys import ThomasProcess
+from galgen.evaluation import Evaluation
 from galgen.experiment import Experiment, Run
 from galgen.inference.calibration import tarp
 from galgen.inference.neural.amortized import sample_posterior
@@ -48,7 +49,6 @@ from galgen.inference.neural.summaries import (
     SummaryDataset,
 )
 from galgen.inference.neural.vectors import Parameters
-from galgen.monitor import Monitor
 from galgen.networks import GraphNetwork, PooledNetwork, VectorNetwork
 from galgen.training import Trainer
 from galgen.types import Batch
@@ -113,7 +113,7 @@ def trained(data: Dataset, network, options: Options, rate: float, folder: Path)
             seed=options.seed,
             checkpoint_every=options.steps,
         ),
-        monitor=Monitor(every=max(1, options.steps // 20), batches=8),
+        evaluation=Evaluation(every=max(1, options.steps // 20), batches=8),
     )
     experiment.train(folder)
     return Run.load(folder, best=True)

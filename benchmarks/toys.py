@@ -74,16 +74,16 @@ class SCurve(Toy):
     """A half circle above a half circle, joined to an S, in the units of a unit circle.
 
     Attributes:
-        deviation: of the Gaussian noise.
+        std: of the Gaussian noise.
     """
 
-    deviation: float = 0.05
+    std: float = 0.05
 
     def sample_with_labels(self, rng, number):
         """Points and which half circle each is on."""
         angle = 3 * np.pi * (rng.random(number) - 0.5)
         x = np.stack([np.sin(angle), np.sign(angle) * (np.cos(angle) - 1)], axis=-1)
-        x = x + self.deviation * rng.standard_normal((number, 2))
+        x = x + self.std * rng.standard_normal((number, 2))
         return x.astype(np.float32), (angle > 0).astype(int)
 
 
@@ -111,7 +111,7 @@ def from_normal(toy: Toy) -> Pair:
 MOONS = TwoMoons().sample(np.random.default_rng(3), 20_000) / 3.0
 PAIRS = {
     "eight Gaussians to moons": Pair(
-        GaussianMixture.circle(radius=5.0 / 3.0, deviation=0.1**0.25 / 3.0), TwoMoons(), 3.0
+        GaussianMixture.circle(radius=5.0 / 3.0, std=0.1**0.25 / 3.0), TwoMoons(), 3.0
     ),
     "moons to eight Gaussians": Pair(Empirical.of(MOONS), EightGaussians(), 3.0),
     "normal to moons": from_normal(TwoMoons()),

@@ -25,20 +25,21 @@ from tqdm import tqdm
 
 from galgen import __version__
 from galgen.checked import checked
+from galgen.collectives import POINTS, use_mesh
 from galgen.data.dataset import Dataset, Prepared
 from galgen.data.encoding import Condition, Draw, Encoding
 from galgen.data.fingerprint import Fingerprint
 from galgen.errors import InputError
+from galgen.evaluation import Evaluation
 from galgen.generative import Model, Sampler, Samples, SamplingMethod
 from galgen.losses import MeanLoss
-from galgen.monitor import Monitor
 from galgen.printing import printable
 from galgen.randomness import Role, child_seed, random_key
 from galgen.run_folder import RunFolder
 from galgen.serialization import read_json, require_readable
-from galgen.spreading import POINTS, spread_over
 from galgen.training import Checkpoints, Loss, Trainer
 from galgen.training.distributed import is_first, require_agreement, together
+from galgen.training.evaluator import BEST, Evaluator
 from galgen.training.exclusive import held
 from galgen.training.precision import Precision, multiplying_in
 from galgen.training.sharding import (
@@ -51,7 +52,6 @@ from galgen.training.sharding import (
     whole,
 )
 from galgen.training.tracking import Tracker
-from galgen.training.watching import BEST, Watch
 from galgen.types import Batch, Params
 
 
@@ -67,7 +67,7 @@ class Experiment:
         sampler: how draws are made of it.
         trainer: how the network is trained.
         precision: in which dense layers multiply, in training and in sampling; all else is float32.
-        monitor: what is measured on held-out examples in training.
+        evaluation: what is measured on held-out examples in training.
     """
 
     data: Dataset
@@ -76,7 +76,7 @@ class Experiment:
     sampler: SamplingMethod = Sampler()
     trainer: Trainer = Trainer()
     precision: Precision = "float32"
-    monitor: Monitor = Monitor()
+    evaluation: Evaluation = Evaluation()
 
     def __post_init__(self) -> None:
         self.sampler.check(self.model)
@@ -143,7 +143,7 @@ class Experiment:
                 resume and place.has_checkpoint,
                 mesh,
                 profile,
-                started.watch,
+                started.evaluator,
                 trackers,
             )
             return Run(self, prepared.encoding, whole(state.ema, devices), place.path)
@@ -161,9 +161,11 @@ class Experiment:
         # What cannot be used raises before anything is written.
         put_batch(first, devices, self.trainer.accumulate)
         require_readable(prepared.encoding)
-        watch = self._watch(prepared.encoding, shard, place.path, devices)
-        held_out = {} if watch is None else self.data.held_out_fingerprint(self.monitor.split)
-        if resume and watch is not None:
+        evaluator = self._evaluator(prepared.encoding, shard, place.path, devices)
+        held_out = (
+            {} if evaluator is None else self.data.held_out_fingerprint(self.evaluation.split)
+        )
+        if resume and evaluator is not None:
             place.require_held_out(held_out)
         with _built_for_data():
             params = self.initial_params(first)
@@ -171,25 +173,25 @@ class Experiment:
             jax.eval_shape(self.loss(prepared), params, key, first)
             if not self.sampler.refuses:
                 jax.eval_shape(lambda *inputs: self._drawn(*inputs).x, params, key, first)
-        return _Started(devices, prepared, params, watch, held_out)
+        return _Started(devices, prepared, params, evaluator, held_out)
 
-    def _watch(
+    def _evaluator(
         self, encoding: Encoding[Any], shard: tuple[int, int], folder: Path, devices: Mesh
-    ) -> Watch | None:
-        """What the monitor measures."""
-        if not self.monitor.every:
+    ) -> Evaluator | None:
+        """What is measured between steps."""
+        if not self.evaluation.every:
             return None
-        size, split = self.trainer.batch_size, self.monitor.split
+        size, split = self.trainer.batch_size, self.evaluation.split
         source = self.data.held_out_source(encoding, size, split, shard)
         loss = self.loss(Prepared(source, encoding))
 
-        seed = child_seed(Role.MONITOR_DRAWS, self.trainer.seed)
+        seed = child_seed(Role.EVALUATION_DRAWS, self.trainer.seed)
 
         def draw(params: Params, conditions: Sequence[Condition]) -> list[Any]:
             run = Run(self, encoding, params, folder)
             return run.sample(conditions, seed, extrapolate=True)
 
-        return self.monitor.watch(
+        return self.evaluation.evaluator(
             self.data, source, loss, draw, list(encoding.condition_ranges), devices
         )
 
@@ -202,11 +204,12 @@ class Experiment:
         """The sampler, compiled once for every shape of a draw, however often it is called.
 
         Called with weights, a key, a batch, of which only the shapes, the mask and the condition
-        matter, and the mesh that it lies on; with ``trajectory=True`` it gives the whole way.
+        matter, and the mesh that it lies on; with ``trajectory=True`` it gives the whole
+        trajectory.
         """
 
         def sample(params, key, batch, mesh, trajectory=False):
-            with spread_over(mesh):
+            with use_mesh(mesh):
                 drawn = self._drawn(params, key, batch, trajectory)
             return drawn.trajectory if trajectory else drawn.x
 
@@ -235,7 +238,7 @@ class _Started:
     devices: Mesh
     prepared: Prepared
     params: Params
-    watch: Watch | None
+    evaluator: Evaluator | None
     held_out: Fingerprint
 
 
@@ -267,7 +270,7 @@ class Run:
 
         Args:
             folder: of the run.
-            best: take the checkpoint that its monitor found best.
+            best: take the checkpoint that its evaluation found best.
             ema_decay: which average, by its decay; the trainer's ``ema_decay`` if not given.
             trust: import the modules of classes that are not galgen's, which the run names: only
                 for a run of your own, or of somebody whom you trust.
@@ -293,7 +296,7 @@ class Run:
         if best and not (folder / BEST).is_dir():
             raise InputError(
                 f"expected the best checkpoint in {folder / BEST}, got none; leave out best, or "
-                "train with --monitor.every"
+                "train with --evaluation.every"
             )
         like = jax.eval_shape(trainer.initial_state, params)
         with Checkpoints(folder / (BEST if best else "checkpoints")) as checkpoints:

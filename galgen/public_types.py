@@ -76,7 +76,7 @@ _CLASSES = {
     "inference.priors.support": "Bounded Unbounded",
     "inference.neural.tasks": "GaussianLinearTask SLCPTask TaskDataset TwoMoonsTask",
     "inference.neural.vectors": "Parameters VectorEncoding",
-    "monitor": "Monitor",
+    "evaluation": "Evaluation",
     "networks.classifier": "ConvolutionalClassifier MLPClassifier",
     "networks.convolutional": "ConvolutionalNetwork",
     "networks.deep_set": "DeepSet",
@@ -94,8 +94,20 @@ MODULES: Mapping[str, str] = {
     name: f"galgen.{module}" for module, names in _CLASSES.items() for name in names.split()
 }
 """The module of each public name."""
-ALIASES: Mapping[str, str] = {}
+ALIASES: Mapping[str, str] = {"Monitor": "Evaluation"}
 """Names of classes as they once were, and as they are."""
+FIELD_ALIASES: Mapping[str, Mapping[str, str]] = {
+    "Experiment": {"monitor": "evaluation"},
+    "Sampler": {"lateness": "rho"},
+    "LogitNormalTimes": {"deviation": "std"},
+    "PreconditionedPrediction": {"deviation": "std"},
+    "GaussianMixture": {"deviation": "std"},
+    "EightGaussians": {"deviation": "std"},
+    "TwoMoons": {"deviation": "std"},
+    "TwoSpirals": {"deviation": "std"},
+    "Pinwheel": {"radial_deviation": "radial_std", "tangential_deviation": "tangential_std"},
+}
+"""Names of the fields of a class as they once were, and as they are."""
 
 
 def public_name(kind: type) -> str | None:

@@ -42,7 +42,7 @@ class Role(enum.Enum):
     BATCHES = "order of batches"
     HELD_OUT_EXAMPLES = "choice of held-out examples"
     HELD_OUT_LOSS = "noise of the held-out loss"
-    MONITOR_DRAWS = "seed of the draws of a monitor"
+    EVALUATION_DRAWS = "seed of the draws of a monitor"
     REWARD_TUNING = "tuning by a reward"
     # data that are made
     TOYS = "points of a toy"

@@ -44,18 +44,18 @@ def precision_of(
 
 
 def resolved(
-    deviation: Float[np.ndarray, "*columns"] | float,
+    std: Float[np.ndarray, "*columns"] | float,
     magnitude: Float[np.ndarray, "*_"] | float,
     precision: Float[np.ndarray, "*_"] | float = SINGLE,
 ) -> Bool[np.ndarray, "*columns"]:
     """Whether standard deviations are more than rounding; False where one is NaN.
 
     Args:
-        deviation: of some numbers.
+        std: of some numbers.
         magnitude: the largest of them, without its sign.
         precision: of :func:`precision_of`; :data:`SINGLE` for what was computed in float32.
     """
-    return np.asarray(np.asarray(deviation) > precision * np.asarray(magnitude))
+    return np.asarray(np.asarray(std) > precision * np.asarray(magnitude))
 
 
 def spread(
@@ -72,9 +72,9 @@ def spread(
         return np.zeros(values.shape[1:])
     least = precision_of(values) if precision is None else precision
     plain = values.astype(np.float64)
-    deviation = plain.std(axis=0)
+    std = plain.std(axis=0)
     differs = plain.max(axis=0) > plain.min(axis=0)
-    return np.where(differs & resolved(deviation, np.abs(plain).max(axis=0), least), deviation, 0.0)
+    return np.where(differs & resolved(std, np.abs(plain).max(axis=0), least), std, 0.0)
 
 
 def divisors(scales: Sequence[float] | Float[np.ndarray, " columns"]) -> np.ndarray:

@@ -4,7 +4,7 @@
     encoding.json      standardizer, p(N | condition), trained ranges
     fingerprints.json  SHA-256 of the training data by part, of the held-out ones, of encoding.json
     checkpoints/       weights, their average, optimiser (Orbax)
-    best/              the same, where the monitor found it best
+    best/              the same, where its evaluation was best
     metrics.jsonl      one line per logged step
     lock               there while a process trains, and locked (flock) as long as it lives
 
@@ -31,7 +31,7 @@ from galgen.reading import regular_file
 from galgen.serialization import foreign_names, read_json, to_json, write_json
 from galgen.training.checksums import sha256_of
 from galgen.training.distributed import everyones
-from galgen.training.watching import BEST
+from galgen.training.evaluator import BEST
 
 FREE = (
     "data.path",
@@ -42,7 +42,7 @@ FREE = (
     "trainer.checkpoint_every",
     "trainer.keep",
     "trainer.rematerialize",
-    "monitor",
+    "evaluation",
 )
 """Fields of an experiment that may change when a run goes on: none of them changes which numbers
 the steps that are left are made of, but for the learning rate of a longer run. The data are told by
@@ -143,7 +143,7 @@ class RunFolder:
             raise InputError(
                 f"expected the held-out data that {self.path / BEST} was chosen by, got other "
                 f"{', '.join(other)}; name those data, wherever they lie now, by --data.path, or "
-                "add --monitor.every 0"
+                "add --evaluation.every 0"
             )
 
     def _require_same(self, started: Any, given: Any) -> None:
@@ -169,8 +169,8 @@ class RunFolder:
 
     def _may_change(self, name: str, before: Mapping[str, Any]) -> bool:
         free = any(name == field or name.startswith(f"{field}.") for field in FREE)
-        if free and (self.path / BEST).exists() and name != "monitor.every":
-            chosen = ("monitor", "sampler") if before["monitor.draws"] else ("monitor",)
+        if free and (self.path / BEST).exists() and name != "evaluation.every":
+            chosen = ("evaluation", "sampler") if before["evaluation.draws"] else ("evaluation",)
             return name.split(".")[0] not in chosen
         return free
 

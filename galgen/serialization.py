@@ -21,7 +21,7 @@ from typing import Any
 
 from galgen.checked import visible_fields
 from galgen.errors import InputError
-from galgen.public_types import public_class, public_name
+from galgen.public_types import FIELD_ALIASES, public_class, public_name
 from galgen.publishing import publish_text
 from galgen.reading import reading, regular_file
 
@@ -91,7 +91,9 @@ def from_json(value: Any, trusted: Trusted = (), depth: int = 0) -> Any:
     if name == "path":
         return _path(fields)
     if not _is_foreign(name):
-        return _made(public_class(name), fields)
+        kind = public_class(name)
+        now = FIELD_ALIASES.get(kind.__name__, {})
+        return _made(kind, {now.get(key, key): value for key, value in fields.items()})
     if trusted is not True and (trusted is False or name not in trusted):
         raise InputError(
             f"expected a configuration class of this version of galgen, got {name[:100]!r}; if it "

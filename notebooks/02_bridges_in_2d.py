@@ -49,10 +49,10 @@ from galgen.generative import (
     masked_autoregressive_flow,
 )
 from galgen.generative.normalizing_flow import BoxMuller
-from galgen.journey import journey
 from galgen.networks import MLP
 from galgen.plot_style import BASE, GENERATED, HELD_OUT, new_figure
 from galgen.training import Trainer
+from galgen.trajectory import sample_trajectory
 
 STEPS = int(os.environ.get("GALGEN_STEPS", "4000"))
 folder = Path(tempfile.mkdtemp())
@@ -68,7 +68,7 @@ def train(name, network, model, sampler):
 
 def stages(run, number=400, times=(0.0, 0.33, 0.67, 1.0)):
     """Where particles are at some times on their way."""
-    states = journey(run, [{}] * number)
+    states = sample_trajectory(run, [{}] * number)
     return [np.stack(states[round(t * (len(states) - 1))]) for t in times]
 
 
@@ -202,7 +202,7 @@ interpolant_figure
 # divergence in two dimensions.
 
 # %%
-exact = GaussianMixture.circle(radius=5.0, deviation=0.1**0.25)
+exact = GaussianMixture.circle(radius=5.0, std=0.1**0.25)
 
 
 def exact_log_density(x):

@@ -34,13 +34,13 @@ from galgen.generative import (
     TorusDiffusion,
     VariancePreserving,
 )
-from galgen.journey import journey
 from galgen.networks import ParticleMesh
 from galgen.plot_style import BASE, GENERATED, HELD_OUT, log_abscissa, new_figure
 from galgen.simulation.recipe import SuiteRecipe
 from galgen.statistics.fourier import power_spectrum
 from galgen.statistics.pairs import two_point_correlation
 from galgen.training import Trainer
+from galgen.trajectory import sample_trajectory
 from galgen.validation import compare, table
 from galgen.validation.report.figures import report_figures
 from galgen.validation.report.plot_rotation import write_film
@@ -124,7 +124,7 @@ run = Run.load(Path(trained)) if trained else experiment.train(folder / "run")
 
 # %%
 condition = {"omega_m": 0.3, "sigma_8": 0.8}
-states = [state[0] for state in journey(run, [condition], seed=3)]
+states = [state[0] for state in sample_trajectory(run, [condition], seed=3)]
 times = np.linspace(0, 1, len(states))
 shown = [round(t * (len(states) - 1)) for t in (0, 0.5, 0.75, 0.875, 1)]
 

@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from galgen.collectives import use_mesh
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import CatalogueDataset
 from galgen.data.suite import write_suite
@@ -36,7 +37,6 @@ from galgen.experiment import Experiment
 from galgen.generative import Bridge, Euler, Sampler, TorusGeodesic
 from galgen.networks import ParticleMesh
 from galgen.plot_style import BASE, GENERATED, HELD_OUT, new_figure
-from galgen.spreading import spread_over
 from galgen.training import Trainer
 from galgen.training.sharding import MeshShape, replicated, shared_over_model
 
@@ -126,7 +126,7 @@ def compiled_over(mesh, points):
     """The sampler of one cloud, compiled for a mesh, and what it is called with."""
 
     def sample(weights, key):
-        with spread_over(mesh):
+        with use_mesh(mesh):
             denoiser = bridge.bind(network, weights)
             return sampler(bridge, denoiser, key, (1, points, 3), None, condition).x
 

@@ -125,7 +125,7 @@ def exact_tilt(k):
     x = toy.centres[:, 0]
     weights = np.exp(k * x / TEMPERATURE)
     weights /= weights.sum()
-    shift = k * toy.deviation**2 / TEMPERATURE
+    shift = k * toy.std**2 / TEMPERATURE
     return weights, shift, float(weights @ x) + shift
 
 
@@ -133,7 +133,7 @@ def exact_draws(k, number=600):
     """Points of the exact tilt."""
     rng = np.random.default_rng(k)
     weights, shift, _ = exact_tilt(k)
-    noise = toy.deviation * rng.standard_normal((number, 2))
+    noise = toy.std * rng.standard_normal((number, 2))
     return toy.centres[rng.choice(8, size=number, p=weights)] + noise + [shift, 0.0]
 
 

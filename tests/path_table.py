@@ -9,7 +9,7 @@ from galgen.generative import (
     GaussianMixture,
     LinearPath,
     LinearSchedule,
-    Path,
+    ProbabilityPath,
     ProductPath,
     StochasticInterpolant,
     TorusDiffusion,
@@ -23,25 +23,25 @@ from galgen.geometry import PeriodicBox
 
 MIXTURE = GaussianMixture(((0.0, 1.0, 2.0, 3.0), (-2.0, 0.0, 0.0, 1.0)), 0.3)
 FEW = Empirical(((0.0, 1.0, 2.0, 3.0), (-2.0, 0.5, 0.25, 1.0), (5.0, 0.0, -1.0, 0.125)))
-DIFFUSIONS: dict[str, Path] = {
+DIFFUSIONS: dict[str, ProbabilityPath] = {
     "variance preserving": VariancePreserving(),
     "variance preserving, steep": VariancePreserving(LinearSchedule(-14.0, 14.0)),
     "variance preserving, cosine": VariancePreserving(CosineSchedule(shift=-1.0)),
     "variance exploding": VarianceExploding(),
 }
-GAUSSIAN: dict[str, Path] = {
+GAUSSIAN: dict[str, ProbabilityPath] = {
     **DIFFUSIONS,
     "linear": LinearPath(),
     "trigonometric": TrigonometricPath(),
 }
-AFFINE: dict[str, Path] = {
+AFFINE: dict[str, ProbabilityPath] = {
     **GAUSSIAN,
     "linear from uniform": LinearPath(Uniform()),
     "linear from a mixture": LinearPath(MIXTURE),
     "trigonometric from points": TrigonometricPath(FEW),
     "affine product": ProductPath((LinearPath(Uniform()), VariancePreserving()), (3, 1)),
 }
-PATHS: dict[str, Path] = {
+PATHS: dict[str, ProbabilityPath] = {
     **AFFINE,
     "interpolant": StochasticInterpolant(),
     "interpolant from a mixture": StochasticInterpolant(MIXTURE, 0.5),
@@ -70,7 +70,9 @@ FEW_POINTS, MANY_POINTS = 7, 4_000
 """Sizes of the clouds that tests share, so that each operation is compiled once."""
 
 
-def drawn(path: Path, name: str, points: int = FEW_POINTS) -> tuple[jax.Array, jax.Array]:
+def drawn(
+    path: ProbabilityPath, name: str, points: int = FEW_POINTS
+) -> tuple[jax.Array, jax.Array]:
     """Base and data of five clouds; data normal, or uniform where the column is periodic."""
     shape = (5, points, 4)
     base = path.sample_base(jax.random.key(0), shape)

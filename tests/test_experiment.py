@@ -9,9 +9,9 @@ from galgen.data.dataset import ToyDataset
 from galgen.data.toys import EightGaussians
 from galgen.experiment import Experiment, Run
 from galgen.generative import Bridge, LinearPath, Sampler
-from galgen.journey import journey
 from galgen.networks import MLP
 from galgen.training import Trainer
+from galgen.trajectory import sample_trajectory
 
 
 def test_drawing_again_does_not_compile_again(tmp_path: Path) -> None:
@@ -40,6 +40,6 @@ def test_drawing_again_does_not_compile_again(tmp_path: Path) -> None:
     assert len(traced) == 2, "another shape"
     assert counted == dataclasses.replace(counted), "what was compiled is no part of the run"
     assert isinstance(Run.load(tmp_path / "run"), Run)
-    states = journey(run, [{}] * 4, seed=1)
+    states = sample_trajectory(run, [{}] * 4, seed=1)
     assert len(states) == 3 and np.array_equal(states[-1], run.sample([{}] * 4, seed=1))
     assert not np.array_equal(states[0], states[1])

@@ -27,7 +27,7 @@ NOT_RUN = {
     "galgen train configs/demo.py --run runs/large --coordinator host:1234 --processes 2 "
     "--process 0": "needs two machines; tests/training/test_sharding.py runs two processes",
     "srun galgen train configs/demo.py --run runs/large": "needs Slurm",
-    "galgen sample runs/mine --best": "needs a run that was watched; see tests/test_monitor.py",
+    "galgen sample runs/mine --best": "needs a run with evaluations; see tests/test_evaluation.py",
 }
 SMALLER = {
     "simulate": "--train 8 --test 5 --contrast 0 --validation 0 --processes 1 "
@@ -76,7 +76,7 @@ def test_slow_snippets_run(demo, monkeypatch):
     monkeypatch.chdir(demo)
     names = execute(slow=True)
     assert names["posterior"].names == ("omega_m", "sigma_8")
-    assert np.all(names["posterior"].deviation > 0)
+    assert np.all(names["posterior"].std > 0)
     assert "targets" in names["comparison"].summary
     assert len(repr(names["posterior"])) < 100 and "sigma_8 0." in repr(names["posterior"])
     assert np.all(np.isfinite(names["log_p"].value))

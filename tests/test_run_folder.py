@@ -26,9 +26,9 @@ from galgen.data.fingerprint import Origin
 from galgen.data.suite import Suite, write_suite
 from galgen.data.toys import EightGaussians, TwoMoons
 from galgen.errors import InputError
+from galgen.evaluation import Evaluation
 from galgen.experiment import Experiment, Run
 from galgen.generative import Bridge, LinearPath, Sampler
-from galgen.monitor import Monitor
 from galgen.networks import MLP
 from galgen.run_folder import FREE, RunFolder
 from galgen.serialization import read_json
@@ -222,8 +222,8 @@ MAY_CHANGE = {
     "trainer__rematerialize": True,
     "sampler": Sampler(steps=7),
     "sampler__steps": 3,
-    "monitor__every": 3,
-    "monitor": Monitor(every=2, split="test", batches=3),
+    "evaluation__every": 3,
+    "evaluation": Evaluation(every=2, split="test", batches=3),
 }
 MAY_NOT_CHANGE = {
     "trainer__steps": (3, "trainer.steps of at least the 4"),
@@ -277,14 +277,14 @@ def test_the_held_out_data_are_told_apart(suite: Path) -> None:
 
 
 def test_what_best_was_chosen_by_stays(run: Path) -> None:
-    watched = changed(TOY, monitor=Monitor(every=2, batches=1))
+    watched = changed(TOY, evaluation=Evaluation(every=2, batches=1))
     RunFolder(run).description.unlink()
     RunFolder(run).describe(watched, TOY.data.prepare(8, 0), {})
     (run / "best").mkdir()
-    RunFolder(run).origin(changed(watched, monitor__every=0))
+    RunFolder(run).origin(changed(watched, evaluation__every=0))
     for name, value in {"split": "test", "batches": 2, "best": "held_out.xi.chi2"}.items():
-        with pytest.raises(InputError, match=rf"got monitor.{name} "):
-            RunFolder(run).origin(changed(watched, **{f"monitor__{name}": value}))
+        with pytest.raises(InputError, match=rf"got evaluation.{name} "):
+            RunFolder(run).origin(changed(watched, **{f"evaluation__{name}": value}))
     RunFolder(run).describe(watched, TOY.data.prepare(8, 0), {"column x": "1"})
     RunFolder(run).require_held_out({"column x": "1", "column y": "2"})
     with pytest.raises(InputError, match=r"best was chosen by, got other column x; .*every 0"):
@@ -380,7 +380,7 @@ def test_what_is_refused_at_the_start_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got no such file"):
         missing.train(tmp_path / "runs/deep/run")
     with pytest.raises(InputError, match="expected catalogues to compare draws with"):
-        changed(TOY, monitor=Monitor(every=2, draws=20)).train(tmp_path / "runs/deep/run")
+        changed(TOY, evaluation=Evaluation(every=2, draws=20)).train(tmp_path / "runs/deep/run")
     assert not (tmp_path / "runs").exists()
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="got a file; choose another --run"):

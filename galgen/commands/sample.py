@@ -230,7 +230,9 @@ def sample_command(folder: Path, trust: bool = False) -> type[Sample]:
             "each catalogue; all on data if not given.",
         ),
         _field("extrapolate", bool, False, "Allow conditions outside the trained range."),
-        _field("best", bool, False, "Use the checkpoint that the run's monitor found best."),
+        _field(
+            "best", bool, False, "Use the checkpoint that the evaluation in training found best."
+        ),
         _field("trust", bool, False, "Import classes of other packages that the run names."),
     ]
     return dataclasses.make_dataclass(

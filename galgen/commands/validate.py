@@ -83,7 +83,7 @@ class Validate(Command):
     trust: bool = False
     """Import classes of other packages that the run names."""
     best: bool = False
-    """Draw with the checkpoint that the run's monitor found best."""
+    """Draw with the checkpoint that the evaluation in training found best."""
     further: Annotated[tuple[Further, ...], DISTINCT] = ()
     """Statistics besides xi and P. By velocities: pairwise-velocity, redshift-space-multipoles; by
     the column mass: marked-correlation; by positions: the others."""

@@ -180,9 +180,9 @@ class _Moments:
     @property
     def scale(self) -> float:
         """The standard deviation; 0 where it is no more than rounding."""
-        deviation = float(np.sqrt(self.squares / self.number))
-        differs = self.high > self.low and resolved(deviation, self.magnitude, self.precision)
-        return deviation if differs else 0.0
+        std = float(np.sqrt(self.squares / self.number))
+        differs = self.high > self.low and resolved(std, self.magnitude, self.precision)
+        return std if differs else 0.0
 
 
 def _standard(

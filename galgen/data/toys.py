@@ -47,11 +47,11 @@ class EightGaussians(Toy):
 
     Attributes:
         radius: of the circle.
-        deviation: standard deviation of each Gaussian along each axis.
+        std: standard deviation of each Gaussian along each axis.
     """
 
     radius: NotNegative = 5.0
-    deviation: Positive = 0.1**0.25
+    std: Positive = 0.1**0.25
 
     @property
     def centres(self) -> Float[np.ndarray, "8 2"]:
@@ -64,13 +64,13 @@ class EightGaussians(Toy):
     ) -> tuple[Float[np.ndarray, "number 2"], Int[np.ndarray, " number"]]:
         """Points and which Gaussian each came from."""
         labels = rng.integers(8, size=number)
-        x = self.centres[labels] + self.deviation * rng.standard_normal((number, 2))
+        x = self.centres[labels] + self.std * rng.standard_normal((number, 2))
         return x.astype(np.float32), labels
 
     def log_density(self, x: Float[np.ndarray, "*lead 2"]) -> Float[np.ndarray, "*lead"]:
         """The exact log density."""
         squared = np.sum((np.asarray(x)[..., None, :] - self.centres) ** 2, axis=-1)
-        logs = -squared / (2 * self.deviation**2) - np.log(16 * np.pi * self.deviation**2)
+        logs = -squared / (2 * self.std**2) - np.log(16 * np.pi * self.std**2)
         return np.logaddexp.reduce(logs, axis=-1)
 
 
@@ -80,11 +80,11 @@ class TwoMoons(Toy):
     """Two interleaved half circles.
 
     Attributes:
-        deviation: of the Gaussian noise, before scaling.
+        std: of the Gaussian noise, before scaling.
         scale, shift: applied last, ``scale * x + shift``.
     """
 
-    deviation: NotNegative = 0.1
+    std: NotNegative = 0.1
     scale: Positive = 3.0
     shift: float = -1.0
 
@@ -97,7 +97,7 @@ class TwoMoons(Toy):
         outer = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
         inner = np.stack([1 - np.cos(angle), 0.5 - np.sin(angle)], axis=-1)
         x = np.where(labels[:, None] == 0, outer, inner)
-        x = x + self.deviation * rng.standard_normal((number, 2))
+        x = x + self.std * rng.standard_normal((number, 2))
         return (self.scale * x + self.shift).astype(np.float32), labels
 
 
@@ -130,10 +130,10 @@ class TwoSpirals(Toy):
     """Two spiral arms of one and a half turns.
 
     Attributes:
-        deviation: of the Gaussian noise.
+        std: of the Gaussian noise.
     """
 
-    deviation: NotNegative = 0.1
+    std: NotNegative = 0.1
 
     def sample_with_labels(
         self, rng: np.random.Generator, number: int
@@ -144,7 +144,7 @@ class TwoSpirals(Toy):
         arm = np.stack([-np.cos(angle), np.sin(angle)], axis=-1) * angle[:, None]
         arm = (arm + 0.5 * rng.random((number, 2))) / 3
         x = np.where(labels[:, None] == 0, arm, -arm)
-        x = x + self.deviation * rng.standard_normal((number, 2))
+        x = x + self.std * rng.standard_normal((number, 2))
         return x.astype(np.float32), labels
 
 
@@ -155,13 +155,13 @@ class Pinwheel(Toy):
 
     Attributes:
         blades: how many.
-        radial_deviation, tangential_deviation: of each blade before it is bent.
+        radial_std, tangential_std: of each blade before it is bent.
         rate: of the bending.
     """
 
     blades: Count = 5
-    radial_deviation: NotNegative = 0.3
-    tangential_deviation: NotNegative = 0.1
+    radial_std: NotNegative = 0.3
+    tangential_std: NotNegative = 0.1
     rate: float = 0.25
 
     def sample_with_labels(
@@ -169,7 +169,7 @@ class Pinwheel(Toy):
     ) -> tuple[Float[np.ndarray, "number 2"], Int[np.ndarray, " number"]]:
         """Points and which blade each is on."""
         labels = rng.integers(self.blades, size=number)
-        deviations = np.array([self.radial_deviation, self.tangential_deviation])
+        deviations = np.array([self.radial_std, self.tangential_std])
         blade = rng.standard_normal((number, 2)) * deviations + np.array([1.0, 0.0])
         angle = 2 * np.pi * labels / self.blades + self.rate * np.exp(blade[:, 0])
         turned = (blade[:, 0] + 1j * blade[:, 1]) * np.exp(-1j * angle)

@@ -66,7 +66,7 @@ from galgen.generative.paths.noise_schedule import (
     MonotoneSchedule,
     NoiseSchedule,
 )
-from galgen.generative.paths.path import Ends, Path
+from galgen.generative.paths.path import Ends, ProbabilityPath
 from galgen.generative.paths.product import ProductPath
 from galgen.generative.paths.torus import TorusDiffusion, TorusGeodesic
 from galgen.generative.sampling.adaptive import AdaptiveSampler
@@ -143,9 +143,9 @@ __all__ = [
     "Normal",
     "NormalizingFlow",
     "OptimalAssignment",
-    "Path",
     "PreconditionedPrediction",
     "Prediction",
+    "ProbabilityPath",
     "ProductPath",
     "RationalQuadraticSpline",
     "Reversal",

@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from galgen.collectives import POINT_SPEC, all_gather, is_divisible, points_axis_size, shard_map
 from galgen.geometry import Geometry, hilbert_code, wrap
 from galgen.neighbors.cells import gather
 from galgen.neighbors.reading import read_neighbors
-from galgen.spreading import BY_POINT, by_device, divides, gathered, parts_of_a_cloud
 
 Columns = Float[Array, "batch points columns"]
 
@@ -34,11 +34,11 @@ def in_domains(
         mask: True where a row is real; padding goes to the end.
         geometry: of the box.
     """
-    if parts_of_a_cloud() == 1 or not divides(x, BY_POINT):
+    if points_axis_size() == 1 or not is_divisible(x, POINT_SPEC):
         return x, mask, lambda out: out
 
     def sort(own, x, mask):
-        x, real = gathered(x), None if mask is None else gathered(mask)
+        x, real = all_gather(x), None if mask is None else all_gather(mask)
         positions = wrap(x[..., :3]) if geometry.periodic else jnp.clip(x[..., :3], 0.0, 1.0)
         code = hilbert_code(positions)
         if real is not None:
@@ -49,5 +49,5 @@ def in_domains(
         return gather(x, mine), moved, jnp.argsort(order, axis=-1)[:, own[0]]
 
     own = jnp.broadcast_to(jnp.arange(x.shape[1]), x.shape[:2])
-    x, mask, home = by_device(sort, own, x, mask, split=(BY_POINT,) * 3, result=BY_POINT)
+    x, mask, home = shard_map(sort, own, x, mask, in_specs=(POINT_SPEC,) * 3, out_specs=POINT_SPEC)
     return x, mask, lambda out: read_neighbors(out, home[..., None])[:, :, 0]

@@ -15,17 +15,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Shaped
 
-from galgen.neighbors.cells import gather
-from galgen.spreading import (
-    BY_POINT,
-    by_device,
-    divides,
-    exchanged,
-    gathered,
-    largest,
-    parts_of_a_cloud,
-    which_part,
+from galgen.collectives import (
+    POINT_SPEC,
+    all_gather,
+    all_to_all,
+    axis_index,
+    is_divisible,
+    pmax,
+    points_axis_size,
+    shard_map,
 )
+from galgen.neighbors.cells import gather
 
 ROOM = 3.0
 """Of a buffer, in units of k^(1/3) n^(2/3) points.
@@ -56,8 +56,8 @@ class Halo:
     @classmethod
     def of(cls, indices: Int[Array, "batch points k"]) -> Halo | None:
         """The halo of these neighbours; None where nothing is shared, or gathering is as good."""
-        parts = parts_of_a_cloud()
-        if parts == 1 or not divides(indices, BY_POINT):
+        parts = points_axis_size()
+        if parts == 1 or not is_divisible(indices, POINT_SPEC):
             return None
         points, k = indices.shape[1] // parts, indices.shape[2]
         room = round(ROOM * k ** (1 / 3) * points ** (2 / 3))
@@ -65,7 +65,7 @@ class Halo:
             return None
 
         def on_device(indices):
-            batch, me = len(indices), which_part()
+            batch, me = len(indices), axis_index()
             rows = jnp.arange(batch)[:, None, None]
             wanted = jnp.zeros((batch, parts * points), bool).at[rows, indices].set(True)
             wanted = wanted.reshape(batch, parts, points).at[:, me].set(False)
@@ -74,10 +74,10 @@ class Halo:
             owner = indices // points
             received = points + owner * room + rank
             places = jnp.where(owner == me, indices - me * points, received)
-            crowded = largest(jnp.max(numbers[..., -1], axis=-1, keepdims=True) > room)
-            return cls(places, exchanged(_first(wanted, room)), crowded)
+            crowded = pmax(jnp.max(numbers[..., -1], axis=-1, keepdims=True) > room)
+            return cls(places, all_to_all(_first(wanted, room)), crowded)
 
-        return by_device(on_device, indices, split=(BY_POINT,), result=BY_POINT)
+        return shard_map(on_device, indices, in_specs=(POINT_SPEC,), out_specs=POINT_SPEC)
 
     def read(
         self, values: Shaped[Array, "batch some *item"], indices: Int[Array, "batch some k"]
@@ -87,13 +87,13 @@ class Halo:
 
         def by_halo(values):
             asked = self.sent.reshape(batch, -1)
-            received = exchanged(gather(values, asked).reshape(*self.sent.shape, *item))
+            received = all_to_all(gather(values, asked).reshape(*self.sent.shape, *item))
             table = jnp.concatenate([values, received.reshape(batch, -1, *item)], axis=1)
             # What is not read where the halo is crowded may point anywhere.
             return gather(table, jnp.clip(self.places, 0, table.shape[1] - 1))
 
         def by_gathering(values):
-            return gather(gathered(values), indices)
+            return gather(all_gather(values), indices)
 
         return jax.lax.cond(jnp.any(self.crowded), by_gathering, by_halo, values)
 
@@ -122,7 +122,7 @@ def read_neighbors(
 
     def read(values, indices, halo):
         if halo is None:
-            return gather(gathered(values), indices)
+            return gather(all_gather(values), indices)
         return halo.read(values, indices)
 
-    return by_device(read, values, indices, halo, split=(BY_POINT,) * 3, result=BY_POINT)
+    return shard_map(read, values, indices, halo, in_specs=(POINT_SPEC,) * 3, out_specs=POINT_SPEC)

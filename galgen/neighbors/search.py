@@ -15,13 +15,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from galgen.checked import Whole, checked
+from galgen.collectives import CLOUD_SPEC, POINT_SPEC, all_gather, points_axis_size, shard_map
 from galgen.geometry import Geometry
 from galgen.neighbors.brute_force import BruteForce
 from galgen.neighbors.cell_list import CellList
 from galgen.neighbors.method import Method
 from galgen.neighbors.pairs import NOBODY
 from galgen.neighbors.reading import Halo, read_neighbors
-from galgen.spreading import BY_CLOUD, BY_POINT, by_device, gathered, parts_of_a_cloud
 
 
 @flax.struct.dataclass
@@ -114,20 +114,20 @@ def _search(
     there = min(k, positions.shape[1] - 1)
     if there < 1:
         return jnp.full((*real.shape, k), NOBODY)
-    if parts_of_a_cloud() == 1:
+    if points_axis_size() == 1:
 
         def search_clouds(positions, real):
             return method.search(positions, real, there, geometry)
 
-        clouds = (BY_CLOUD, BY_CLOUD)
-        found = by_device(search_clouds, positions, real, split=clouds, result=BY_CLOUD)
+        clouds = (CLOUD_SPEC, CLOUD_SPEC)
+        found = shard_map(search_clouds, positions, real, in_specs=clouds, out_specs=CLOUD_SPEC)
     else:
 
         def search_part(own, positions, real):
-            return method.search(gathered(positions), gathered(real), there, geometry, own[0])
+            return method.search(all_gather(positions), all_gather(real), there, geometry, own[0])
 
         own = jnp.broadcast_to(jnp.arange(positions.shape[1]), real.shape)
-        parts = (BY_POINT, BY_POINT, BY_POINT)
-        found = by_device(search_part, own, positions, real, split=parts, result=BY_POINT)
+        parts = (POINT_SPEC, POINT_SPEC, POINT_SPEC)
+        found = shard_map(search_part, own, positions, real, in_specs=parts, out_specs=POINT_SPEC)
     found = jnp.where(real[..., None], found, NOBODY)
     return jnp.pad(found, ((0, 0), (0, 0), (0, k - there)), constant_values=NOBODY)

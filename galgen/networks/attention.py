@@ -12,9 +12,9 @@ flash      on a GPU, cuDNN's kernel (Dao et al. 2022, arXiv:2205.14135) in bfloa
 blockwise  elsewhere, one head and one block of queries at a time; a block is computed again in
            the backward pass instead of stored (Rabe and Staats 2021, arXiv:2112.05682).
 
-Where devices share a cloud (:mod:`galgen.spreading`) the longer of queries and keys is split. Each
-device then has some queries and gathers all keys and values, or it has some keys, whose sums over j
-are added up.
+Where devices share a cloud (:mod:`galgen.collectives`) the longer of queries and keys is split.
+Each device then has some queries and gathers all keys and values, or it has some keys, whose sums
+over j are added up.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from galgen.masking import zero_padding
-from galgen.spreading import (
-    BY_CLOUD,
-    BY_POINT,
-    by_device,
-    gathered,
-    largest,
-    parts_of_a_cloud,
-    summed,
+from galgen.collectives import (
+    CLOUD_SPEC,
+    POINT_SPEC,
+    all_gather,
+    pmax,
+    points_axis_size,
+    psum,
+    shard_map,
 )
+from galgen.masking import zero_padding
 
 LARGEST_FLASH_HEAD = 128
 """Channels per head that cuDNN takes on every card with flash kernels."""
@@ -55,25 +55,25 @@ def attend(
         value: likewise.
         mask: True where a key is real, at least once per cloud, in any order.
     """
-    if parts_of_a_cloud() > 1 and key.shape[1] > query.shape[1]:
+    if points_axis_size() > 1 and key.shape[1] > query.shape[1]:
 
         def read_part(query, key, value, mask):
             return blockwise(query, key, value, mask, split_keys=True)
 
-        split = (BY_CLOUD, BY_POINT, BY_POINT, BY_POINT)
-        return by_device(read_part, query, key, value, mask, split=split, result=BY_CLOUD)
+        split = (CLOUD_SPEC, POINT_SPEC, POINT_SPEC, POINT_SPEC)
+        return shard_map(read_part, query, key, value, mask, in_specs=split, out_specs=CLOUD_SPEC)
 
     among_points = key.shape[1] == query.shape[1]
 
     def read(query, key, value, mask):
         if among_points:
-            key, value, mask = jax.tree.map(gathered, (key, value, mask))
+            key, value, mask = jax.tree.map(all_gather, (key, value, mask))
         if has_flash_kernels() and query.shape[-1] <= LARGEST_FLASH_HEAD:
             return flash(query, key, value, mask)
         return blockwise(query, key, value, mask)
 
-    split = (BY_POINT, *(BY_POINT if among_points else BY_CLOUD,) * 3)
-    return by_device(read, query, key, value, mask, split=split, result=BY_POINT)
+    split = (POINT_SPEC, *(POINT_SPEC if among_points else CLOUD_SPEC,) * 3)
+    return shard_map(read, query, key, value, mask, in_specs=split, out_specs=POINT_SPEC)
 
 
 def has_flash_kernels() -> bool:
@@ -114,10 +114,10 @@ def blockwise(
             if mask is not None:
                 logits = jnp.where(mask[:, None], logits, -1e30)
             peak = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-            weight = jnp.exp(logits - (largest(peak) if split_keys else peak))
+            weight = jnp.exp(logits - (pmax(peak) if split_keys else peak))
             total = jnp.sum(weight, axis=-1, keepdims=True)
             read = jnp.einsum("bqk,bkc->bqc", weight, values)
-            return summed(read) / summed(total) if split_keys else read / total
+            return psum(read) / psum(total) if split_keys else read / total
 
         return jax.lax.map(one_block, query_blocks)
 

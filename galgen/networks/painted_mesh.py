@@ -14,18 +14,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Int
 
+from galgen.collectives import (
+    CHANNEL_SPEC,
+    CLOUD_SPEC,
+    POINT_SPEC,
+    all_gather,
+    points_axis_size,
+    psum,
+    psum_scatter,
+    shard_map,
+)
 from galgen.errors import InputError
 from galgen.masking import number_of_points
-from galgen.spreading import (
-    BY_CHANNEL,
-    BY_CLOUD,
-    BY_POINT,
-    by_device,
-    gathered,
-    parts_of_a_cloud,
-    summed,
-    summed_and_dealt,
-)
 
 
 class PaintedMesh(NamedTuple):
@@ -109,7 +109,7 @@ class PaintedMesh(NamedTuple):
     ) -> Complex[Array, "batch x y z channels"]:
         """S of every mode, but for the window."""
         channels = sources.shape[-1]
-        by_channel = channels % parts_of_a_cloud() == 0
+        by_channel = channels % points_axis_size() == 0
 
         def transformed(cells, weights, sources, points):
             rows = jnp.arange(len(cells))[:, None]
@@ -121,15 +121,15 @@ class PaintedMesh(NamedTuple):
 
             empty = jnp.zeros((len(cells), self.size**3, channels), sources.dtype)
             mesh, _ = jax.lax.scan(paint, empty, jnp.arange(27))
-            mesh = summed_and_dealt(mesh, axis=2) if by_channel else summed(mesh)
+            mesh = psum_scatter(mesh, axis=2) if by_channel else psum(mesh)
             mesh = mesh / jnp.sqrt(points)[:, None, None]
             return jnp.fft.rfftn(mesh.reshape(len(mesh), *(self.size,) * 3, -1), axes=(1, 2, 3))
 
-        return by_device(
+        return shard_map(
             transformed,
             *(self.cells, self.weights, sources, self.points),
-            split=(BY_POINT, BY_POINT, BY_POINT, BY_CLOUD),
-            result=BY_CHANNEL if by_channel else BY_CLOUD,
+            in_specs=(POINT_SPEC, POINT_SPEC, POINT_SPEC, CLOUD_SPEC),
+            out_specs=CHANNEL_SPEC if by_channel else CLOUD_SPEC,
         )
 
     def respond(
@@ -145,12 +145,12 @@ class PaintedMesh(NamedTuple):
         self, amplitude: Complex[Array, "batch x y z channels"]
     ) -> Float[Array, "batch points channels"]:
         """Re[sum_n amplitude_n exp(2 pi i n.x)] / sqrt(modes), at the points."""
-        by_channel = amplitude.shape[-1] % parts_of_a_cloud() == 0
+        by_channel = amplitude.shape[-1] % points_axis_size() == 0
 
         def at_points(cells, weights, amplitude):
             mesh = jnp.fft.irfftn(amplitude, s=(self.size,) * 3, axes=(1, 2, 3))
             mesh = mesh.reshape(len(mesh), -1, mesh.shape[-1])
-            mesh = gathered(mesh, axis=2) if by_channel else mesh
+            mesh = all_gather(mesh, axis=2) if by_channel else mesh
             rows = jnp.arange(len(mesh))[:, None]
 
             @jax.checkpoint
@@ -161,9 +161,9 @@ class PaintedMesh(NamedTuple):
             empty = jnp.zeros((*cells.shape[:2], mesh.shape[-1]), mesh.dtype)
             return jax.lax.scan(add, empty, jnp.arange(27))[0]
 
-        split = (BY_POINT, BY_POINT, BY_CHANNEL if by_channel else BY_CLOUD)
+        split = (POINT_SPEC, POINT_SPEC, CHANNEL_SPEC if by_channel else CLOUD_SPEC)
         arrays = self.cells, self.weights, amplitude
-        return by_device(at_points, *arrays, split=split, result=BY_POINT)
+        return shard_map(at_points, *arrays, in_specs=split, out_specs=POINT_SPEC)
 
     def gradient(
         self, amplitude: Complex[Array, "batch x y z channels"]

@@ -37,6 +37,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from galgen.checked import Layers, Size, checked
+from galgen.collectives import CLOUD_SPEC, POINT_SPEC, all_gather, shard_map
 from galgen.errors import InputError
 from galgen.geometry import Geometry, PeriodicBox
 from galgen.masking import number_of_points, zero_padding
@@ -57,7 +58,6 @@ from galgen.networks.layers import (
     split_columns,
 )
 from galgen.networks.painted_mesh import PaintedMesh
-from galgen.spreading import BY_CLOUD, BY_POINT, by_device, gathered
 
 BLOCK = 8192
 """Points whose edges are held in memory at once."""
@@ -109,7 +109,7 @@ class ShortRange(NamedTuple):
         """``contract(edges, sources of neighbours, *of_clouds)``, a block of points at a time."""
 
         def on_device(neighbors, separation, sources, *of_clouds):
-            sources = gathered(sources)
+            sources = all_gather(sources)
 
             def one(neighbors: Neighbors) -> Float[Array, "..."]:
                 edges = describe_edges(neighbors, separation, self.radial)
@@ -126,8 +126,8 @@ class ShortRange(NamedTuple):
         # The few sources of a point are gathered: the halo would save little.
         neighbors = dataclasses.replace(self.neighbors, halo=None)
         arrays = neighbors, self.separation, sources, *of_clouds
-        split = (BY_POINT, BY_CLOUD, BY_POINT, *(BY_CLOUD,) * len(of_clouds))
-        return by_device(on_device, *arrays, split=split, result=BY_POINT)
+        split = (POINT_SPEC, CLOUD_SPEC, POINT_SPEC, *(CLOUD_SPEC,) * len(of_clouds))
+        return shard_map(on_device, *arrays, in_specs=split, out_specs=POINT_SPEC)
 
 
 def _split(a: Array, blocks: int, padding: int) -> Array:

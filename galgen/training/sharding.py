@@ -11,7 +11,7 @@ model
     arXiv:1910.02054; FSDP, Zhao et al. 2023, arXiv:2304.11277).
 points
     devices share the points of every cloud, for clouds too large for one of them. What a network
-    does about it is told in :mod:`galgen.spreading`.
+    does about it is told in :mod:`galgen.collectives`.
 
 The clouds of a batch are split over the first two and their points over the third, so no device
 repeats what another does.
@@ -30,9 +30,9 @@ import numpy as np
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
 from galgen.checked import Count, checked
+from galgen.collectives import CLOUD_SPEC, POINT_SPEC, POINTS, ROWS, use_mesh
 from galgen.errors import InputError
 from galgen.losses import LossValue
-from galgen.spreading import BY_CLOUD, BY_POINT, POINTS, ROWS, spread_over
 from galgen.training.state import Loss
 from galgen.types import Batch, Params
 
@@ -148,7 +148,7 @@ def gathering(loss: Loss, mesh: Mesh) -> Loss:
     gather.defvjp(lambda params: (gather(params), None), scatter)
 
     def told(params: Params, key: jax.Array, batch: Batch) -> LossValue:
-        with spread_over(mesh):
+        with use_mesh(mesh):
             return loss(gather(params) if mesh.shape["model"] > 1 else params, key, batch)
 
     return told
@@ -187,12 +187,12 @@ def put_batch(batch: Batch, mesh: Mesh, pieces: int = 1) -> Batch:
         sharding, shape = NamedSharding(mesh, spec), (rows, *array.shape[1:])
         return jax.make_array_from_process_local_data(sharding, array, shape)
 
-    of_points = BY_CLOUD if batch.mask is None else BY_POINT
+    of_points = CLOUD_SPEC if batch.mask is None else POINT_SPEC
     return Batch(
         put(batch.x, of_points),
         put(batch.mask, of_points),
-        put(batch.condition, BY_CLOUD),
-        put(batch.weight, BY_CLOUD),
+        put(batch.condition, CLOUD_SPEC),
+        put(batch.weight, CLOUD_SPEC),
     )
 
 

@@ -21,6 +21,7 @@ from galgen.randomness import Role, random_key
 from galgen.training.checkpoint import Checkpoints
 from galgen.training.disk import on_disk
 from galgen.training.distributed import anyone, is_first
+from galgen.training.evaluator import Evaluator
 from galgen.training.feeding import Fed, Source, feed
 from galgen.training.profiling import Profile
 from galgen.training.progress import progress
@@ -35,7 +36,6 @@ from galgen.training.sharding import (
 from galgen.training.state import Loss, Metrics, TrainState, initial_state, make_step
 from galgen.training.stopping import require_finite, stop_signals
 from galgen.training.tracking import Journal, Tracker
-from galgen.training.watching import Measured, Watch, watched
 from galgen.types import Batch, Params
 
 
@@ -112,7 +112,7 @@ class Trainer:
         resume: bool = False,
         mesh: MeshShape = ALL_ON_DATA,
         profile: bool = False,
-        watch: Watch | None = None,
+        evaluator: Evaluator | None = None,
         trackers: Sequence[Tracker] = (),
     ) -> TrainState:
         """Train, logging and checkpointing into ``folder``.
@@ -127,7 +127,7 @@ class Trainer:
             resume: go on from the newest checkpoint.
             mesh: of all devices of all processes.
             profile: record a few steps into ``folder / "profile"``.
-            watch: what is measured between the steps; the best state is kept in
+            evaluator: what is measured between the steps; the best state is kept in
                 ``folder / "best"``.
             trackers: that are told what is logged, by the first process.
 
@@ -137,6 +137,7 @@ class Trainer:
             FloatingPointError: at a loss or weights that are not finite; the message names the step
                 and the last checkpoint.
         """
+        evaluator = evaluator or Evaluator()
         devices = mesh.over(jax.devices())
         # From the host, so that every process puts its part of the same numbers on its devices.
         params = jax.tree.map(np.asarray, params)
@@ -156,9 +157,9 @@ class Trainer:
             journal = Journal(folder / "metrics.jsonl", int(state.step), is_first(), trackers)
             with (
                 Profile(folder / "profile", profile) as recorder,
-                watched(folder, watch, journal.before) as measured,
+                evaluator.keeping_best(folder, journal.before),
             ):
-                return self._run(state, step, batches, checkpoints, recorder, journal, measured)
+                return self._run(state, step, batches, checkpoints, recorder, journal, evaluator)
 
     def _run(
         self,
@@ -168,7 +169,7 @@ class Trainer:
         checkpoints: Checkpoints,
         recorder: Profile,
         journal: Journal,
-        measured: Measured,
+        evaluator: Evaluator,
     ) -> TrainState:
         """Every step that is left, and what is written between them."""
         start = int(state.step)
@@ -182,13 +183,13 @@ class Trainer:
                 recorder.step(metrics)
                 bar.advance(points)
                 last = done == self.steps
-                logs = last or done % self.log_every == 0 or measured.due(done)
+                logs = last or done % self.log_every == 0 or evaluator.due(done)
                 if logs:
                     values = {k: float(v) for k, v in jax.device_get(metrics).items()}
                     require_finite(values, done, checkpoints.latest)
                     bar.show(values["loss"])
-                    if last or measured.due(done):
-                        values |= measured.measure(state)
+                    if last or evaluator.due(done):
+                        values |= evaluator.measure(state)
                     journal.write(done, values)
                 # Processes must stop at the same step, and meet where they log.
                 stops = bool(stop) if jax.process_count() == 1 else logs and anyone(bool(stop))

@@ -95,7 +95,7 @@ class CurveComparison:
         return divided(self.target - self.closure, self.closure_error)
 
     @property
-    def deviation(self) -> Float[np.ndarray, "bins"]:
+    def std(self) -> Float[np.ndarray, "bins"]:
         """Generated minus held-out in units of both errors in quadrature."""
         difference = self.generated.minus(self.held_out)
         return divided(difference.mean, difference.error)
@@ -107,8 +107,8 @@ class CurveComparison:
 
     @property
     def reduced_chi_square(self) -> float:
-        """Mean square of ``deviation``: chi-square per degree of freedom, diagonal errors."""
-        return float(np.nanmean(self.deviation**2)) if np.isfinite(self.deviation).any() else np.nan
+        """Mean square of ``std``: chi-square per degree of freedom, diagonal errors."""
+        return float(np.nanmean(self.std**2)) if np.isfinite(self.std).any() else np.nan
 
     def bin_name(self, index: int) -> str:
         """The range of a bin in words."""

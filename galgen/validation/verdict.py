@@ -195,8 +195,8 @@ def count_verdict(count: CountComparison, split: str) -> Verdict:
 def mark_verdict(mark: MarkComparison, split: str) -> Verdict:
     """Kolmogorov-Smirnov distance of a mark."""
     truth, mock = mark.held_out_moments, mark.generated_moments
-    note = f"mean {mock.mean:.4g} and {truth.mean:.4g}; std {mock.deviation:.4g} and "
-    note += f"{truth.deviation:.4g} (generated and held-out)"
+    note = f"mean {mock.mean:.4g} and {truth.mean:.4g}; std {mock.std:.4g} and "
+    note += f"{truth.std:.4g} (generated and held-out)"
     if mark.constant:
         note = f"{truth.mean:.6g} in all points of both sets but for rounding: nothing to compare"
     return Verdict(

@@ -63,8 +63,8 @@ def test_sampling_goes_on_where_it_was_stopped(
     assert main([*arguments, str(tmp_path / "whole.h5")]) == 0
     draw, made = Run.draw, []
 
-    def stopping(self, draws, seed, numbers) -> Iterator:
-        for number, examples in draw(self, draws, seed, numbers):
+    def stopping(self, draws, seed, numbers, mesh) -> Iterator:
+        for number, examples in draw(self, draws, seed, numbers, mesh):
             if len(made) == 2:
                 raise KeyboardInterrupt
             made.append(number)

@@ -28,12 +28,12 @@ def test_every_toy(toy, classes):
 
 def test_eight_gaussians_moments_and_density():
     toy = EightGaussians()
-    assert toy.deviation == pytest.approx(0.562, abs=1e-3)
+    assert toy.std == pytest.approx(0.562, abs=1e-3)
     x, labels = toy.sample_with_labels(np.random.default_rng(1), 20000)
     for label in range(8):
         cluster = x[labels == label] - toy.centres[label]
-        np.testing.assert_allclose(cluster.std(0), toy.deviation, rtol=0.08)
-        np.testing.assert_allclose(cluster.mean(0), 0, atol=5 * toy.deviation / np.sqrt(2000))
+        np.testing.assert_allclose(cluster.std(0), toy.std, rtol=0.08)
+        np.testing.assert_allclose(cluster.mean(0), 0, atol=5 * toy.std / np.sqrt(2000))
     axis = np.linspace(-9, 9, 400)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1)
     mass = np.exp(toy.log_density(grid)).sum() * (axis[1] - axis[0]) ** 2
@@ -52,7 +52,7 @@ def test_checkerboard_fills_half_the_board_uniformly():
 
 
 def test_moons_lie_on_their_circles():
-    x, labels = TwoMoons(deviation=1e-6).sample_with_labels(np.random.default_rng(3), 500)
+    x, labels = TwoMoons(std=1e-6).sample_with_labels(np.random.default_rng(3), 500)
     centres = 3 * np.array([[0.0, 0.0], [1.0, 0.5]]) - 1
     radius = np.linalg.norm(x - centres[labels], axis=1)
     np.testing.assert_allclose(radius, 3, atol=1e-4)
@@ -69,8 +69,8 @@ def test_spirals_and_pinwheel_are_symmetric():
 def test_thomas_counts_have_the_closed_form_moments():
     process = ThomasProcess(20.0, 5.0, 0.03)
     counts = np.array([len(x) for x in process.sample(np.random.default_rng(6), 4000)])
-    deviation = np.sqrt(process.count_variance)
-    assert counts.mean() == pytest.approx(process.mean_count, abs=5 * deviation / np.sqrt(4000))
+    std = np.sqrt(process.count_variance)
+    assert counts.mean() == pytest.approx(process.mean_count, abs=5 * std / np.sqrt(4000))
     assert counts.var() == pytest.approx(process.count_variance, rel=0.15)
     assert process.count_variance == 20 * 5 * 6
 

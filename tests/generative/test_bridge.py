@@ -103,18 +103,18 @@ def test_an_interpolant_carries_one_mixture_to_another() -> None:
     """By the exact velocity of two Gaussians, one of them off the origin; noise in the middle."""
     start = GaussianMixture(((-2.0,),), 0.5)
     path = StochasticInterpolant(start)
-    mean, deviation = 1.5, 0.4
+    mean, std = 1.5, 0.4
 
     def denoiser(x, t, mask, condition):
         t = t[:, None]
         gamma, rate = jax.jvp(path.gamma, (t,), (jnp.ones_like(t),))
-        variance = ((1 - t) * 0.5) ** 2 + (t * deviation) ** 2 + gamma**2
-        covariance = t * deviation**2 - (1 - t) * 0.25 + gamma * rate
+        variance = ((1 - t) * 0.5) ** 2 + (t * std) ** 2 + gamma**2
+        covariance = t * std**2 - (1 - t) * 0.25 + gamma * rate
         return mean + 2 + covariance / variance * (x - (1 - t) * -2.0 - t * mean)
 
     draw = Sampler(Heun(), 64)(Bridge(path), denoiser, jax.random.key(0), (10_000, 1)).x
     assert float(draw.mean()) == pytest.approx(mean, abs=0.02)
-    assert float(draw.std()) == pytest.approx(deviation, rel=0.03)
+    assert float(draw.std()) == pytest.approx(std, rel=0.03)
 
 
 PRODUCT = ProductPath((TorusDiffusion(), VariancePreserving()), (3, 1))

@@ -65,7 +65,7 @@ def exact_denoiser(bridge):
         alpha, sigma = (c.astype(seen.dtype) for c in path.scales(t, seen))
         x = seen
         if isinstance(prediction, PreconditionedPrediction):
-            x = seen * jnp.sqrt((alpha * prediction.deviation) ** 2 + sigma**2)
+            x = seen * jnp.sqrt((alpha * prediction.std) ** 2 + sigma**2)
         covariance = jnp.asarray(COVARIANCE, x.dtype)
         total = (alpha**2)[..., None] * covariance + (sigma**2)[..., None] * jnp.eye(2)
         away = jnp.linalg.solve(total, (x - alpha * MEAN)[..., None])[..., 0]

@@ -83,11 +83,11 @@ def mixture(path):
     def denoiser(x, t, mask, condition):
         time = t.reshape(-1, *(1,) * x.ndim)
         (alpha, sigma), rates = path.coefficients(time), path.rates(time)
-        variance = alpha**2 * toy.deviation**2 + sigma**2
+        variance = alpha**2 * toy.std**2 + sigma**2
         gap = x[..., None, :] - alpha * toy.centres.astype(x.dtype)
         logits = -jnp.sum(gap**2, axis=-1, keepdims=True) / (2 * variance)
         weight = jax.nn.softmax(logits, axis=-2)
-        data = toy.centres.astype(x.dtype) + alpha * toy.deviation**2 / variance * gap
+        data = toy.centres.astype(x.dtype) + alpha * toy.std**2 / variance * gap
         velocity = rates[0] * data + rates[1] * sigma / variance * gap
         return jnp.sum(weight * velocity, axis=-2)
 
@@ -242,8 +242,8 @@ def test_wrapped_diffusion() -> None:
     bridge = Bridge(path, prediction=NoisePrediction())
     likelihood = Likelihood(ExactDivergence(), FixedSteps(64))
     found = jit(functools.partial(likelihood, bridge, noise))(KEY, x)
-    deviation = np.hypot(width, path.sigma_min)
-    truth = np.log(stats.norm.pdf(x - mean + images, scale=deviation).sum(axis=-1))
+    std = np.hypot(width, path.sigma_min)
+    truth = np.log(stats.norm.pdf(x - mean + images, scale=std).sum(axis=-1))
     near = truth > -8
     assert near.sum() > 40
     assert np.allclose(found.value[near], truth[near], atol=2e-3)

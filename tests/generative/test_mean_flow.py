@@ -11,7 +11,7 @@ from galgen.generative.models.bridge import Bridge
 from galgen.generative.models.mean_flow import MeanFlow, MeanFlowSampler
 from galgen.generative.objectives.times import LogitNormalTimes
 from galgen.generative.paths.affine import LinearPath, TrigonometricPath
-from galgen.generative.paths.path import Path
+from galgen.generative.paths.path import ProbabilityPath
 from galgen.generative.paths.product import ProductPath
 from galgen.generative.paths.torus import TorusDiffusion, TorusGeodesic
 from galgen.generative.sampling.sampler import Heun, Sampler
@@ -38,7 +38,7 @@ def to_gaussian(x, t, mask, condition):
     return MEAN + growth * (x - t * MEAN) / now
 
 
-def to_point(path: Path, point: jax.Array, x: jax.Array, t: jax.Array) -> jax.Array:
+def to_point(path: ProbabilityPath, point: jax.Array, x: jax.Array, t: jax.Array) -> jax.Array:
     """The average velocity to one point, until any time: all ways there are straight."""
     left = jnp.maximum(1 - t, 1e-6).reshape(-1, *(1,) * (x.ndim - 1))
     return path.velocity(x, jnp.broadcast_to(point, x.shape), t) / left
@@ -145,7 +145,7 @@ def test_data_at_one_point(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", [LinearPath(), TorusGeodesic(), PRODUCT], ids=repr)
-def test_equal_times_are_flow_matching(path: Path) -> None:
+def test_equal_times_are_flow_matching(path: ProbabilityPath) -> None:
     """The very loss of a bridge, on the same draws."""
     data = jax.random.uniform(jax.random.key(3), (8, 6, 4))
     mask = jnp.arange(6) < jnp.arange(8)[:, None]
@@ -212,7 +212,7 @@ def test_what_a_network_sees() -> None:
 
 
 @pytest.mark.parametrize("path", [TrigonometricPath(), TorusDiffusion()], ids=repr)
-def test_other_paths_are_refused(path: Path) -> None:
+def test_other_paths_are_refused(path: ProbabilityPath) -> None:
     with pytest.raises(ValueError, match=r"expected a path of straight ways .*; use LinearPath"):
         MeanFlow(ProductPath((TorusGeodesic(), path), (3, 1)))
 

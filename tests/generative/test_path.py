@@ -21,7 +21,7 @@ from galgen.generative import (
     CosineSchedule,
     LinearPath,
     LinearSchedule,
-    Path,
+    ProbabilityPath,
     ProductPath,
     StochasticInterpolant,
     TorusGeodesic,
@@ -42,7 +42,7 @@ def test_runs_from_base_to_data(name: str) -> None:
     path = PATHS[name]
     base, data = drawn(path, name)
     for t, expected in ((0.0, base), (1.0, data)):
-        x, _ = path.lay(KEY, base, data, jnp.full(5, t))
+        x, _ = path.sample(KEY, base, data, jnp.full(5, t))
         assert np.max(np.abs(difference(name, x, expected))) < 1e-6
 
 
@@ -51,8 +51,8 @@ def test_velocity_is_the_time_derivative(name: str) -> None:
     path = PATHS[name]
     base, data = drawn(path, name)
     t, h = jnp.linspace(0.1, 0.9, 5), 1e-3
-    (later, ends), (earlier, _) = (path.lay(KEY, base, data, t + s) for s in (h, -h))
-    _, ends = path.lay(KEY, base, data, t)
+    (later, ends), (earlier, _) = (path.sample(KEY, base, data, t + s) for s in (h, -h))
+    _, ends = path.sample(KEY, base, data, t)
     # At fixed ends, not in the mean over windings, which lay gives.
     noise = base if name in BLURRED else ends.noise
     velocity = path.velocity(noise, ends.data, t)
@@ -75,13 +75,13 @@ COEFFICIENTS = {
 
 @pytest.mark.parametrize("name", COEFFICIENTS)
 def test_marginal_moments_of_gaussian_data(name: str) -> None:
-    mean, deviation, number = 1.5, 0.4, 4 * MANY_POINTS
+    mean, std, number = 1.5, 0.4, 4 * MANY_POINTS
     base, data = drawn(PATHS[name], name, MANY_POINTS)
     t = jnp.array([0.0, 0.2, 0.6, 0.9, 1.0])
-    x = np.asarray(PATHS[name].interpolate(base, mean + deviation * data, t), np.float64)
+    x = np.asarray(PATHS[name].interpolate(base, mean + std * data, t), np.float64)
     for cloud, time in zip(x, np.asarray(t, np.float64), strict=True):
         alpha, sigma = COEFFICIENTS[name](time)
-        width = np.sqrt((alpha * deviation) ** 2 + sigma**2)
+        width = np.sqrt((alpha * std) ** 2 + sigma**2)
         assert cloud.mean() == pytest.approx(alpha * mean, abs=4 * width / np.sqrt(number))
         assert cloud.std() == pytest.approx(width, rel=4 / np.sqrt(2 * number))
 
@@ -91,7 +91,7 @@ def test_renoised_states_have_the_law_of_their_time(name: str) -> None:
     path = GAUSSIAN[name]
     base, data = drawn(path, name, MANY_POINTS)
     t, earlier = jnp.full(5, 0.7), jnp.full(5, 0.4)
-    x, _ = path.lay(KEY, base, data, t)
+    x, _ = path.sample(KEY, base, data, t)
     back = path.renoise(jax.random.key(3), x, t[0], earlier[0])
     alpha, sigma = path.scales(earlier, data)
     # Given the data, what is left after them is noise of width sigma, independent of them.
@@ -107,7 +107,7 @@ def test_start_has_the_law_of_t_zero(name: str) -> None:
     base, _ = drawn(path, name, MANY_POINTS)
     start = path.sample_start(jax.random.key(8), base.shape)
     data = jnp.where(periodic(name), 0.97, 0.8 * jnp.ones_like(base))
-    x, _ = path.lay(KEY, base, data, jnp.zeros(5))
+    x, _ = path.sample(KEY, base, data, jnp.zeros(5))
     for column in range(4):
         law = stats.ks_2samp(start[..., column].ravel(), x[..., column].ravel())
         assert law.statistic < 0.03, column
@@ -124,9 +124,9 @@ def test_precision_is_kept_and_ends_are_finite(name: str, dtype) -> None:
     path = PATHS[name]
     base, data = (a.astype(dtype) for a in drawn(path, name))
     t = jnp.array([0.0, 1e-4, 0.5, 0.9999, 1.0])
-    x, ends = path.lay(KEY, base, data, t)
+    x, ends = path.sample(KEY, base, data, t)
     velocity = path.velocity(ends.noise, ends.data, t)
-    exact, _ = path.lay(KEY, *drawn(path, name), t)
+    exact, _ = path.sample(KEY, *drawn(path, name), t)
     for array in (x, *ends, velocity, path.move(x, 0.01 * velocity)):
         assert array.dtype == dtype and jnp.all(jnp.isfinite(array))
     scale = jnp.maximum(1, jnp.max(jnp.abs(exact), axis=(1, 2), keepdims=True))
@@ -160,17 +160,17 @@ def test_an_unstopped_cosine_schedule_is_the_trigonometric_path() -> None:
 
 def test_interpolant_velocity_is_the_closed_form_of_gaussians() -> None:
     """E[dx/dt | x_t] is linear in x_t for Gaussian ends: its regression coefficients."""
-    path, mean, deviation = StochasticInterpolant(), 1.5, 0.4
+    path, mean, std = StochasticInterpolant(), 1.5, 0.4
     base, data = drawn(path, "interpolant", MANY_POINTS)
     times = jnp.array([0.05, 0.2, 0.5, 0.8, 0.95])
-    x, ends = path.lay(KEY, base, mean + deviation * data, times)
+    x, ends = path.sample(KEY, base, mean + std * data, times)
     velocity = path.velocity(ends.noise, ends.data, times)
     for t, place, rise in zip(np.asarray(times), np.asarray(x), np.asarray(velocity), strict=True):
         u = t * (1 - t)
         gamma = np.sqrt(2) * u / np.sqrt(u + path.smoothing)
         rate = np.sqrt(2) * (1 - 2 * t) * (u / 2 + path.smoothing) / (u + path.smoothing) ** 1.5
-        variance = (1 - t) ** 2 + (t * deviation) ** 2 + gamma**2
-        slope = (t - 1 + t * deviation**2 + gamma * rate) / variance
+        variance = (1 - t) ** 2 + (t * std) ** 2 + gamma**2
+        slope = (t - 1 + t * std**2 + gamma * rate) / variance
         assert place.mean() == pytest.approx(mean * t, abs=0.04)
         assert place.var() == pytest.approx(variance, rel=0.05)
         fit, covariance = np.polyfit(place.ravel(), rise.ravel(), 1, cov=True)
@@ -239,6 +239,6 @@ def test_errors_name_the_remedy() -> None:
 @pytest.mark.parametrize("name", ["linear", "torus", "torus diffusion", "interpolant", "product"])
 @pytest.mark.parametrize("t", [-0.1, 1.5, float("nan")])
 def test_times_outside_are_refused(name: str, t: float) -> None:
-    path: Path = PATHS[name]
+    path: ProbabilityPath = PATHS[name]
     with pytest.raises(ValueError, match=r"expected times from 0 \(base\) to 1 \(data\)"):
-        path.lay(KEY, *drawn(path, name), jnp.full(5, t))
+        path.sample(KEY, *drawn(path, name), jnp.full(5, t))

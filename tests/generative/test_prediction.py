@@ -44,7 +44,7 @@ def test_round_trip(prediction: Prediction, name: str) -> None:
     t = jnp.linspace(0.2, 0.8, 5)
 
     def there_and_back(base, data):
-        x, ends = path.lay(KEY, base, data, t)
+        x, ends = path.sample(KEY, base, data, t)
         output = prediction.target(path, ends, t, UNIT)
         velocity = prediction.velocity(path, output, x, t, UNIT)
         expected = path.velocity(ends.noise, ends.data, t)
@@ -73,7 +73,7 @@ def test_finite_at_both_ends_whatever_the_output(prediction, name: str, dtype) -
     t = jnp.array([0.0, 1e-6, 0.5, 1.0 - 1e-6, 1.0])
 
     def everything(base, data):
-        x, ends = path.lay(KEY, base, data, t)
+        x, ends = path.sample(KEY, base, data, t)
         output = jax.random.normal(KEY, x.shape, dtype)
         seen = prediction.scale_input(path, x, t)
         target = prediction.target(path, ends, t, UNIT.astype(dtype))
@@ -106,7 +106,7 @@ def test_the_torus_has_no_special_place(name: str) -> None:
     t, shift = jnp.linspace(0.05, 0.95, 5), jnp.array([0.5, 0.3, 0.77, 0.1])
 
     def targets_and_ends(base, data):
-        x, ends = path.lay(KEY, base, data, t)
+        x, ends = path.sample(KEY, base, data, t)
         return prediction.target(path, ends, t, UNIT), path.ends_from_velocity(data - 0.5, x, t)
 
     moved_base = path.move(base, shift) if name == "torus" else base
@@ -137,11 +137,11 @@ def test_score_is_the_gradient_of_the_log_density() -> None:
 
 @pytest.mark.parametrize("path", [*GAUSSIAN.values()], ids=[*GAUSSIAN])
 def test_preconditioned_inputs_and_targets_have_unit_variance(path) -> None:
-    deviation = 0.5
-    prediction = PreconditionedPrediction(deviation)
+    std = 0.5
+    prediction = PreconditionedPrediction(std)
     t = jnp.linspace(0, 1, 5)
     base, data = drawn(path, "", MANY_POINTS)
-    x, ends = path.lay(KEY, base, deviation * data, t)
+    x, ends = path.sample(KEY, base, std * data, t)
     seen = prediction.scale_input(path, x, t)
     target = prediction.target(path, ends, t, UNIT)
     assert np.allclose(jnp.std(seen, axis=(1, 2)), 1, atol=0.03)
@@ -169,7 +169,7 @@ def test_preconditioning_of_a_variance_preserving_path_is_minus_their_v() -> Non
     path, t = TrigonometricPath(), jnp.linspace(0.0, 1.0, 5)
     base, data = drawn(path, "trigonometric")
     alpha, sigma = (c[:, None, None] for c in path.coefficients(t))
-    _, ends = path.lay(KEY, base, data, t)
+    _, ends = path.sample(KEY, base, data, t)
     target = PreconditionedPrediction().target(path, ends, t, UNIT)
     assert np.allclose(target, sigma * data - alpha * base, atol=1e-5)
 

@@ -200,7 +200,7 @@ def test_torus_steps_are_geodesic_and_padding_stays_zero() -> None:
 
 
 def test_late_times_are_finer_and_reach_the_end() -> None:
-    times = Sampler(steps=10, lateness=2.0).times
+    times = Sampler(steps=10, rho=2.0).times
     assert times[0] == 0 and times[-1] == 1 and np.all(np.diff(np.diff(times)) < 0)
     path = LinearPath()
     sampler = Sampler(Heun(), 32, 1.5)

@@ -39,7 +39,7 @@ def test_noise_is_the_wrapped_score(t: float) -> None:
     d = np.asarray(sigma * base, np.float64)
     h = 1e-5 * sigma
     numerical = (log_theta(d - h, sigma) - log_theta(d + h, sigma)) / (2 * h) * sigma
-    noise = np.asarray(PATH.lay(jax.random.key(2), base, data, jnp.array([t]))[1].noise)
+    noise = np.asarray(PATH.sample(jax.random.key(2), base, data, jnp.array([t]))[1].noise)
     assert np.allclose(noise, numerical, atol=2e-4)
     from_data = PATH.ends_from_data(data, x, jnp.array([t])).noise
     assert np.allclose(from_data, noise, atol=2e-6 / sigma + 1e-5), "known from x_t and the data"

@@ -29,7 +29,7 @@ def test_distance_of_a_shifted_sample_is_the_shift(toys: ModuleType) -> None:
 
 
 def test_s_curve_lies_on_its_half_circles(toys: ModuleType) -> None:
-    x, labels = toys.SCurve(deviation=0.0).sample_with_labels(np.random.default_rng(0), 2000)
+    x, labels = toys.SCurve(std=0.0).sample_with_labels(np.random.default_rng(0), 2000)
     centre = np.where(labels[:, None] == 1, np.array([0.0, -1.0]), np.array([0.0, 1.0]))
     assert np.allclose(np.linalg.norm(x - centre, axis=1), 1, atol=1e-5)
     assert np.allclose(x.min(axis=0), [-1, -2], atol=0.01)

@@ -34,8 +34,8 @@ def posteriors(number=300, draws=99, width=1.0, shift=0.0, seed=0):
     data = truths + NOISE * rng.normal(size=(number, 2))
     variance = NOISE**2 / (1 + NOISE**2)
     mean = data / (1 + NOISE**2) + shift * np.sqrt(variance)
-    deviation = width * np.sqrt(variance)
-    return mean[:, None] + deviation * rng.normal(size=(number, draws, 2)), truths
+    std = width * np.sqrt(variance)
+    return mean[:, None] + std * rng.normal(size=(number, draws, 2)), truths
 
 
 RIGHT = posteriors()

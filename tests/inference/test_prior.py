@@ -101,7 +101,7 @@ def test_a_density_written_elsewhere() -> None:
     [
         (lambda: Uniform("h", 0.8, 0.6), "low below high in the prior of h"),
         (lambda: Uniform("h", 0.0, math.inf), "high of Uniform to be a number, got inf"),
-        (lambda: Gaussian("h", 0.7, 0.0), "deviation of Gaussian"),
+        (lambda: Gaussian("h", 0.7, 0.0), "std of Gaussian"),
         (lambda: Gaussian("h", 0.7, 0.01, 1e3, 1e4), "some of the normal between them"),
         (lambda: ProductPrior((Uniform("h", 0, 1), Uniform("h", 0, 1))), "distinct parameters"),
         (lambda: DensityPrior(("h",), jnp.sum, ()), "rising limits of each"),

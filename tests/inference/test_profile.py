@@ -92,11 +92,11 @@ def posterior() -> GridPosterior:
 
 
 def test_posterior_is_the_exact_one_within_its_noise(posterior) -> None:
-    mean, deviation = brute_force(PRIOR)
-    assert np.all(posterior.mean_error < 0.3 * deviation)
-    assert np.all(np.abs(posterior.mean - mean) < 4 * posterior.mean_error + 0.01 * deviation)
-    miss = np.abs(posterior.deviation - deviation)
-    assert np.all(miss < 4 * posterior.deviation_error + 0.01 * deviation)
+    mean, std = brute_force(PRIOR)
+    assert np.all(posterior.mean_error < 0.3 * std)
+    assert np.all(np.abs(posterior.mean - mean) < 4 * posterior.mean_error + 0.01 * std)
+    miss = np.abs(posterior.std - std)
+    assert np.all(miss < 4 * posterior.std_error + 0.01 * std)
     assert posterior.probability.sum() == pytest.approx(1.0)
     assert posterior.cautions == ()
 
@@ -104,16 +104,16 @@ def test_posterior_is_the_exact_one_within_its_noise(posterior) -> None:
 def test_a_gaussian_prior_counts() -> None:
     prior = ProductPrior((Uniform("omega_m", 0.1, 0.5), Gaussian("sigma_8", 0.7, 0.02, 0.6, 1.0)))
     found = grid_posterior(FIELD, CATALOGUE, prior, fine=61, replicas=16)
-    mean, deviation = brute_force(prior)
-    assert np.all(np.abs(found.mean - mean) < 4 * found.mean_error + 0.02 * deviation)
-    assert abs(mean[1] - brute_force(PRIOR)[0][1]) > 2 * deviation[1]
+    mean, std = brute_force(prior)
+    assert np.all(np.abs(found.mean - mean) < 4 * found.mean_error + 0.02 * std)
+    assert abs(mean[1] - brute_force(PRIOR)[0][1]) > 2 * std[1]
 
 
 def test_draws_and_marginals_follow_it(posterior) -> None:
     drawn = posterior.sample(np.random.default_rng(0), 20_000)
-    error = posterior.deviation / np.sqrt(20_000)
+    error = posterior.std / np.sqrt(20_000)
     assert np.all(np.abs(drawn.mean(axis=0) - posterior.mean) < 5 * error)
-    assert np.allclose(drawn.std(axis=0), posterior.deviation, rtol=0.03)
+    assert np.allclose(drawn.std(axis=0), posterior.std, rtol=0.03)
     for i, name in enumerate(posterior.names):
         density, axis = posterior.marginal(name), posterior.axes[i]
         assert np.trapezoid(density, axis) == pytest.approx(1.0, abs=1e-3)

@@ -74,8 +74,8 @@ def test_gaussian(sampler) -> None:
     assert np.all(effective > 400) and np.all(found.r_hat < 1.02)
     slack = 0.05 * isinstance(sampler, VariationalGaussian)  # its fit has noise of its own
     assert np.all(np.abs(drawn.mean(axis=0) - MEAN) < (4 / np.sqrt(effective) + slack) * width)
-    deviation = drawn.std(axis=0) / width - 1
-    assert np.all(np.abs(deviation) < 4 / np.sqrt(2 * found.ess_tail) + slack)
+    std = drawn.std(axis=0) / width - 1
+    assert np.all(np.abs(std) < 4 / np.sqrt(2 * found.ess_tail) + slack)
     assert np.corrcoef(drawn.T)[0, 1] == pytest.approx(
         POSTERIOR[0, 1] / width.prod(), abs=4 * (1 - 0.55) / np.sqrt(effective.min()) + slack
     )
@@ -154,9 +154,9 @@ def test_field_level_nuts_is_the_grid_with_the_same_noise() -> None:
     target = field_target(field, catalogue.replace(redshift=0.9), prior, seed=5, replicas=2)
     found = NUTS(chains=2, draws=500, warmup=200)(target)
     grid = grid_posterior(field, catalogue, prior, seed=5, replicas=2, number=9)
-    error = grid.deviation / np.sqrt(found.ess_bulk)
+    error = grid.std / np.sqrt(found.ess_bulk)
     assert np.all(np.abs(found.flat.mean(axis=0) - grid.mean) < 4 * error)
-    assert np.allclose(found.flat.std(axis=0), grid.deviation, rtol=0.15)
+    assert np.allclose(found.flat.std(axis=0), grid.std, rtol=0.15)
     assert [c.name for c in found.cautions][:1] == ["redshift"]
 
 

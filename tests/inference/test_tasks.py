@@ -69,11 +69,11 @@ def test_slcp_by_importance() -> None:
     weight /= weight.sum()
     values, drawn = np.abs(theta), np.abs(exact)
     mean = weight @ values
-    deviation = np.sqrt(weight @ (values - mean) ** 2)
-    error = deviation * np.sqrt(np.sum(weight**2) + 1 / len(exact))
+    std = np.sqrt(weight @ (values - mean) ** 2)
+    error = std * np.sqrt(np.sum(weight**2) + 1 / len(exact))
     assert 1 / np.sum(weight**2) > 200
     assert np.all(np.abs(drawn.mean(axis=0) - mean) < 4 * error)
-    assert np.allclose(drawn.std(axis=0), deviation, rtol=0.15)
+    assert np.allclose(drawn.std(axis=0), std, rtol=0.15)
 
 
 def test_slcp_simulates_its_covariance() -> None:

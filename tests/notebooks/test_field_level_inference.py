@@ -13,7 +13,7 @@ def test_field_level_inference(monkeypatch) -> None:
     low, high = names["LOW"], names["HIGH"]
     assert np.all(on_grid.mean > low) and np.all(on_grid.mean < high)
     # Both hold the same likelihood, each with a noise of its own.
-    gap = np.abs(on_grid.mean - by_nuts.flat.mean(axis=0)) / on_grid.deviation
+    gap = np.abs(on_grid.mean - by_nuts.flat.mean(axis=0)) / on_grid.std
     assert np.all(gap < 1.5)
     width = names["neural_draws"].std(axis=1).mean(axis=0) / names["unit"]
     assert np.all(width < 0.95), "summaries tell of both parameters"

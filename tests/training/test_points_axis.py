@@ -34,7 +34,7 @@ ONCE = """
     from galgen.experiment import Experiment, Run
     from galgen.generative import Bridge, Euler, Sampler, TorusGeodesic
     from galgen.neighbors import Halo, read_neighbors
-    from galgen.spreading import BY_POINT, spread_over
+    from galgen.collectives import POINT_SPEC, use_mesh
     from galgen.training.sharding import gathering, put_batch, replicated
     from galgen.training.state import gradients_of
     from jax.sharding import NamedSharding
@@ -91,11 +91,11 @@ ONCE = """
         return jnp.sum(jnp.sin(read_neighbors(values, indices, halo))), jnp.any(halo.crowded)
 
     def shared_read(values, indices):
-        with spread_over(mesh):
+        with use_mesh(mesh):
             return read(values, indices)
 
     values = rng.random((2, 512, 3), np.float32)
-    place = NamedSharding(mesh, BY_POINT)
+    place = NamedSharding(mesh, POINT_SPEC)
     found["halo"] = []
     for apart in (2, 128):
         steps = np.array([[apart, 1], [-1, -apart]])[:, None]

@@ -17,8 +17,8 @@ from compilations import counted_compilations
 from training_on_meshes import assert_same_training, environment, lines, train_on_meshes
 
 from galgen.errors import InputError
+from galgen.evaluation import LOSS
 from galgen.experiment import Run
-from galgen.monitor import LOSS
 from galgen.training.distributed import join
 from galgen.training.sharding import MeshShape, data_mesh, put_batch, shared_over_model, whole
 from galgen.types import Batch
@@ -60,7 +60,7 @@ from galgen.data.dataset import ToyDataset
 from galgen.data.toys import EightGaussians
 from galgen.experiment import Experiment
 from galgen.generative import Bridge, LinearPath, Sampler
-from galgen.monitor import Monitor
+from galgen.evaluation import Evaluation
 from galgen.networks import MLP
 from galgen.training import Trainer
 
@@ -70,7 +70,7 @@ experiment = Experiment(
     model=Bridge(LinearPath()),
     sampler=Sampler(steps=2),
     trainer=Trainer(steps=20, batch_size=32, warmup=1, log_every=1, checkpoint_every=10),
-    monitor=Monitor(every=10, batches=40),
+    evaluation=Evaluation(every=10, batches=40),
 )
 """
 

@@ -60,7 +60,7 @@ def test_independent_draws_of_one_process_close(true_mock):
     xi = true_mock.main.correlation
     assert xi.judged[:4].all()
     assert np.all(np.abs(xi.closure - 1)[:4] < 0.25)
-    assert np.all(xi.deviation**2 < 3.5**2)
+    assert np.all(xi.std**2 < 3.5**2)
     assert np.all(xi.floor[:4] > 0.8)
     assert true_mock.main.marks[0].distance < 0.02
 
@@ -195,7 +195,7 @@ def test_open_boxes_pass_through_and_say_so():
     comparison = compare(*sets, SETTINGS)
     xi = comparison.main.correlation
     assert not comparison.periodic and comparison.contrast is None
-    assert np.all(np.abs(xi.deviation) < 3.5)
+    assert np.all(np.abs(xi.std) < 3.5)
     assert np.all(np.abs(xi.base.mean) < 3.5 * xi.base.error)
     assert any("open" in note for note in comparison.notes)
     assert any("response to cosmology was not measured" in note for note in comparison.notes)
@@ -225,7 +225,7 @@ def test_wrong_marks_are_seen(held_out):
     assert mass.distance > 5 * mass.null
     expected = 200 * np.sqrt((4 + 1 + 1) / 3)
     moments = velocity.generated_moments
-    assert abs(moments.deviation - expected) < 4 * moments.deviation_error
+    assert abs(moments.std - expected) < 4 * moments.std_error
 
 
 def test_default_bins_fit_the_box():

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from galgen.checked import checked
 from galgen.errors import InputError
-from galgen.generative.paths.path import Path
+from galgen.generative.paths.path import ProbabilityPath
 from galgen.masking import number_of_points
 
 
@@ -22,7 +22,7 @@ class Coupling(abc.ABC):
     def __call__(
         self,
         key: jax.Array,
-        path: Path,
+        path: ProbabilityPath,
         base: Float[Array, "batch *event"],
         data: Float[Array, "batch *event"],
         mask: Bool[Array, "batch points"] | None,
@@ -70,7 +70,7 @@ class CloudCoupling(Coupling):
     def order(
         self,
         key: jax.Array,
-        path: Path,
+        path: ProbabilityPath,
         base: Float[Array, "batch points features"],
         data: Float[Array, "batch points features"],
         real: Bool[Array, "batch points"],

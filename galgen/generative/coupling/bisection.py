@@ -31,7 +31,7 @@ from galgen.generative.coupling.curve import (
     places_along_curve,
     shifted,
 )
-from galgen.generative.paths.path import Path
+from galgen.generative.paths.path import ProbabilityPath
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,7 @@ def by_halves(
 
 def swap_neighbours(
     key: jax.Array,
-    path: Path,
+    path: ProbabilityPath,
     base: Float[Array, "points features"],
     data: Float[Array, "points features"],
     real: Bool[Array, " points"],

@@ -28,7 +28,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from galgen.checked import between, checked
 from galgen.errors import InputError
 from galgen.generative.coupling.base import CloudCoupling
-from galgen.generative.paths.path import Path
+from galgen.generative.paths.path import ProbabilityPath
 from galgen.geometry import hilbert_code
 from galgen.masking import number_of_points
 
@@ -83,7 +83,7 @@ def pair_by_rank(
 
 
 def shifted(
-    key: jax.Array, path: Path, x: Float[Array, "points features"], columns: int
+    key: jax.Array, path: ProbabilityPath, x: Float[Array, "points features"], columns: int
 ) -> Float[Array, "points columns"]:
     """The positions, all moved by one uniform shift: another origin of the torus."""
     shift = jnp.zeros(x.shape[-1]).at[:columns].set(jax.random.uniform(key, (columns,)))
@@ -92,7 +92,7 @@ def shifted(
 
 def places_along_curve(
     key: jax.Array,
-    path: Path,
+    path: ProbabilityPath,
     x: Float[Array, "points features"],
     real: Bool[Array, " points"],
     columns: int,

@@ -36,7 +36,7 @@ from galgen.generative.objectives.exchange import Exchange
 from galgen.generative.objectives.prediction import Prediction, VelocityPrediction, require_noise
 from galgen.generative.objectives.times import Times, UniformTimes
 from galgen.generative.objectives.weighting import Weighting, log_snr, mean_weight, noise_error
-from galgen.generative.paths.path import Ends, Path, check_time
+from galgen.generative.paths.path import Ends, ProbabilityPath, check_time
 from galgen.generative.sampling.guidance import drop_condition
 from galgen.losses import MeanLoss, mean_over_examples, mean_over_points, weight_of_clouds
 from galgen.masking import zero_padding
@@ -90,7 +90,7 @@ class Bridge(DenoisingModel):
             dropout outside [0, 1).
     """
 
-    path: Path
+    path: ProbabilityPath
     coupling: Coupling = Independent()
     prediction: Prediction = VelocityPrediction()
     times: Times = UniformTimes()
@@ -131,7 +131,7 @@ class Bridge(DenoisingModel):
         base = zero_padding(base, batch.mask)
         base = self.coupling(key_coupling, self.path, base, data, batch.mask, batch.condition)
         t = self.times.sample(key_time, len(data))
-        x, ends = self.path.lay(key_way, base, data, t)
+        x, ends = self.path.sample(key_way, base, data, t)
         x = zero_padding(x, batch.mask)
         unit = self.unit(data, batch.mask)
 
@@ -167,7 +167,7 @@ class Bridge(DenoisingModel):
         self, x: Float[Array, "batch *event"], mask: Bool[Array, "batch points"] | None
     ) -> Float[Array, "..."]:
         """How far each column of each example travels, to order of magnitude."""
-        return self.path.travelled(self.coupling.length(x, mask), x)
+        return self.path.displacement_scale(self.coupling.length(x, mask), x)
 
     def ends(
         self,

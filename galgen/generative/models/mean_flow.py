@@ -53,10 +53,10 @@ from galgen.generative.coupling import Coupling, Independent
 from galgen.generative.models.model import Denoiser, DenoisingModel, Model
 from galgen.generative.objectives.times import Times, UniformTimes
 from galgen.generative.paths.affine import LinearPath
-from galgen.generative.paths.path import Path, expand_time
+from galgen.generative.paths.path import ProbabilityPath, expand_time
 from galgen.generative.paths.torus import TorusGeodesic
 from galgen.generative.sampling.guidance import drop_condition
-from galgen.generative.sampling.sampler import Samples, SamplingMethod, march
+from galgen.generative.sampling.sampler import Samples, SamplingMethod, integrate
 from galgen.losses import MeanLoss, mean_over_examples, mean_over_points, weight_of_clouds
 from galgen.masking import zero_padding
 from galgen.types import Batch
@@ -88,7 +88,7 @@ class MeanFlow(DenoisingModel):
         InputError: for another path, a fraction outside [0, 1], or guidance without dropout.
     """
 
-    path: Path
+    path: ProbabilityPath
     coupling: Coupling = Independent()
     times: Times = UniformTimes()
     matching: Fraction = 0.5
@@ -125,7 +125,7 @@ class MeanFlow(DenoisingModel):
         base = zero_padding(base, mask)
         base = self.coupling(key_coupling, self.path, base, data, mask, batch.condition)
         t, until = self.intervals(key_time, key_until, len(data))
-        x, ends = self.path.lay(key_way, base, data, t)
+        x, ends = self.path.sample(key_way, base, data, t)
         velocity = zero_padding(self.path.velocity(ends.noise, ends.data, t), mask)
         x = zero_padding(x, mask)
         condition = drop_condition(key_drop, batch.condition, self.condition_dropout)
@@ -133,7 +133,7 @@ class MeanFlow(DenoisingModel):
         average = self.average(denoiser, mask, condition)
         output, target = self.output_and_target(average, followed, x, t, until)
         precise = jnp.promote_types(data.dtype, jnp.float32)
-        unit = self.path.travelled(self.coupling.length(data, mask), data)
+        unit = self.path.displacement_scale(self.coupling.length(data, mask), data)
         error, scale = (((a / unit).astype(precise)) for a in (output - target, velocity))
         each, power = (mean_over_points(a**2, mask) for a in (error, scale))
         return mean_over_examples(each, weight_of_clouds(batch), power)
@@ -179,7 +179,7 @@ class MeanFlow(DenoisingModel):
             seen = _with_jump(condition, (until - t)[:, None])
             output = denoiser(x, self.time_scale * t, mask, seen).astype(x.dtype)
             return zero_padding(
-                output * self.path.travelled(self.coupling.length(x, mask), x), mask
+                output * self.path.displacement_scale(self.coupling.length(x, mask), x), mask
             )
 
         return average
@@ -231,5 +231,5 @@ class MeanFlowSampler(SamplingMethod):
             t, later = (jnp.full(len(x), time) for time in (t, later))
             return path.move(x, expand_time(later - t, x) * average(x, t, later)), memory
 
-        x, way = march(advance, start, mask, times, (), trajectory)
-        return Samples(x, self.steps, way)
+        x, states = integrate(advance, start, mask, times, (), trajectory)
+        return Samples(x, self.steps, states)

@@ -65,7 +65,7 @@ from galgen.generative.models.model import Denoiser, DenoisingModel, Model
 from galgen.generative.objectives.prediction import require_noise
 from galgen.generative.objectives.times import Times, UniformTimes
 from galgen.generative.objectives.weighting import log_snr, noise_error
-from galgen.generative.paths.path import Path
+from galgen.generative.paths.path import ProbabilityPath
 from galgen.generative.paths.product import ProductPath
 from galgen.generative.paths.wrapped_normal import gaussian_cross_entropy
 from galgen.losses import MeanLoss, dimensions, mean_over_examples, weight_of_clouds
@@ -246,7 +246,7 @@ class VariationalDiffusion(DenoisingModel):
         shape = (*data.shape[1:-1], len(place), data.shape[-1])
         noise = jnp.moveaxis(path.sample_base(key_noise, shape), -2, 0).astype(data.dtype)
         base = zero_padding(jnp.broadcast_to(noise, data.shape), mask)
-        x, ends = path.lay(key_way, base, data, t)
+        x, ends = path.sample(key_way, base, data, t)
         x, unit = zero_padding(x, mask), self.bridge.unit(data, mask)
         output = denoiser(prediction.scale_input(path, x, t), t, mask, condition)
         precise = jnp.promote_types(data.dtype, jnp.float32)
@@ -261,7 +261,7 @@ def _sum_rows(
     return masked_sum(rows, mask, tuple(range(1, rows.ndim)))
 
 
-def _is_wrapped(path: Path, features: int) -> Bool[np.ndarray, " features"]:
+def _is_wrapped(path: ProbabilityPath, features: int) -> Bool[np.ndarray, " features"]:
     """Which columns are on the torus."""
     if not isinstance(path, ProductPath):
         return np.full(features, not path.affine)

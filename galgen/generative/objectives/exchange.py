@@ -32,7 +32,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from galgen.checked import Count, checked
 from galgen.errors import InputError
-from galgen.generative.paths.path import Ends, Path
+from galgen.generative.paths.path import Ends, ProbabilityPath
 from galgen.geometry import morton_code, wrap
 
 Target = Callable[[Ends], Float[Array, "batch *event"]]
@@ -54,7 +54,7 @@ class Exchange:
     def __call__(
         self,
         key: jax.Array,
-        path: Path,
+        path: ProbabilityPath,
         target: Target,
         x: Float[Array, "batch *event"],
         data: Float[Array, "batch *event"],

@@ -13,7 +13,7 @@ from galgen.errors import InputError
 from galgen.generative.objectives.prediction import require_noise
 from galgen.generative.objectives.times import Times
 from galgen.generative.objectives.weighting import log_snr
-from galgen.generative.paths.path import Path
+from galgen.generative.paths.path import ProbabilityPath
 from galgen.generative.paths.product import ProductPath
 
 
@@ -31,7 +31,7 @@ class LogSNRTimes(Times):
             not reach (not under jit).
     """
 
-    path: Path
+    path: ProbabilityPath
     log_snr_min: float = -8.0
     log_snr_max: float = 10.0
 

@@ -34,10 +34,10 @@ class PreconditionedPrediction(Prediction):
     """The network outputs F; see the module's docstring.
 
     Attributes:
-        deviation: s, the standard deviation of every column of the data; 1 where standardised.
+        std: s, the standard deviation of every column of the data; 1 where standardised.
     """
 
-    deviation: Positive = 1.0
+    std: Positive = 1.0
 
     def check(self, path):
         require_affine(path, "for preconditioning")
@@ -46,7 +46,7 @@ class PreconditionedPrediction(Prediction):
     def _scales(self, path, t, x):
         """(alpha s, sigma, sqrt(V)), to broadcast against ``x``, in its precision."""
         alpha, sigma = path.scales(t, x)
-        signal = alpha * self.deviation
+        signal = alpha * self.std
         return (c.astype(x.dtype) for c in (signal, sigma, jnp.sqrt(signal**2 + sigma**2)))
 
     def scale_input(self, path, x, t):
@@ -55,10 +55,10 @@ class PreconditionedPrediction(Prediction):
 
     def target(self, path, ends, t, unit):
         signal, sigma, width = self._scales(path, t, ends.data)
-        return (sigma / self.deviation * ends.data - signal * ends.noise) / width
+        return (sigma / self.std * ends.data - signal * ends.noise) / width
 
     def solve(self, path, output, x, t, unit):
         signal, sigma, width = self._scales(path, t, x)
         scaled = x / width
-        data = self.deviation / width * (signal * x / width + sigma * output)
+        data = self.std / width * (signal * x / width + sigma * output)
         return Ends(data, sigma / width * scaled - signal / width * output)

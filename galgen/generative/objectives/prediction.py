@@ -9,7 +9,7 @@ which it is; the path supplies the algebra::
     score     grad log p(x_t | data) = -noise / sigma
     velocity  d x_t / d t
 
-The velocity follows from the ends in one place, ``Path.velocity``.
+The velocity follows from the ends in one place, ``ProbabilityPath.velocity``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from galgen.checked import checked
-from galgen.generative.paths.path import SMALLEST_COEFFICIENT, Ends, Path
+from galgen.generative.paths.path import SMALLEST_COEFFICIENT, Ends, ProbabilityPath
 
 
 class Prediction(abc.ABC):
@@ -32,25 +32,29 @@ class Prediction(abc.ABC):
     """
 
     @abc.abstractmethod
-    def check(self, path: Path) -> None:
+    def check(self, path: ProbabilityPath) -> None:
         """Raise ValueError for a path along which this cannot be predicted."""
 
     def scale_input(
-        self, path: Path, x: Float[Array, "batch *event"], t: Float[Array, " batch"]
+        self, path: ProbabilityPath, x: Float[Array, "batch *event"], t: Float[Array, " batch"]
     ) -> Float[Array, "batch *event"]:
         """What the network sees of x_t: itself, if not said otherwise."""
         return x
 
     @abc.abstractmethod
     def target(
-        self, path: Path, ends: Ends, t: Float[Array, " batch"], unit: Float[Array, "..."]
+        self,
+        path: ProbabilityPath,
+        ends: Ends,
+        t: Float[Array, " batch"],
+        unit: Float[Array, "..."],
     ) -> Float[Array, "batch *event"]:
         """What the network should output at the x_t between ``ends``."""
 
     @abc.abstractmethod
     def solve(
         self,
-        path: Path,
+        path: ProbabilityPath,
         output: Float[Array, "batch *event"],
         x: Float[Array, "batch *event"],
         t: Float[Array, " batch"],
@@ -60,7 +64,7 @@ class Prediction(abc.ABC):
 
     def velocity(
         self,
-        path: Path,
+        path: ProbabilityPath,
         output: Float[Array, "batch *event"],
         x: Float[Array, "batch *event"],
         t: Float[Array, " batch"],
@@ -153,14 +157,14 @@ class ScorePrediction(Prediction):
         return jnp.maximum(sigma, SMALLEST_COEFFICIENT).astype(x.dtype)
 
 
-def require_affine(path: Path, purpose: str) -> None:
+def require_affine(path: ProbabilityPath, purpose: str) -> None:
     """Raise ValueError unless x_t is linear in data and noise in every column."""
     for part in path.parts:
         if not part.affine:
             raise part.unfit("an affine path", purpose, "NoisePrediction() or VelocityPrediction()")
 
 
-def require_noise(path: Path, purpose: str) -> None:
+def require_noise(path: ProbabilityPath, purpose: str) -> None:
     """Raise ValueError unless x_t is data with Gaussian noise in every column."""
     for part in path.parts:
         if not part.gaussian:

@@ -55,12 +55,12 @@ class LogitNormalTimes(Times):
 
     Attributes:
         mean: of logit(t); positive is later than the middle.
-        deviation: of logit(t).
+        std: of logit(t).
     """
 
     mean: float = 0.0
-    deviation: Positive = 1.0
+    std: Positive = 1.0
 
     def quantile(self, u: Float[Array, " number"]) -> Float[Array, " number"]:
         normal = jax.scipy.stats.norm.ppf(jnp.clip(u, 1e-6, 1.0 - 1e-6))
-        return jax.nn.sigmoid(self.mean + self.deviation * normal)
+        return jax.nn.sigmoid(self.mean + self.std * normal)

@@ -34,7 +34,7 @@ from jaxtyping import Array, Float
 from galgen.checked import Positive, checked
 from galgen.generative.objectives.prediction import Prediction
 from galgen.generative.objectives.times import Times
-from galgen.generative.paths.path import Path
+from galgen.generative.paths.path import ProbabilityPath
 
 LEVELS = 256
 """Times of equal probability in the quadrature of the mean weight."""
@@ -80,7 +80,7 @@ class SigmoidWeighting(Weighting):
 
 
 def log_snr(
-    path: Path, t: Float[Array, " number"], x: Float[Array, "batch *event"]
+    path: ProbabilityPath, t: Float[Array, " number"], x: Float[Array, "batch *event"]
 ) -> Float[Array, "number ..."]:
     """log(alpha^2 / sigma^2) at each time, to broadcast against the columns of ``x``."""
     alpha, sigma = path.scales(t, x)
@@ -88,7 +88,7 @@ def log_snr(
 
 
 def mean_weight(
-    weighting: Weighting, path: Path, times: Times, x: Float[Array, "batch *event"]
+    weighting: Weighting, path: ProbabilityPath, times: Times, x: Float[Array, "batch *event"]
 ) -> Float[Array, "..."]:
     """E_t[w] of the columns of ``x``, or one number for all of them."""
     middle = times.quantile((jnp.arange(LEVELS) + 0.5) / LEVELS)
@@ -98,7 +98,7 @@ def mean_weight(
 
 def noise_error(
     prediction: Prediction,
-    path: Path,
+    path: ProbabilityPath,
     error: Float[Array, "batch *event"],
     x: Float[Array, "batch *event"],
     t: Float[Array, " batch"],

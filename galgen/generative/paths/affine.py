@@ -39,11 +39,11 @@ from galgen.checked import Positive, checked
 from galgen.errors import InputError
 from galgen.generative.paths.base import Base, Normal
 from galgen.generative.paths.noise_schedule import LinearSchedule, NoiseSchedule
-from galgen.generative.paths.path import SMALLEST_COEFFICIENT, Ends, Path, expand_time
+from galgen.generative.paths.path import SMALLEST_COEFFICIENT, Ends, ProbabilityPath, expand_time
 from galgen.masking import masked_sum, zero_padding
 
 
-class EuclideanPath(Path):
+class EuclideanPath(ProbabilityPath):
     """What all paths in Euclidean space share.
 
     Attributes:

@@ -88,33 +88,33 @@ class GaussianMixture(Base):
 
     Attributes:
         means: one tuple per Gaussian, all of one width.
-        deviation: standard deviation of each Gaussian along each axis.
+        std: standard deviation of each Gaussian along each axis.
     """
 
     means: Annotated[tuple[tuple[float, ...], ...], FILLED]
-    deviation: Positive
+    std: Positive
 
     def __post_init__(self) -> None:
         _check_one_width("means", self.means)
 
     @classmethod
     def circle(
-        cls, number: int = 8, radius: float = 5.0, deviation: float = 0.1**0.25
+        cls, number: int = 8, radius: float = 5.0, std: float = 0.1**0.25
     ) -> GaussianMixture:
         """``number`` Gaussians on a circle in the plane; by default the eight Gaussians."""
         angles = 2 * np.pi * np.arange(number) / number
         means = radius * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-        return cls(tuple(map(tuple, means.tolist())), deviation)
+        return cls(tuple(map(tuple, means.tolist())), std)
 
     def sample(self, key: jax.Array, shape: tuple[int, ...]) -> Float[Array, "*rows features"]:
         _check_width(len(self.means[0]), shape)
         label_key, noise_key = jax.random.split(key)
         label = jax.random.randint(label_key, shape[:-1], 0, len(self.means))
-        return jnp.asarray(self.means)[label] + self.deviation * jax.random.normal(noise_key, shape)
+        return jnp.asarray(self.means)[label] + self.std * jax.random.normal(noise_key, shape)
 
     def log_density(self, x: Float[Array, "*rows features"]) -> Float[Array, "*rows"]:
-        standardised = (x[..., None, :] - jnp.asarray(self.means, x.dtype)) / self.deviation
-        logs = Normal().log_density(standardised) - x.shape[-1] * math.log(self.deviation)
+        standardised = (x[..., None, :] - jnp.asarray(self.means, x.dtype)) / self.std
+        logs = Normal().log_density(standardised) - x.shape[-1] * math.log(self.std)
         return jax.nn.logsumexp(logs, axis=-1) - math.log(len(self.means))
 
 

@@ -54,14 +54,14 @@ class StochasticInterpolant(EuclideanPath):
         return self.scale * u / jnp.sqrt(u + self.smoothing)
 
     def interpolate(self, base, data, t):
-        """The way without its noise, which :meth:`lay` draws."""
+        """The way without its noise, which :meth:`sample` draws."""
         time = expand_time(t, data).astype(data.dtype)
         return (1.0 - time) * base + time * data
 
     def velocity(self, noise, data, t):
         return data - noise
 
-    def lay(self, key, base, data, t):
+    def sample(self, key, base, data, t):
         """x_t, and ends between which its velocity is that of a straight line.
 
         ``noise`` is x_0 - gamma'(t) z: the base draw as the velocity sees it.

@@ -69,7 +69,7 @@ def check_time(t: Float[Array, "..."]) -> None:
         )
 
 
-class Path(abc.ABC):
+class ProbabilityPath(abc.ABC):
     """A bridge between base and data; see the module's docstring.
 
     Attributes:
@@ -81,7 +81,7 @@ class Path(abc.ABC):
     gaussian: bool = False
 
     @property
-    def parts(self) -> tuple[Path, ...]:
+    def parts(self) -> tuple[ProbabilityPath, ...]:
         """The paths of all groups of columns."""
         return (self,)
 
@@ -124,7 +124,7 @@ class Path(abc.ABC):
     ) -> Float[Array, "batch *event"]:
         """Its time derivative at fixed ends."""
 
-    def lay(
+    def sample(
         self,
         key: jax.Array,
         base: Float[Array, "batch *event"],
@@ -138,7 +138,7 @@ class Path(abc.ABC):
         """
         return self.interpolate(base, data, t), Ends(data, base)
 
-    def travelled(
+    def displacement_scale(
         self, length: Float[Array, " batch"], x: Float[Array, "batch *event"]
     ) -> Float[Array, "..."]:
         """The distance ``length`` of each example, to broadcast against the columns of ``x``."""

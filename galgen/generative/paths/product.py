@@ -16,14 +16,14 @@ from jaxtyping import Array, Float
 
 from galgen.checked import Count, checked
 from galgen.errors import InputError
-from galgen.generative.paths.path import Path
+from galgen.generative.paths.path import ProbabilityPath
 
 Tree = TypeVar("Tree")
 
 
 @dataclasses.dataclass(frozen=True)
 @checked
-class ProductPath(Path):
+class ProductPath(ProbabilityPath):
     """A path for each consecutive group of columns of the last axis.
 
     Attributes:
@@ -34,7 +34,7 @@ class ProductPath(Path):
     are those that travel the coupling's length.
     """
 
-    paths: tuple[Path, ...]
+    paths: tuple[ProbabilityPath, ...]
     columns: tuple[Count, ...]
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class ProductPath(Path):
         return jnp.split(x, edges, axis=-1)
 
     @property
-    def parts(self) -> tuple[Path, ...]:
+    def parts(self) -> tuple[ProbabilityPath, ...]:
         return tuple(part for path in self.paths for part in path.parts)
 
     def _by_group(self, call: Callable[..., Tree], *arrays: Float[Array, "batch *event"]) -> Tree:
@@ -65,7 +65,7 @@ class ProductPath(Path):
 
     def _drawn(
         self,
-        draw: Callable[[Path, jax.Array, tuple[int, ...]], Float[Array, "..."]],
+        draw: Callable[[ProbabilityPath, jax.Array, tuple[int, ...]], Float[Array, "..."]],
         key: jax.Array,
         shape: tuple[int, ...],
     ) -> Float[Array, "batch *event"]:
@@ -84,9 +84,9 @@ class ProductPath(Path):
         groups = zip(self.paths, self._split(x), strict=True)
         return sum(path.log_start(y, mask) for path, y in groups)
 
-    def travelled(self, length, x):
+    def displacement_scale(self, length, x):
         first = jnp.arange(x.shape[-1]) < self.columns[0]
-        return jnp.where(first, super().travelled(length, x), 1.0)
+        return jnp.where(first, super().displacement_scale(length, x), 1.0)
 
     def interpolate(self, base, data, t):
         return self._by_group(lambda p, b, d: p.interpolate(b, d, t), base, data)
@@ -94,9 +94,9 @@ class ProductPath(Path):
     def velocity(self, noise, data, t):
         return self._by_group(lambda p, n, d: p.velocity(n, d, t), noise, data)
 
-    def lay(self, key, base, data, t):
+    def sample(self, key, base, data, t):
         keys = iter(jax.random.split(key, len(self.paths)))
-        return self._by_group(lambda p, b, d: p.lay(next(keys), b, d, t), base, data)
+        return self._by_group(lambda p, b, d: p.sample(next(keys), b, d, t), base, data)
 
     def ends_from_velocity(self, velocity, x, t):
         return self._by_group(lambda p, v, y: p.ends_from_velocity(v, y, t), velocity, x)

@@ -40,13 +40,13 @@ from jaxtyping import Array, Float
 from galgen.checked import Positive, checked
 from galgen.errors import InputError
 from galgen.generative.paths.base import Base, Uniform
-from galgen.generative.paths.path import Ends, Path, expand_time
+from galgen.generative.paths.path import Ends, ProbabilityPath, expand_time
 from galgen.geometry import PeriodicBox, geodesic, wrap
 
 _BOX = PeriodicBox()
 
 
-class _TorusPath(Path):
+class _TorusPath(ProbabilityPath):
     """What all paths on the torus share: geodesic motion."""
 
     def move(self, x, step):
@@ -159,7 +159,7 @@ class TorusDiffusion(_TorusPath):
     def velocity(self, noise, data, t):
         return self._rate_at(t, noise) * noise
 
-    def lay(self, key, base, data, t):
+    def sample(self, key, base, data, t):
         """x_t, and the mean of the noise over windings, which is all that x_t tells of it."""
         images = self._images(self._sigma_at(t, data) * base, t)
         return self.interpolate(base, data, t), Ends(data, _mean_over(images).astype(data.dtype))

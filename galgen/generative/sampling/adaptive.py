@@ -50,5 +50,5 @@ class AdaptiveSampler(SamplingMethod):
             displacements, evaluations = self.solver(field, jnp.zeros_like(start), times)
             return jax.vmap(path.move, (None, 0))(start, displacements)[:, 0], evaluations
 
-        way, evaluations = jax.vmap(example, out_axes=(1, 0))(start, mask, condition)
-        return Samples(way[-1], evaluations, way if trajectory else None)
+        states, evaluations = jax.vmap(example, out_axes=(1, 0))(start, mask, condition)
+        return Samples(states[-1], evaluations, states if trajectory else None)

@@ -35,7 +35,7 @@ class Samples:
     =========== ================================ ======================================
     x           ``(batch, *event)``              draws, standardised; padded rows zero
     evaluations int or ``(batch,)``              network evaluations per draw
-    trajectory  ``(steps + 1, batch, *event)``   the way there, if it was asked for
+    trajectory  ``(steps + 1, batch, *event)``   states at every time, if asked for
     =========== ================================ ======================================
     """
 
@@ -71,11 +71,11 @@ class SamplingMethod(abc.ABC):
         Args:
             model: what the denoiser was trained for.
             denoiser: ``denoiser(x, t, mask, condition)``.
-            key: fixes the start, and what is random on the way.
+            key: fixes the start, and what is random in the steps.
             shape: ``(batch, *event)``.
             mask: True where a row is to be a real point.
             condition: standardised parameters, one row per example.
-            trajectory: also return states on the way.
+            trajectory: also return the states at every time.
 
         Raises:
             InputError: for a path that the method cannot follow.
@@ -103,20 +103,20 @@ class Sampler(SamplingMethod):
     Attributes:
         step: the step rule.
         steps: how many.
-        lateness: step i of n starts at 1 - (1 - i / n)^lateness: 1 for equal steps, more than 1
+        rho: step i of n starts at 1 - (1 - i / n)^rho: 1 for equal steps, more than 1
             for finer steps near the data.
         guidance: towards the condition, or None for the model as it is.
     """
 
     step: Step = Heun()
     steps: Count = 32
-    lateness: Positive = 1.0
+    rho: Positive = 1.0
     guidance: Guidance | None = None
 
     @property
     def times(self) -> Float[np.ndarray, "times"]:
         """The ``steps + 1`` times, from 0 to 1."""
-        return 1.0 - (1.0 - np.linspace(0.0, 1.0, self.steps + 1)) ** self.lateness
+        return 1.0 - (1.0 - np.linspace(0.0, 1.0, self.steps + 1)) ** self.rho
 
     def __call__(self, model, denoiser, key, shape, mask=None, condition=None, trajectory=False):
         path = model.path
@@ -138,12 +138,12 @@ class Sampler(SamplingMethod):
             return self.step(flow, key, x, t, later - t, memory)
 
         memory = self.step.start(path, start)
-        x, way = march(advance, start, mask, times, memory, trajectory)
+        x, states = integrate(advance, start, mask, times, memory, trajectory)
         each = 1 if self.guidance is None else self.guidance.evaluations
-        return Samples(x, self.steps * self.step.evaluations * each, way)
+        return Samples(x, self.steps * self.step.evaluations * each, states)
 
 
-def march(
+def integrate(
     advance: Callable[..., tuple[Float[Array, "batch *event"], Memory]],
     start: Float[Array, "batch *event"],
     mask: Bool[Array, "batch points"] | None,

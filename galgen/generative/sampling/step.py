@@ -38,7 +38,7 @@ from jaxtyping import Array, Float
 from galgen.checked import Fraction, NotNegative, checked
 from galgen.errors import InputError
 from galgen.generative.objectives.prediction import require_affine, require_noise
-from galgen.generative.paths.path import SMALLEST_COEFFICIENT, Ends, Path
+from galgen.generative.paths.path import SMALLEST_COEFFICIENT, Ends, ProbabilityPath
 
 Memory = Any
 """A pytree of arrays that a step hands to the next one."""
@@ -55,7 +55,7 @@ class Flow(NamedTuple):
 
     velocity: Callable[[Float[Array, "batch *event"], Float[Array, ""]], Float[Array, "..."]]
     ends: Callable[[Float[Array, "batch *event"], Float[Array, ""]], Ends]
-    path: Path
+    path: ProbabilityPath
 
 
 class Step(abc.ABC):
@@ -66,7 +66,7 @@ class Step(abc.ABC):
     def evaluations(self) -> int:
         """Network evaluations per step."""
 
-    def start(self, path: Path, x: Float[Array, "batch *event"]) -> Memory:
+    def start(self, path: ProbabilityPath, x: Float[Array, "batch *event"]) -> Memory:
         """The memory before the first step; none unless said otherwise.
 
         Raises:

@@ -87,9 +87,9 @@ def tarp(
         InputError: for shapes that do not fit, fewer than ten catalogues, or truths all alike.
     """
     check_sets(samples, truths)
-    low, high, deviation = truths.min(axis=0), truths.max(axis=0), spread(truths, SINGLE)
-    if not np.all(deviation > 0):
-        constant = np.flatnonzero(deviation == 0).tolist()
+    low, high, std = truths.min(axis=0), truths.max(axis=0), spread(truths, SINGLE)
+    if not np.all(std > 0):
+        constant = np.flatnonzero(std == 0).tolist()
         raise InputError(
             "expected truths that differ in every parameter, got the same but for rounding in "
             f"columns {constant}; vary them, or leave them out"
@@ -102,8 +102,8 @@ def tarp(
             f"expected reference points of shape {truths.shape}, got {references.shape}; "
             "give one for each truth"
         )
-    reach = np.linalg.norm((truths - references) / deviation, axis=-1)
-    distances = np.linalg.norm((samples - references[:, None]) / deviation, axis=-1)
+    reach = np.linalg.norm((truths - references) / std, axis=-1)
+    distances = np.linalg.norm((samples - references[:, None]) / std, axis=-1)
     nearer = np.sum(distances < reach[:, None], axis=1)
     # With a finite number of draws f takes steps; spread evenly within them it stays uniform.
     draws = samples.shape[1]

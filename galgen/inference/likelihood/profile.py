@@ -117,7 +117,7 @@ class GridPosterior:
     cautions: tuple[Caution, ...] = ()
 
     def __repr__(self) -> str:
-        moments = zip(self.names, self.mean, self.deviation, strict=True)
+        moments = zip(self.names, self.mean, self.std, strict=True)
         found = ", ".join(f"{n} {m:.4g} +- {d:.2g}" for n, m, d in moments)
         return printable(f"GridPosterior({found})")
 
@@ -137,14 +137,14 @@ class GridPosterior:
         return self._moment(_mean)[1]
 
     @property
-    def deviation(self) -> Float[np.ndarray, " parameters"]:
+    def std(self) -> Float[np.ndarray, " parameters"]:
         """The posterior standard deviation."""
-        return self._moment(_deviation)[0]
+        return self._moment(_std)[0]
 
     @property
-    def deviation_error(self) -> Float[np.ndarray, " parameters"]:
+    def std_error(self) -> Float[np.ndarray, " parameters"]:
         """Its Monte Carlo standard error."""
-        return self._moment(_deviation)[1]
+        return self._moment(_std)[1]
 
     def _moment(self, moment: Callable[..., np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """A moment and its jackknife error."""
@@ -263,9 +263,9 @@ def _log_prior(prior: Prior, points: np.ndarray) -> Float[np.ndarray, " points"]
 def _judged(posterior: GridPosterior, missed: float) -> tuple[Caution, ...]:
     found = []
     steps = [float(axis[1] - axis[0]) for axis in posterior.axes]
-    rows = zip(posterior.names, posterior.deviation, steps, strict=True)
-    narrow = [name for name, deviation, step in rows if not deviation > 0.5 * step]
-    noise = posterior.mean_error / np.maximum(posterior.deviation, steps)
+    rows = zip(posterior.names, posterior.std, steps, strict=True)
+    narrow = [name for name, std, step in rows if not std > 0.5 * step]
+    noise = posterior.mean_error / np.maximum(posterior.std, steps)
     if not np.max(noise) <= NOISY:
         text = f"Monte Carlo moves the mean by {np.max(noise):.2g} posterior deviations"
         found.append(Caution("noise", f"{text}; raise --replicas"))
@@ -287,6 +287,6 @@ def _mean(probability, points):
     return probability @ points
 
 
-def _deviation(probability, points):
+def _std(probability, points):
     mean = probability @ points
     return np.sqrt(probability @ (points - mean) ** 2)

@@ -68,7 +68,7 @@ class NeuralPosterior(PosteriorModel):
     def mean_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
     ) -> MeanLoss:
-        u, log_slope = self.support.free(check_condition(batch))
+        u, log_slope = self.support.unconstrain(check_condition(batch))
         features = encode(network, params["encoder"], batch)
         weight = example_weight(batch)
         loss = self.head.loss(params["head"], key, u, features, weight)
@@ -100,12 +100,12 @@ class BoundNeuralPosterior(BoundPosterior):
         parameters = len(self.params["parameters"])
         rows = jnp.repeat(self._features(observation), number, axis=0)
         u = self.model.head.sample(self.params["head"], key, parameters, rows)
-        return self.model.support.bind(u).reshape(-1, number, parameters)
+        return self.model.support.constrain(u).reshape(-1, number, parameters)
 
     def log_prob(self, theta, observation):
         batch, number, parameters = theta.shape
         rows = jnp.repeat(self._features(observation), number, axis=0)
-        u, log_slope = self.model.support.free(theta.reshape(-1, parameters))
+        u, log_slope = self.model.support.unconstrain(theta.reshape(-1, parameters))
         inside = jnp.isfinite(log_slope)
         safe = jnp.where(inside[:, None], u, 0.0)
         density = self.model.head.log_prob(self.params["head"], safe, rows)

@@ -115,10 +115,10 @@ class GaussianLinearTask(Task):
     @property
     def parameters(self) -> Parameters:
         names = tuple(f"theta_{i + 1}" for i in range(self.dimensions))
-        deviation = math.sqrt(self.variance)
+        std = math.sqrt(self.variance)
         # The prior has no bounds: where it has all of its mass but for a part in a million.
-        ranges = ((-5 * deviation, 5 * deviation),) * self.dimensions
-        means, scales = (0.0,) * self.dimensions, (deviation,) * self.dimensions
+        ranges = ((-5 * std, 5 * std),) * self.dimensions
+        means, scales = (0.0,) * self.dimensions, (std,) * self.dimensions
         return Parameters(names, means, scales, ranges)
 
     def prior(self, rng, number):
@@ -213,7 +213,7 @@ class TaskDataset(Dataset):
         task: the prior and the simulator.
         number: of simulations.
         seed: of these.
-        aside: the fraction of them that is not trained on, for a monitor.
+        aside: the fraction of them that is not trained on, for held-out losses.
 
     Raises:
         InputError: if there is none to train on.

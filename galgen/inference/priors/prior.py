@@ -159,7 +159,7 @@ class Gaussian(Prior):
 
     Attributes:
         name: of the parameter.
-        mean, deviation: before the cut, in its unit.
+        mean, std: before the cut, in its unit.
         low, high: the bounds, infinite for none.
 
     Raises:
@@ -168,7 +168,7 @@ class Gaussian(Prior):
 
     name: str
     mean: float
-    deviation: Positive
+    std: Positive
     low: Annotated[float, INFINITE] = -math.inf
     high: Annotated[float, INFINITE] = math.inf
 
@@ -177,7 +177,7 @@ class Gaussian(Prior):
             raise InputError(
                 f"expected low below high in the prior of {self.name}, and some of the normal "
                 f"between them, got {self.low} and {self.high} about the mean {self.mean} with the "
-                f"deviation {self.deviation}; widen them"
+                f"std {self.std}; widen them"
             )
 
     @property
@@ -190,11 +190,11 @@ class Gaussian(Prior):
 
     @property
     def places(self) -> tuple[tuple[float, float], ...]:
-        return ((self.mean, self.deviation),)
+        return ((self.mean, self.std),)
 
     @property
     def _ends(self) -> tuple[float, float]:
-        return (self.low - self.mean) / self.deviation, (self.high - self.mean) / self.deviation
+        return (self.low - self.mean) / self.std, (self.high - self.mean) / self.std
 
     @property
     def _log_mass(self) -> float:
@@ -202,11 +202,11 @@ class Gaussian(Prior):
 
     def sample(self, key: jax.Array, number: int) -> Float[Array, "number parameters"]:
         drawn = truncated_normal(key, *self._ends, (number, 1))
-        return jnp.clip(self.mean + self.deviation * drawn, self.low, self.high)
+        return jnp.clip(self.mean + self.std * drawn, self.low, self.high)
 
     def log_prob(self, theta: Float[Array, "*lead parameters"]) -> Float[Array, "*lead"]:
-        constant = math.log(self.deviation) + 0.5 * math.log(2 * math.pi) + self._log_mass
-        squared = ((theta - self.mean) / self.deviation) ** 2
+        constant = math.log(self.std) + 0.5 * math.log(2 * math.pi) + self._log_mass
+        squared = ((theta - self.mean) / self.std) ** 2
         return _within(theta, self.bounds, -0.5 * squared - constant)
 
 

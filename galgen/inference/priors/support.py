@@ -32,13 +32,13 @@ class Support(abc.ABC):
     """The set of standardised parameters, and its map to free numbers."""
 
     @abc.abstractmethod
-    def free(
+    def unconstrain(
         self, theta: Float[Array, "*lead parameters"]
     ) -> tuple[Float[Array, "*lead parameters"], Float[Array, "*lead"]]:
         """u and log |du/dtheta|; NaN and -inf outside the support."""
 
     @abc.abstractmethod
-    def bind(self, u: Float[Array, "*lead parameters"]) -> Float[Array, "*lead parameters"]:
+    def constrain(self, u: Float[Array, "*lead parameters"]) -> Float[Array, "*lead parameters"]:
         """theta, inside the support whatever u."""
 
     @abc.abstractmethod
@@ -51,7 +51,7 @@ class Support(abc.ABC):
 class Bounded(Support):
     """[-1, 1] in every parameter; the prior is uniform."""
 
-    def free(self, theta):
+    def unconstrain(self, theta):
         inside = jnp.abs(theta) <= 1.0
         # Clipped before it is mapped: an infinite branch would have gradients that are not numbers.
         safe = jnp.clip(theta, -LARGEST, LARGEST)
@@ -59,7 +59,7 @@ class Bounded(Support):
         log_slope = jnp.sum(0.5 * u**2 + 0.5 * math.log(math.pi / 2), axis=-1)
         return jnp.where(inside, u, jnp.nan), jnp.where(inside.all(axis=-1), log_slope, -jnp.inf)
 
-    def bind(self, u):
+    def constrain(self, u):
         return jax.scipy.special.erf(u / math.sqrt(2.0))
 
     def prior(self, parameters):
@@ -71,10 +71,10 @@ class Bounded(Support):
 class Unbounded(Support):
     """All real numbers, standardised; a prior, where one is needed, is standard normal."""
 
-    def free(self, theta):
+    def unconstrain(self, theta):
         return theta, jnp.zeros(theta.shape[:-1], theta.dtype)
 
-    def bind(self, u):
+    def constrain(self, u):
         return u
 
     def prior(self, parameters):

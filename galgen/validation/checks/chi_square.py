@@ -129,8 +129,8 @@ def one_catalogue_covariance(
     rest = values - design @ solution
     freedom = number - int(rank)
     covariance = rest.T @ rest / freedom
-    deviation = np.sqrt(np.diag(covariance))
-    differs = np.isnan(deviation) | resolved(deviation, np.abs(values).max(axis=0))
+    std = np.sqrt(np.diag(covariance))
+    differs = np.isnan(std) | resolved(std, np.abs(values).max(axis=0))
     covariance = np.where(np.outer(differs, differs), covariance, 0.0)
     floor = held_out.poisson_error() ** 2 * number
     covariance += np.diag(np.maximum(floor - np.diag(covariance), 0.0))

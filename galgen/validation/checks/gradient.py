@@ -84,10 +84,10 @@ def _enough(parameters: Float[np.ndarray, "catalogues names"]) -> bool:
     number, names = parameters.shape
     if number < LEAST_PER_COEFFICIENT * (names + 1):
         return False
-    deviation = spread(parameters, SINGLE)
-    if not np.all(deviation > 0):
+    std = spread(parameters, SINGLE)
+    if not np.all(std > 0):
         return False
-    scaled = (parameters - parameters.mean(axis=0)) / deviation
+    scaled = (parameters - parameters.mean(axis=0)) / std
     return bool(np.linalg.eigvalsh(scaled.T @ scaled / number)[0] > 1e-3)
 
 

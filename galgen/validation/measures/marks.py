@@ -55,14 +55,14 @@ class Moments:
     """Mean and standard deviation of a mark over all points, with jackknife errors.
 
     Attributes:
-        mean, deviation: in the unit of the mark.
-        mean_error, deviation_error: their jackknife errors.
+        mean, std: in the unit of the mark.
+        mean_error, std_error: their jackknife errors.
     """
 
     mean: float
     mean_error: float
-    deviation: float
-    deviation_error: float
+    std: float
+    std_error: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,6 +243,6 @@ def _moments(values: list[np.ndarray]) -> Moments:
     sums = np.array([[np.sum(v - centre), np.sum((v - centre) ** 2)] for v in values])
     result = jackknife_ratio(sums, number[:, None])
     variance = float(result.mean[1])
-    deviation = np.sqrt(variance)
-    error = float(result.error[1]) / (2 * deviation) if deviation > 0 else 0.0
-    return Moments(centre, float(result.error[0]), float(deviation), error)
+    std = np.sqrt(variance)
+    error = float(result.error[1]) / (2 * std) if std > 0 else 0.0
+    return Moments(centre, float(result.error[0]), float(std), error)

@@ -137,8 +137,8 @@ def _draw_deviation(axes: Axes, curve: CurveComparison, label: str) -> None:
     for sigma in (1, 2):
         axes.axhspan(-sigma, sigma, color=BAND, alpha=0.22, lw=0)
     axes.axhline(0, color=HELD_OUT, lw=1)
-    axes.plot(curve.centre, curve.deviation, "o", ms=5, mfc="white", mec=GENERATED, mew=1.3)
-    limit = max(3.0, 1.15 * float(np.nanmax(np.abs(curve.deviation), initial=0.0)))
+    axes.plot(curve.centre, curve.std, "o", ms=5, mfc="white", mec=GENERATED, mew=1.3)
+    limit = max(3.0, 1.15 * float(np.nanmax(np.abs(curve.std), initial=0.0)))
     axes.set_ylim(-limit, limit)
     axes.set(xlabel=label, ylabel="difference / error")
 

@@ -182,7 +182,7 @@ def _bins(curve: CurveComparison, split: str) -> str:
             curve.bin_name(i),
             *(column[i] for column in means),
             f"{curve.floor[i]:.2f}",
-            f"{curve.deviation[i]:+.1f}",
+            f"{curve.std[i]:+.1f}",
             f"{curve.bias[i]:+.2f}",
             f"{curve.spread.variance_ratio[i]:.2f} ± {curve.spread.variance_ratio_error[i]:.2f}",
             "yes" if curve.judged[i] else "no",

@@ -17,11 +17,11 @@ from galgen.data.dataset import CatalogueDataset, ToyDataset
 from galgen.data.suite import write_suite
 from galgen.data.toys import EightGaussians, ThomasProcess
 from galgen.errors import InputError
+from galgen.evaluation import LOSS, Evaluation
 from galgen.experiment import Experiment, Run
 from galgen.generative import Bridge, LinearPath, ProductPath, Sampler, TorusGeodesic
 from galgen.losses import example_weight, mean_over_examples, pooled
 from galgen.masking import masked_mean
-from galgen.monitor import LOSS, Monitor
 from galgen.networks import MLP, DeepSet
 from galgen.randomness import Role, random_key
 from galgen.training import Trainer
@@ -34,7 +34,7 @@ TOY = Experiment(
     model=Bridge(LinearPath()),
     sampler=Sampler(steps=2),
     trainer=Trainer(steps=6, batch_size=8, warmup=1, log_every=2, checkpoint_every=3),
-    monitor=Monitor(every=2, batches=3),
+    evaluation=Evaluation(every=2, batches=3),
 )
 
 
@@ -63,7 +63,7 @@ def per_catalogue(params, key, batch):
 
 
 def per_point(params, key, batch):
-    """A number, which the monitor takes for a mean over points."""
+    """A number, which is taken for a mean over points."""
     return jnp.mean(masked_mean(batch.x, batch.mask, (0, 1)))
 
 
@@ -76,8 +76,8 @@ def test_the_held_out_loss_counts_every_catalogue_once(batch_size: int) -> None:
     state = initial_state({}, optax.sgd(1.0))
     wanted = {per_catalogue: losses.mean(), per_point: np.average(losses, weights=counts)}
     for loss, mean in wanted.items():
-        watch = Monitor(1).watch(TOY.data, source, loss, lambda *_: [], (), data_mesh())
-        assert watch.measure(state)[LOSS] == pytest.approx(mean, rel=1e-6)
+        evaluator = Evaluation(1).evaluator(TOY.data, source, loss, lambda *_: [], (), data_mesh())
+        assert evaluator.numbers(state)[LOSS] == pytest.approx(mean, rel=1e-6)
 
 
 def clouds(seed: int, number: int) -> list[Catalogue]:
@@ -95,7 +95,7 @@ def clouds(seed: int, number: int) -> list[Catalogue]:
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("monitor") / "suite.h5"
+    path = tmp_path_factory.mktemp("evaluation") / "suite.h5"
     write_suite(path, [*clouds(0, 8), *clouds(1, 6)], ["train"] * 8 + ["validation"] * 6)
     return path
 
@@ -107,7 +107,7 @@ def haloes(suite: Path) -> Experiment:
         data=CatalogueDataset(suite, columns=("x", "y", "z"), condition=("omega_m",), buckets=1),
         network=DeepSet(width=8),
         model=Bridge(ProductPath((TorusGeodesic(),), (3,))),
-        monitor=Monitor(every=3, batches=1, draws=4, best="held_out.xi.chi2"),
+        evaluation=Evaluation(every=3, batches=1, draws=4, best="held_out.xi.chi2"),
     )
 
 
@@ -130,24 +130,28 @@ def test_draws_are_compared_and_the_best_can_be_drawn_from(haloes, tmp_path: Pat
 
 
 def test_what_cannot_be_measured_is_refused_before_a_run_is_made(haloes, tmp_path: Path) -> None:
-    for monitor, data, message in (
-        (Monitor(every=2, split="valid"), haloes.data, r"a split 'valid' in .*'validation'"),
-        (Monitor(every=2, draws=4), TOY.data, "catalogues to compare draws with, got ToyDataset"),
+    for evaluation, data, message in (
+        (Evaluation(every=2, split="valid"), haloes.data, r"a split 'valid' in .*'validation'"),
+        (
+            Evaluation(every=2, draws=4),
+            TOY.data,
+            "catalogues to compare draws with, got ToyDataset",
+        ),
     ):
         experiment = TOY if data is TOY.data else haloes
         with pytest.raises(InputError, match=message):
-            dataclasses.replace(experiment, monitor=monitor).train(tmp_path / "run")
+            dataclasses.replace(experiment, evaluation=evaluation).train(tmp_path / "run")
     assert not (tmp_path / "run").exists()
     for wrong, message in (
         ({"draws": 2}, "0 draws or 4 and more"),
-        ({"every": -1}, "every of Monitor"),
+        ({"every": -1}, "every of Evaluation"),
     ):
         with pytest.raises(InputError, match=message):
-            Monitor(**wrong)
+            Evaluation(**wrong)
 
 
 @pytest.mark.slow
 def test_a_run_without_a_best_checkpoint_says_so(tmp_path: Path) -> None:
-    dataclasses.replace(TOY, monitor=Monitor()).train(tmp_path / "run")
+    dataclasses.replace(TOY, evaluation=Evaluation()).train(tmp_path / "run")
     with pytest.raises(InputError, match=r"expected a checkpoint in .*best"):
         Run.load(tmp_path / "run", best=True)

@@ -10,8 +10,8 @@ import pytest
 
 from galgen.errors import InputError
 from galgen.training import Checkpoints, Trainer
+from galgen.training.evaluator import BEST, Evaluator
 from galgen.training.sharding import data_mesh, replicated
-from galgen.training.watching import BEST, Watch
 from galgen.types import Batch
 
 TRAINER = Trainer(steps=20, learning_rate=0.2, warmup=1, log_every=7, checkpoint_every=20)
@@ -27,9 +27,9 @@ def loss(params, key, batch):
     return jnp.mean((params["centre"] - batch.x) ** 2)
 
 
-def watch(values: dict[int, float]) -> Watch:
+def evaluator(values: dict[int, float]) -> Evaluator:
     """A number for each step that is measured, and nothing for others."""
-    return Watch(3, lambda state: {"height": values[int(state.step)]}, "height")
+    return Evaluator(3, lambda state: {"height": values[int(state.step)]}, "height")
 
 
 def lines(folder: Path) -> list[dict]:
@@ -49,7 +49,7 @@ HEIGHTS = {3: 5.0, 6: 2.0, 9: math.nan, 12: 1.0, 15: -math.inf, 18: 1.5, 20: 1.0
 
 
 def test_the_smallest_is_kept_and_all_are_logged(tmp_path: Path) -> None:
-    TRAINER.fit(loss, START, Source(), tmp_path, watch=watch(HEIGHTS))
+    TRAINER.fit(loss, START, Source(), tmp_path, evaluator=evaluator(HEIGHTS))
     assert best(tmp_path) == 12, "the first of two, and none that is not finite"
     logged = lines(tmp_path)
     assert [line["step"] for line in logged] == [3, 6, 7, 9, 12, 14, 15, 18, 20]
@@ -67,21 +67,23 @@ def test_a_resumed_run_knows_what_was_best(tmp_path: Path) -> None:
 
     trainer = Trainer(steps=20, warmup=1, log_every=7, checkpoint_every=5)
     with pytest.raises(KeyboardInterrupt):
-        trainer.fit(loss, START, Stopped(), tmp_path, watch=watch(HEIGHTS))
+        trainer.fit(loss, START, Stopped(), tmp_path, evaluator=evaluator(HEIGHTS))
     assert best(tmp_path) == 12
     # Goes on from step 15 or before: of what comes, nothing is as low as what came.
-    trainer.fit(loss, START, Source(), tmp_path, resume=True, watch=watch({**HEIGHTS, 20: 1.1}))
+    trainer.fit(
+        loss, START, Source(), tmp_path, resume=True, evaluator=evaluator({**HEIGHTS, 20: 1.1})
+    )
     assert best(tmp_path) == 12
     assert [line["step"] for line in lines(tmp_path)] == sorted({7, 14, *HEIGHTS})
 
 
 def test_a_number_that_is_not_measured_is_named(tmp_path: Path) -> None:
-    wrong = Watch(3, lambda state: {"height": 1.0, "depth": 2.0}, "hight")
+    wrong = Evaluator(3, lambda state: {"height": 1.0, "depth": 2.0}, "hight")
     with pytest.raises(InputError, match="measured, got 'hight'; choose of depth, height"):
-        TRAINER.fit(loss, START, Source(), tmp_path, watch=wrong)
+        TRAINER.fit(loss, START, Source(), tmp_path, evaluator=wrong)
 
 
-def test_nothing_is_measured_without_a_watch(tmp_path: Path) -> None:
+def test_nothing_is_measured_without_an_evaluator(tmp_path: Path) -> None:
     TRAINER.fit(loss, START, Source(), tmp_path)
     assert not (tmp_path / BEST).exists()
     assert [line["step"] for line in lines(tmp_path)] == [7, 14, 20]

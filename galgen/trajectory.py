@@ -1,4 +1,4 @@
-"""The way from the base to the data: what the draws of a run are at every time between.
+"""The trajectory from the base to the data: what the draws of a run are at every time between.
 
 A sampler solves for the state x(t) from t = 0, where it is a draw of the base (points uniform in
 the box, a normal image), to t = 1, where it is one of the data. Each state is decoded as a draw is:
@@ -18,7 +18,7 @@ from galgen.randomness import Role, random_key
 from galgen.training.sharding import data_mesh, put_batch
 
 
-def journey(
+def sample_trajectory(
     run: Run, conditions: Sequence[Condition], seed: int = 0, points: int | None = None
 ) -> list[list[Any]]:
     """One example per condition at every state of the sampler, by state and then by condition.
@@ -28,7 +28,7 @@ def journey(
     Args:
         run: trained.
         conditions: physical values by name; ``[{}] * n`` for an unconditional model.
-        seed: of the numbers of points and of what is random on the way.
+        seed: of the numbers of points and of what is random in the steps.
         points: a fixed number of points per catalogue, else drawn from p(N | condition).
 
     Returns:
@@ -44,9 +44,9 @@ def journey(
     for number, draw in enumerate(run.plan(conditions, seed, len(conditions), points)):
         key = random_key(Role.DRAWS, seed, number)
         batch = put_batch(draw.blank, mesh)
-        way = run.experiment.sample_batch(run.params, key, batch, mesh, trajectory=True)
-        states = states or [[None] * len(conditions) for _ in way]
-        for state, x in zip(states, np.asarray(way), strict=True):
+        trajectory = run.experiment.sample_batch(run.params, key, batch, mesh, trajectory=True)
+        states = states or [[None] * len(conditions) for _ in trajectory]
+        for state, x in zip(states, np.asarray(trajectory), strict=True):
             for row, example in zip(draw.wanted, run.encoding.decode(draw, x, {}), strict=True):
                 state[row] = example
     return states

@@ -1,9 +1,9 @@
 """What is measured on held-out examples while a network trains.
 
 The loss falls on training catalogues long after it has stopped falling on others, and says little
-of how true the draws are. A monitor takes, with the averaged weights, the loss of the same held-out
-batches with the same draws of time and noise each time, and compares catalogues that it draws with
-held-out ones of the same conditions, as ``galgen validate`` does.
+of how true the draws are. An evaluation takes, with the averaged weights, the loss of the same
+held-out batches with the same draws of time and noise each time, and compares catalogues that it
+draws with held-out ones of the same conditions, as ``galgen validate`` does.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from galgen.errors import InputError
 from galgen.losses import MeanLoss, as_sums, pooled
 from galgen.randomness import Role, random_key
 from galgen.training import Loss, TrainState
+from galgen.training.evaluator import Evaluator
 from galgen.training.sharding import gathering, put_batch, replicated, whole
-from galgen.training.watching import Watch
 from galgen.types import Batch, Params
 from galgen.validation import compare
 from galgen.validation.numbers import identifier, numbers
@@ -42,7 +42,7 @@ Draw = Callable[[Params, Sequence[Condition]], list[Catalogue]]
 
 @dataclasses.dataclass(frozen=True)
 @checked
-class Monitor:
+class Evaluation:
     """What is measured on held-out examples while a network trains.
 
     Attributes:
@@ -65,10 +65,10 @@ class Monitor:
         if self.draws and self.draws < MINIMUM_CATALOGUES:
             raise InputError(
                 f"expected 0 draws or {MINIMUM_CATALOGUES} and more, got {self.draws}; "
-                "change --monitor.draws"
+                "change --evaluation.draws"
             )
 
-    def watch(
+    def evaluator(
         self,
         data: Dataset,
         source: BatchSource | ArraySource,
@@ -76,7 +76,7 @@ class Monitor:
         draw: Draw,
         condition: Sequence[str],
         mesh: Mesh,
-    ) -> Watch:
+    ) -> Evaluator:
         """How a trainer measures.
 
         Args:
@@ -112,7 +112,7 @@ class Monitor:
                 found |= self._compared(draw(weights, conditions), held_out)
             return found
 
-        return Watch(self.every, measure, self.best)
+        return Evaluator(self.every, measure, self.best)
 
     def _held_out(self, data: Dataset) -> list[Catalogue]:
         """The catalogues that draws are compared with."""
@@ -120,14 +120,14 @@ class Monitor:
         if path is None:
             raise InputError(
                 f"expected catalogues to compare draws with, got {type(data).__name__}; "
-                "leave out --monitor.draws"
+                "leave out --evaluation.draws"
             )
         with Suite(path) as suite:
             found = [suite[i] for i in suite.indices(self.split)[: self.draws].tolist()]
         if len(found) < MINIMUM_CATALOGUES:
             raise InputError(
                 f"expected {MINIMUM_CATALOGUES} catalogues or more in the split {self.split!r} of "
-                f"{path}, got {len(found)}; change --monitor.split"
+                f"{path}, got {len(found)}; change --evaluation.split"
             )
         return found
 
