@@ -5,8 +5,9 @@ Flax Linen modules are dataclasses too. Only the classes of :mod:`galgen.public_
 reading a file never runs anybody else's code, unless the user trusts it, and then only classes
 that the file names in full, ``package.module.Class``.
 
-What comes back is checked by the constructors themselves (:mod:`galgen.checked`). Whatever is
-wrong with a file is one line that names it.
+A file says ``"format": 1`` at its top; those of before have no format, and are read alike. What
+comes back is checked by the constructors themselves (:mod:`galgen.checked`). Whatever is wrong with
+a file is one line that names it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from galgen.public_types import FIELD_ALIASES, public_class, public_name
 from galgen.publishing import publish_text
 from galgen.reading import reading, regular_file
 
+FORMAT = 1
+"""Version of the files that are written; it grows when an older galgen would misread them."""
 DEEPEST = 64
 """Trees within trees, at most."""
 LARGEST = 1 << 26
@@ -181,8 +184,38 @@ def _own_class(name: str) -> Any:
 
 
 def write_json(path: Path, tree: Any) -> None:
-    """Write ``tree`` to ``path``, whole or not at all."""
-    publish_text(path, json.dumps(to_json(tree), indent=2) + "\n")
+    """Write a dataclass to ``path``, whole or not at all.
+
+    Raises:
+        InputError: for a value that cannot be written, or a field of the name ``format``.
+    """
+    value = to_json(tree)
+    if "format" in value:
+        raise InputError(
+            f"expected a class without a field 'format', got {value['type']}; rename the field"
+        )
+    publish_text(path, json.dumps({"format": FORMAT, **value}, indent=2) + "\n")
+
+
+def _of_known_format(value: Any) -> Any:
+    """What a file holds, without its format.
+
+    Raises:
+        InputError: if the format is newer than this version of galgen, or is none.
+    """
+    if not isinstance(value, dict) or "format" not in value:
+        return value  # of before there was one
+    found = value.pop("format")
+    if type(found) is not int or found < 1:
+        raise InputError(
+            f"expected a whole number as format, got {repr(found)[:100]}; the file is damaged"
+        )
+    if found > FORMAT:
+        raise InputError(
+            f"expected a file of format {FORMAT} or before, got format {found} of a newer galgen; "
+            "upgrade galgen"
+        )
+    return value
 
 
 def read_json(path: Path, kind: type | None = None, trusted: Trusted = ()) -> Any:
@@ -194,7 +227,7 @@ def read_json(path: Path, kind: type | None = None, trusted: Trusted = ()) -> An
         trusted: as of :func:`from_json`.
 
     Raises:
-        InputError: if the file is missing, is damaged or is not galgen's.
+        InputError: if the file is missing, is damaged, is not galgen's or is of a newer galgen.
     """
     if not path.exists():
         raise InputError(f"expected the file {path}, found none; run galgen train first")
@@ -202,7 +235,8 @@ def read_json(path: Path, kind: type | None = None, trusted: Trusted = ()) -> An
     with reading(path, what):
         if regular_file(path, what).stat().st_size > LARGEST:
             raise InputError(f"expected at most {LARGEST} bytes, got more; the file is damaged")
-        tree = from_json(parsed(path.read_text(encoding="utf-8")), trusted)
+        value = parsed(path.read_text(encoding="utf-8"))
+        tree = from_json(_of_known_format(value), trusted)
         if kind is not None and not isinstance(tree, kind):
             raise InputError(
                 f"expected {kind.__name__} in the file, got {type(tree).__name__}; name the "

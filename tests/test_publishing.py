@@ -15,6 +15,7 @@ from galgen.data.encoding import save_arrays
 from galgen.data.suite import write_suite
 from galgen.data.suite_parts import SuiteParts
 from galgen.errors import InputError
+from galgen.geometry import Euclidean
 from galgen.inference.results.posterior_file import CataloguePosterior, write_posteriors
 from galgen.inference.results.posterior_report import write_table
 from galgen.inference.sampling import PosteriorSamples
@@ -49,7 +50,7 @@ def parts(path: Path) -> None:
 
 WRITERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "text": ("report.html", lambda path: publish_text(path, "all")),
-    "configuration": ("experiment.json", lambda path: write_json(path, (1, 2))),
+    "configuration": ("experiment.json", lambda path: write_json(path, Euclidean())),
     "log": ("metrics.jsonl", journal),
     "arrays": ("samples.npz", lambda path: save_arrays(path, [np.ones(2)], ["train"])),
     "suite": ("samples.h5", lambda path: write_suite(path, [CATALOGUE])),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import tyro
 
+from galgen.checked import visible_fields
 from galgen.configuration import load_config
 from galgen.errors import InputError
 from galgen.experiment import Experiment
@@ -42,7 +43,8 @@ from galgen.generative import (
     VariancePreserving,
     VariationalDiffusion,
 )
-from galgen.serialization import from_json, read_json, to_json, write_json
+from galgen.public_types import ALIASES, FIELD_ALIASES, MODULES, public_class, public_name
+from galgen.serialization import FORMAT, from_json, read_json, to_json, write_json
 from galgen.training import Trainer
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
@@ -89,6 +91,69 @@ def test_an_experiment_may_sample_in_adaptive_steps(tmp_path: Path) -> None:
     arguments = ["--sampler.solver.rtol", "1e-2"]
     overridden = tyro.cli(Experiment, args=arguments, default=experiment)
     assert overridden.sampler == AdaptiveSampler(AdaptiveSteps(1e-2, 1e-3))
+
+
+def test_files_say_their_format_and_a_newer_one_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "experiment.json"
+    write_json(path, Trainer(steps=7))
+    value = json.loads(path.read_text())
+    assert list(value)[:2] == ["format", "type"] and value["format"] == FORMAT
+    path.write_text(json.dumps({"type": "Trainer", "steps": 7}))
+    assert read_json(path) == Trainer(steps=7), "a file of before there was a format"
+    for found, words in (
+        (FORMAT + 1, rf"experiment.json.* got format {FORMAT + 1} of a newer galgen; upgrade"),
+        (0, "a whole number as format, got 0; the file is damaged"),
+        (True, "a whole number as format, got True"),
+        ("1", "a whole number as format, got '1'"),
+    ):
+        path.write_text(json.dumps({**value, "format": found, "type": "OfTheFuture"}))
+        with pytest.raises(InputError, match=words) as caught:
+            read_json(path)
+        assert "\n" not in str(caught.value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """Has a field that the file needs for itself."""
+
+    format: str = "short"
+
+
+def test_no_class_hides_the_format_of_its_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="without a field 'format', got .*Named; rename"):
+        write_json(tmp_path / "named.json", Named())
+    assert not any(tmp_path.iterdir())
+
+
+def test_every_public_class_is_imported_by_its_name() -> None:
+    for name in MODULES:
+        kind = public_class(name)
+        assert dataclasses.is_dataclass(kind) and public_name(kind) == name
+        assert "format" not in {field.name for field in dataclasses.fields(kind)}
+
+
+GIVEN = (Path(__file__).parent / "saved" / "public_names.txt").read_text().split()
+
+
+def test_every_name_once_given_is_read() -> None:
+    """``public_names.txt`` only grows: a class as it was saved, and its fields after a dot."""
+    for given in GIVEN:
+        name, _, field = given.partition(".")
+        kind = public_class(name)
+        if field:
+            now = FIELD_ALIASES.get(kind.__name__, {}).get(field, field)
+            assert now in {known.name for known in visible_fields(kind)}, given
+    written = set(MODULES)
+    for name in MODULES:
+        written |= {f"{name}.{field.name}" for field in visible_fields(public_class(name))}
+    assert written <= set(GIVEN), "add the new names to public_names.txt"
+
+
+def test_aliases_lead_to_what_there_is() -> None:
+    assert all(alias not in MODULES and name in MODULES for alias, name in ALIASES.items())
+    for name, fields in FIELD_ALIASES.items():
+        known = {field.name for field in visible_fields(public_class(name))}
+        assert known.isdisjoint(fields) and known.issuperset(fields.values())
 
 
 REFUSED = {
