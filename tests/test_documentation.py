@@ -6,12 +6,10 @@ Public is what has no leading underscore in its dotted path. Exempt are dunder m
 
 import ast
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from test_architecture import FLOORS
 
 ROOT = Path(__file__).parents[1]
@@ -155,25 +153,6 @@ def test_every_room_has_a_page(monkeypatch, tmp_path) -> None:
         dotted = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
         if path.stem != "__main__" and dotted != "galgen":
             assert f".. automodule:: {dotted}\n" in text, dotted
-
-
-def test_tab_finds_the_rooms_without_importing_them() -> None:
-    code = (
-        "import sys, galgen; print(dir(galgen), 'jax' in sys.modules);"
-        "import galgen.statistics; print(dir(galgen.statistics), 'jax' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    rooms, statistics = done.stdout.splitlines()
-    assert all(repr(room) in rooms for room in set(FLOORS) - {"__main__"}) and "False" in rooms
-    assert "'pairs'" in statistics and "'redshift_space'" in statistics and "False" in statistics
-
-
-def test_rooms_come_when_asked_for() -> None:
-    import galgen
-
-    assert galgen.statistics.redshift_space.__name__ == "galgen.statistics.redshift_space"
-    with pytest.raises(AttributeError, match="module 'galgen' has no attribute 'nowhere'"):
-        _ = galgen.nowhere
 
 
 ERRORS = ("InputError", "FloatingPointError")

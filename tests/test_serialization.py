@@ -120,7 +120,7 @@ class Named:
 
 
 def test_no_class_hides_the_format_of_its_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="without a field 'format', got .*Named; rename"):
+    with pytest.raises(InputError, match=r"without a field 'format', got .*Named; rename"):
         write_json(tmp_path / "named.json", Named())
     assert not any(tmp_path.iterdir())
 

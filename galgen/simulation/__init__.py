@@ -1,7 +1,5 @@
 """The embedded simulator: linear power, Lagrangian displacement, haloes, suites of them."""
 
-from galgen.simulation.cosmology import Cosmology
-from galgen.simulation.recipe import SuiteRecipe
-from galgen.simulation.simulator import HaloSimulator
+from galgen.lazy import lazy_exports
 
-__all__ = ["Cosmology", "HaloSimulator", "SuiteRecipe"]
+__getattr__, __dir__, __all__ = lazy_exports(__name__, __file__)

@@ -1,9 +1,10 @@
 """Statistics of catalogues: pure functions of padded, masked batches, one dataclass each.
 
 ``pairs`` counts pairs, ``fourier`` works on meshes, ``counts`` in cells, spheres and to the nearest
-neighbours, ``sky`` on surveys; each exports its public names. ``redshift_space`` moves positions.
+neighbours, ``sky`` on surveys; what most need of them is exported here. ``redshift_space`` moves
+positions.
 """
 
-from galgen.lazy import lazy_rooms
+from galgen.lazy import lazy_exports
 
-__getattr__, __dir__ = lazy_rooms(__name__, __path__)
+__getattr__, __dir__, __all__ = lazy_exports(__name__, __file__)

@@ -1,8 +1,5 @@
 """Training: one loop for any loss, checkpoints, metrics and devices."""
 
-from galgen.training.checkpoint import Checkpoints
-from galgen.training.reward_tuning import RewardTuning, Round
-from galgen.training.state import Loss, TrainState
-from galgen.training.trainer import Trainer
+from galgen.lazy import lazy_exports
 
-__all__ = ["Checkpoints", "Loss", "RewardTuning", "Round", "TrainState", "Trainer"]
+__getattr__, __dir__, __all__ = lazy_exports(__name__, __file__)

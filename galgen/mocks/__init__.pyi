@@ -1,0 +1,17 @@
+from galgen.mocks.fibre_collisions import FibreCollisions as FibreCollisions
+from galgen.mocks.occupation import HaloOccupation as HaloOccupation
+from galgen.mocks.populating import populate as populate
+from galgen.mocks.radial_selection import RadialSelection as RadialSelection
+from galgen.mocks.radial_selection import read_radial_selection as read_radial_selection
+from galgen.mocks.randoms import RandomRecipe as RandomRecipe
+from galgen.mocks.remapping import Remapping as Remapping
+from galgen.mocks.sky_catalogue import SkyCatalogue as SkyCatalogue
+from galgen.mocks.sky_catalogue_files import read_sky_catalogue as read_sky_catalogue
+from galgen.mocks.sky_catalogue_files import write_sky_catalogue as write_sky_catalogue
+from galgen.mocks.sky_mask import SkyMask as SkyMask
+from galgen.mocks.sky_mask import read_mask as read_mask
+from galgen.mocks.sky_picture import draw_survey as draw_survey
+from galgen.mocks.sky_picture import write_picture as write_picture
+from galgen.mocks.survey import MockSurvey as MockSurvey
+from galgen.mocks.survey import Survey as Survey
+from galgen.mocks.viewpoint import Viewpoint as Viewpoint

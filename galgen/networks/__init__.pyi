@@ -1,0 +1,14 @@
+from galgen.geometry import Euclidean as Euclidean
+from galgen.geometry import PeriodicBox as PeriodicBox
+from galgen.networks.classifier import ConvolutionalClassifier as ConvolutionalClassifier
+from galgen.networks.classifier import MLPClassifier as MLPClassifier
+from galgen.networks.convolutional import ConvolutionalNetwork as ConvolutionalNetwork
+from galgen.networks.deep_set import DeepSet as DeepSet
+from galgen.networks.egnn import EGNN as EGNN
+from galgen.networks.encoder import PooledNetwork as PooledNetwork
+from galgen.networks.encoder import VectorNetwork as VectorNetwork
+from galgen.networks.equivariant_network import EquivariantNetwork as EquivariantNetwork
+from galgen.networks.graph_network import GraphNetwork as GraphNetwork
+from galgen.networks.mlp import MLP as MLP
+from galgen.networks.particle_mesh import ParticleMesh as ParticleMesh
+from galgen.networks.set_transformer import SetTransformer as SetTransformer

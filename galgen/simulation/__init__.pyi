@@ -1,0 +1,6 @@
+from galgen.simulation.cosmology import Cosmology as Cosmology
+from galgen.simulation.linear_power import LinearPower as LinearPower
+from galgen.simulation.recipe import SuiteRecipe as SuiteRecipe
+from galgen.simulation.simulator import HaloSimulator as HaloSimulator
+from galgen.simulation.suite import latin_hypercube as latin_hypercube
+from galgen.simulation.suite import simulate_suite as simulate_suite

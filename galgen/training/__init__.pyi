@@ -1,0 +1,11 @@
+from galgen.collectives import use_mesh as use_mesh
+from galgen.training.checkpoint import Checkpoints as Checkpoints
+from galgen.training.reward_tuning import RewardTuning as RewardTuning
+from galgen.training.reward_tuning import Round as Round
+from galgen.training.sharding import MeshShape as MeshShape
+from galgen.training.sharding import replicated as replicated
+from galgen.training.sharding import shared_over_model as shared_over_model
+from galgen.training.state import Loss as Loss
+from galgen.training.state import TrainState as TrainState
+from galgen.training.state import make_step as make_step
+from galgen.training.trainer import Trainer as Trainer
