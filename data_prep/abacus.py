@@ -24,6 +24,7 @@ from data_prep.files import pieces, provenance_of
 from data_prep.header_checks import checked_redshift, checked_side, cosmology_of, redshift_at
 from data_prep.source import BoxSource
 from galgen.arrays import as_array
+from galgen.cosmology import CRITICAL_DENSITY
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.reading import check_declared
@@ -31,8 +32,6 @@ from galgen.reading import check_declared
 NAMES = r"halo_info_(?P<number>\d+)\.asdf"
 COLUMNS = "x=x_L2com[0],y=x_L2com[1],z=x_L2com[2],vx=v_L2com[0],vy=v_L2com[1],vz=v_L2com[2],mass=N"
 HEADER = ("BoxSizeHMpc", "VelZSpace_to_kms", "ParticleMassHMsun", "Redshift", "Omega_M", "H0")
-CRITICAL = 2.7754e11
-"""Critical density today [h^2 Msun/Mpc^3]."""
 SILENT = re.compile(r"OmegaNow_.*|Omega_Smooth|omega_ncdm", re.IGNORECASE)
 """Names that look like cosmology and change no distance: densities at the time of the snapshot, and
 the part of Omega_M that does not cluster."""
@@ -78,7 +77,7 @@ def _check_particles(header: Mapping[str, Any], cosmology: Mapping[str, float]) 
     clustering = cosmology["omega_m"] - (
         _number(header, "Omega_Smooth") if "Omega_Smooth" in header else 0.0
     )
-    mass = CRITICAL * clustering * header["BoxSizeHMpc"] ** 3 / _number(header, "NP")
+    mass = CRITICAL_DENSITY * clustering * header["BoxSizeHMpc"] ** 3 / _number(header, "NP")
     if not abs(header["ParticleMassHMsun"] / mass - 1) < 0.02:
         raise InputError(
             f"expected header field 'ParticleMassHMsun' {mass:.4g}, by BoxSizeHMpc, NP and "

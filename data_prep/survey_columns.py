@@ -28,6 +28,7 @@ from data_prep.chosen import read_fields, rows_with_values
 from data_prep.raw_files import Choice, open_table
 from data_prep.raw_table import RawColumn, RawTable
 from data_prep.stated import in_ours
+from galgen.cosmology import SPEED_OF_LIGHT
 from galgen.errors import InputError
 from galgen.reading import reading
 from galgen.units import conversion_factor
@@ -40,7 +41,6 @@ UNITS = {"weight": "", "weight_fkp": "", "number_density": "h^3/Mpc^3"}
 SKY = {"ra": "RA", "dec": "DEC", "redshift": "Z"}
 """What a survey has by these names."""
 HOURS = ("h", "hr", "hour", "hours", "hourangle", "hms")
-SPEED_OF_LIGHT = 299792.458
 MEMBERS = ("x", "y", "z", *UNITS)
 """Columns of the cubes that no column of the survey may replace."""
 

@@ -5,11 +5,11 @@ Msun/h. Their velocities have about the linear dispersion along an axis (Peebles
 
     sigma_v = a H(a) f(a) D(a) sqrt(1 / (6 pi^2) int P(k) dk)
 
-with P(k) the linear spectrum without wiggles (Eisenstein & Hu 1998, eq. 26 and 28 to 31) normalised
-to sigma_8, D the growth factor (Carroll, Press & Turner 1992, eq. 29), f = Omega_m(a)^0.55, and the
-integral over the modes that the box holds. Nonlinear motion, the choice of objects and cosmic
-variance move the dispersion by tens of per cent in a large box; a factor of a, forgotten at
-redshift 1 or above, moves it by two or more. So gross errors can be told, small ones cannot.
+P(k) is the linear spectrum (:mod:`galgen.cosmology.transfer`) normalised to sigma_8, D the growth
+factor of flat Lambda CDM, f = Omega_m(a)^0.55, and the integral is over the modes that the box
+holds. Nonlinear motion, the choice of objects and cosmic variance move the dispersion by tens of
+per cent in a large box. A factor of a, forgotten at redshift 1 or above, moves it by two or more.
+So gross errors can be told, small ones cannot.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from galgen.cosmology import SPEED_OF_LIGHT, flat_expansion_squared, flat_growth_factor
+from galgen.cosmology.transfer import top_hat, transfer_function
 from galgen.data.catalogue import VELOCITIES, Catalogue
 from galgen.errors import InputError
 
 MASSES = (1e4, 1e17)
-LIGHT = 299792.458
 FEWEST = 100
 TYPICAL = {"omega_m": 0.31, "omega_b": 0.049, "h": 0.68, "n_s": 0.965, "sigma_8": 0.81}
 """What is assumed of parameters that are not known."""
@@ -47,7 +48,7 @@ def check_units(catalogue: Catalogue) -> None:
         _check_velocities(catalogue)
     for name in VELOCITIES:
         fastest = float(np.max(np.abs(catalogue.columns.get(name, np.zeros(1))), initial=0.0))
-        if fastest >= LIGHT:
+        if fastest >= SPEED_OF_LIGHT:
             raise InputError(
                 f"expected column {name!r} in km/s, slower than light, got {fastest:.4g}; check "
                 "its unit, or copy the file again"
@@ -71,7 +72,7 @@ def _check_velocities(catalogue: Catalogue) -> None:
         "multiplied by sqrt(a)": scale**0.5,
         "in m/s": 1e3,
         "in units of 1000 km/s": 1e-3,
-        "in units of the speed of light": 1 / LIGHT,
+        "in units of the speed of light": 1 / SPEED_OF_LIGHT,
     }
     errors = {text: abs(np.log(ratio / factor)) for text, factor in remedies.items()}
     likely = min(errors, key=lambda text: errors[text])
@@ -85,36 +86,15 @@ def _check_velocities(catalogue: Catalogue) -> None:
 
 def linear_dispersion(cosmology: Mapping[str, float], redshift: float, side: float) -> float:
     """Linear velocity dispersion of matter along an axis [km/s] in a periodic box."""
-    known = {name: cosmology.get(name, value) for name, value in TYPICAL.items()}
+    known = {**TYPICAL, **cosmology}
     omega_m = known["omega_m"]
+    omega_b = min(known["omega_b"], omega_m / 2)
     k = np.geomspace(1e-4, 20, 2000)
-    spectrum = _smooth_spectrum(k, known)
-    radius = 8 * k
-    window = 3 * (np.sin(radius) - radius * np.cos(radius)) / radius**3
-    variance = np.trapezoid(spectrum * window**2 * k**3 / (2 * np.pi**2), np.log(k))
+    spectrum = k ** known["n_s"] * transfer_function(k, omega_m, omega_b, known["h"]) ** 2
+    variance = np.trapezoid(spectrum * top_hat(8 * k) ** 2 * k**3 / (2 * np.pi**2), np.log(k))
     held = np.where(k >= 2 * np.pi / side, spectrum, 0.0)
     spread = known["sigma_8"] ** 2 / variance * np.trapezoid(held * k, np.log(k)) / (6 * np.pi**2)
-    hubble = 100 * np.sqrt(omega_m * (1 + redshift) ** 3 + 1 - omega_m)
-    matter = omega_m * (1 + redshift) ** 3 / (hubble / 100) ** 2
-    growth = _growth(matter) / _growth(omega_m) / (1 + redshift)
-    return float(hubble / (1 + redshift) * matter**0.55 * growth * np.sqrt(spread))
-
-
-def _smooth_spectrum(k: np.ndarray, known: Mapping[str, float]) -> np.ndarray:
-    """k^n T(k)^2 without baryon wiggles, k in h/Mpc."""
-    h = known["h"]
-    matter, baryons = known["omega_m"] * h**2, known["omega_b"] * h**2
-    share = baryons / matter
-    horizon = 44.5 * np.log(9.83 / matter) / np.sqrt(1 + 10 * baryons**0.75)
-    alpha = 1 - 0.328 * np.log(431 * matter) * share + 0.38 * np.log(22.3 * matter) * share**2
-    shape = known["omega_m"] * h * (alpha + (1 - alpha) / (1 + (0.43 * k * h * horizon) ** 4))
-    q = k * (2.7255 / 2.7) ** 2 / shape
-    logarithm = np.log(2 * np.e + 1.8 * q)
-    transfer = logarithm / (logarithm + (14.2 + 731 / (1 + 62.5 * q)) * q**2)
-    return k ** known["n_s"] * transfer**2
-
-
-def _growth(matter: float) -> float:
-    """Growth over that of an Einstein-de Sitter universe, flat."""
-    dark = 1 - matter
-    return 2.5 * matter / (matter ** (4 / 7) - dark + (1 + matter / 2) * (1 + dark / 70))
+    squared = flat_expansion_squared(omega_m, redshift)
+    rate = (omega_m * (1 + redshift) ** 3 / squared) ** 0.55
+    growth = flat_growth_factor(omega_m, redshift)
+    return float(100 * np.sqrt(squared * spread) / (1 + redshift) * rate * growth)

@@ -29,6 +29,8 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "masking",
         "losses",
         "geometry",
+        "periodic",
+        "mass_assignment",
         "neighbors",
         "collectives",
         "printing",

@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from galgen.errors import InputError
 
@@ -67,6 +68,31 @@ def as_finite(values: Any, name: str, unit: str | None = None) -> np.ndarray:
             "those rows first"
         )
     return array
+
+
+def as_floats(values: Any, name: str, unit: str | None = None) -> Float[np.ndarray, "*shape"]:
+    """Numbers in float64, in the wanted unit; missing ones are refused.
+
+    Raises:
+        InputError: what is missing, no number, or of another unit.
+    """
+    return as_array(values, name, unit).astype(np.float64)
+
+
+def check_range(
+    name: str, values: Float[np.ndarray, "*shape"], low: float, high: float, remedy: str
+) -> None:
+    """Refuse values outside [low, high], NaN and infinity.
+
+    Raises:
+        InputError: naming the first such value.
+    """
+    strange = ~((values >= low) & (values <= high))
+    if np.any(strange):
+        raise InputError(
+            f"expected {name} in [{low:g}, {high:g}], got {values[strange].ravel()[0]:g} in "
+            f"{np.count_nonzero(strange)} of {values.size}; {remedy}"
+        )
 
 
 def refuse_missing(values: Any, name: str) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt32
 
 from galgen.checked import checked
+from galgen.periodic import minimum_image, wrap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +56,7 @@ class PeriodicBox:
         self, start: Float[Array, "*#shape dim"], end: Float[Array, "*#shape dim"]
     ) -> Float[Array, "*shape dim"]:
         """The minimum-image vector from ``start`` to ``end``, components in [-1/2, 1/2]."""
-        difference = end - start
-        return difference - jnp.round(difference)
+        return minimum_image(end - start)
 
     def move(
         self, x: Float[Array, "*#shape dim"], step: Float[Array, "*#shape dim"]
@@ -66,12 +66,6 @@ class PeriodicBox:
 
 
 Geometry = Euclidean | PeriodicBox
-
-
-def wrap(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """``x`` modulo one, in [0, 1): a negative rounding error does not become 1.0."""
-    wrapped = x - jnp.floor(x)
-    return jnp.where(wrapped >= 1.0, 0.0, wrapped)
 
 
 def geodesic(

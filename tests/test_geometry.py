@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from galgen.geometry import Euclidean, PeriodicBox, cube_symmetries, geodesic, wrap
+from galgen.geometry import Euclidean, PeriodicBox, cube_symmetries, geodesic
+from galgen.periodic import wrap
 
 coordinate = st.floats(0, 1, exclude_max=True, width=32)
 triple = st.tuples(coordinate, coordinate, coordinate).map(lambda p: np.array(p, np.float32))

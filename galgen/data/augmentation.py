@@ -22,8 +22,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from galgen.checked import Positive, Whole, checked
-from galgen.geometry import cube_symmetries, wrap
+from galgen.geometry import cube_symmetries
 from galgen.masking import zero_padding
+from galgen.periodic import wrap
 
 _MATRICES = cube_symmetries()
 _AXES = np.argmax(np.abs(_MATRICES), axis=-1)

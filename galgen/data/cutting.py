@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from galgen import periodic
 from galgen.data.catalogue import POSITIONS, Catalogue
 from galgen.errors import InputError
 from galgen.randomness import Role, random_generator
@@ -55,8 +56,7 @@ def wrap(columns: Mapping[str, np.ndarray], box: Any) -> dict[str, np.ndarray]:
                 f"column {name!r} from {values.min():.6g} to {values.max():.6g}; check the units "
                 "(kpc/h?), the side, or where the box begins"
             )
-        wrapped = np.where((values < 0) | (values >= side), np.mod(values, side), values)
-        inside[name] = np.where(wrapped >= side, 0.0, wrapped)
+        inside[name] = periodic.wrap(values, side)
     return inside
 
 

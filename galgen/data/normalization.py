@@ -46,6 +46,7 @@ from galgen.data.features import (
     summarize,
 )
 from galgen.errors import InputError
+from galgen.periodic import wrap
 from galgen.resolution import SINGLE, divisors, spread
 
 _BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
@@ -350,10 +351,7 @@ def refuse_diverged(x: Float[np.ndarray, "..."]) -> None:
 
 
 def _into_unit_box(x: np.ndarray, periodic: bool) -> np.ndarray:
-    if periodic:
-        x = x - np.floor(x)
-        return np.where(x >= 1, 0.0, x).astype(x.dtype)
-    return np.clip(x, 0.0, _BELOW_ONE).astype(x.dtype)
+    return (wrap(x) if periodic else np.clip(x, 0.0, _BELOW_ONE)).astype(x.dtype)
 
 
 def _scaled(unit: np.ndarray, side: float) -> np.ndarray:

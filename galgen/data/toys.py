@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from galgen.checked import ABOVE_ZERO, Count, NotNegative, Positive, at_most, checked
+from galgen.periodic import wrap
 
 
 class Toy(abc.ABC):
@@ -218,5 +219,4 @@ class ThomasProcess:
         parents = rng.random((rng.poisson(self.parents), 3))
         children = rng.poisson(self.children, len(parents))
         x = np.repeat(parents, children, axis=0)
-        x = np.mod(x + self.sigma * rng.standard_normal(x.shape), 1.0).astype(np.float32)
-        return np.where(x >= 1, np.float32(0), x)
+        return wrap(wrap(x + self.sigma * rng.standard_normal(x.shape)).astype(np.float32))

@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import lambertw, spence
 
-from galgen.simulation.cosmology import CRITICAL_DENSITY
+from galgen.cosmology import CRITICAL_DENSITY
 from galgen.statistics.arguments import ArrayLike
 
 OVERDENSITY = 200.0

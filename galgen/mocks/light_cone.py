@@ -21,17 +21,13 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from galgen.cosmology import astropy_cosmology
+from galgen.cosmology import SPEED_OF_LIGHT, astropy_cosmology
+from galgen.cosmology.distances import MAXIMUM_REDSHIFT, comoving_distance
 from galgen.data.catalogue import VELOCITIES, Catalogue
 from galgen.errors import InputError
 from galgen.mocks.sky_mask import SkyMask
 from galgen.mocks.viewpoint import Viewpoint
-from galgen.statistics.sky.coordinates import (
-    MAXIMUM_REDSHIFT,
-    SPEED_OF_LIGHT,
-    comoving_distance,
-    sky_positions,
-)
+from galgen.statistics.sky.coordinates import sky_positions
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

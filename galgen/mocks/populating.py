@@ -23,6 +23,7 @@ from galgen.mocks.halo_profile import (
     virial_radius,
 )
 from galgen.mocks.occupation import HaloOccupation
+from galgen.periodic import wrap
 from galgen.randomness import Role, random_generator
 from galgen.serialization import to_json
 
@@ -81,8 +82,7 @@ def _galaxies(
     wrapped = dict(columns)
     for name, side in zip(POSITIONS, haloes.box, strict=True):
         if haloes.periodic:
-            place = np.mod(columns[name], side)
-            wrapped[name] = np.where(place >= side, 0.0, place)
+            wrapped[name] = wrap(columns[name], side)
         else:
             inside &= (columns[name] >= 0) & (columns[name] < side)
     return Catalogue(

@@ -21,10 +21,11 @@ from jaxtyping import Float
 
 from galgen.arrays import as_finite
 from galgen.checked import checked
+from galgen.cosmology.distances import MAXIMUM_REDSHIFT, comoving_distance
+from galgen.cosmology.expansion import Cosmology
 from galgen.errors import InputError
 from galgen.statistics.arguments import ArrayLike
-from galgen.statistics.expansion import Cosmology
-from galgen.statistics.sky.coordinates import MAXIMUM_REDSHIFT, SKY_AREA, comoving_distance
+from galgen.statistics.sky.coordinates import SKY_AREA
 
 STEPS = 4000
 """Of the cumulative number in redshift, besides the nodes."""

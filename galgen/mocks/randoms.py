@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Float
 
 from galgen.checked import ABOVE_ZERO, at_most, checked
+from galgen.cosmology.expansion import Cosmology
 from galgen.errors import InputError
 from galgen.mocks.radial_selection import RadialSelection
 from galgen.mocks.sky_mask import SkyMask
 from galgen.mocks.viewpoint import Viewpoint
-from galgen.statistics.expansion import Cosmology
 from galgen.statistics.sky.coordinates import sky_positions
 
 AT_ONCE = 200_000

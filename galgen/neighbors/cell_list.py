@@ -31,10 +31,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from galgen.checked import Count, Positive, checked
-from galgen.geometry import Geometry, wrap
+from galgen.geometry import Geometry
 from galgen.neighbors.cells import Cells, equal_cells, join_boxes
 from galgen.neighbors.method import Method
 from galgen.neighbors.pairs import NOBODY, nearest_among, nearest_of_all, smallest
+from galgen.periodic import wrap
 
 Found = tuple[Int[Array, "batch _ k"], Bool[Array, "batch _"]]
 """Neighbours, and whose are complete."""

@@ -15,9 +15,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from galgen.collectives import POINT_SPEC, all_gather, is_divisible, points_axis_size, shard_map
-from galgen.geometry import Geometry, hilbert_code, wrap
+from galgen.geometry import Geometry, hilbert_code
 from galgen.neighbors.cells import gather
 from galgen.neighbors.reading import read_neighbors
+from galgen.periodic import wrap
 
 Columns = Float[Array, "batch points columns"]
 

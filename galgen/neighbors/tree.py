@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 from galgen.checked import checked
 from galgen.neighbors.method import Method
 from galgen.neighbors.pairs import NOBODY
+from galgen.periodic import wrap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +34,7 @@ def _search_clouds(
 ) -> Int[np.ndarray, "batch points k"]:
     positions, real = np.asarray(positions, np.float64), np.asarray(real)
     if periodic:
-        # A negative rounding error wraps to 1, which the tree refuses.
-        positions = np.mod(np.mod(positions, 1.0), 1.0)
+        positions = wrap(positions)
     found = np.full((*real.shape, k), NOBODY, np.int32)
     for cloud, rows, into in zip(positions, map(np.flatnonzero, real), found, strict=True):
         if not rows.size:

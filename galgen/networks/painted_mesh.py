@@ -26,6 +26,10 @@ from galgen.collectives import (
 )
 from galgen.errors import InputError
 from galgen.masking import number_of_points
+from galgen.mass_assignment import shares, window
+
+TRIANGULAR = 3
+"""Order of the triangular-shaped cloud."""
 
 
 class PaintedMesh(NamedTuple):
@@ -77,10 +81,7 @@ class PaintedMesh(NamedTuple):
             )
         scaled = positions * size
         nearest = jnp.floor(scaled + 0.5)
-        offset = (scaled - nearest)[..., None]
-        weights = jnp.concatenate(
-            [0.5 * (0.5 - offset) ** 2, 0.75 - offset**2, 0.5 * (0.5 + offset) ** 2], axis=-1
-        )
+        weights = jnp.stack(shares(scaled - nearest, TRIANGULAR), axis=-1)
         if mask is not None:
             weights = weights.at[:, :, 0].multiply(mask[..., None])
         whole = np.fft.fftfreq(size, 1 / size)
@@ -89,7 +90,7 @@ class PaintedMesh(NamedTuple):
         inside = (length > beyond) & (length <= size / 4)
         shells = np.unique(length[inside])
         shell = np.where(inside, np.searchsorted(shells, length), len(shells))
-        window = np.where(inside, np.prod(np.sinc(n / size), axis=-1), 1.0) ** -6.0
+        divided = np.where(inside, np.prod(window(n / size, TRIANGULAR), axis=-1), 1.0) ** -2.0
         # numpy's transform has no factor forwards and size^-3 back; the sum wants 1 / sqrt(modes).
         modes = 0.5 * np.sum(np.where(n[..., 2] > 0, 2.0, 1.0)[inside])
         norm = size**3 / (2.0 * np.sqrt(modes))
@@ -99,7 +100,7 @@ class PaintedMesh(NamedTuple):
             size,
             (n / np.maximum(length, 1.0)[..., None]).astype(np.float32),
             shell.astype(np.int32),
-            (window * norm).astype(np.float32),
+            (divided * norm).astype(np.float32),
             shells,
             number_of_points(positions, mask),
         )

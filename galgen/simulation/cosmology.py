@@ -1,14 +1,10 @@
-"""Flat Lambda cold dark matter: expansion and growth.
+"""Flat Lambda cold dark matter: the parameters that the simulator follows.
 
-With a cosmological constant and matter only, the expansion rate and the linear growth are
-(Peebles 1980, eq. 10.12; Heath 1977)::
+E(z) and D(z) are those of :mod:`galgen.cosmology.background`; the growth rates are::
 
-    E(z)^2 = Omega_m (1+z)^3 + 1 - Omega_m
-    D(a)   ~ E(a) int_0^a da' / (a' E(a'))^3             normalised to D(z=0) = 1
     f      = dlnD/dlna  ~ Omega_m(z)^0.55                (Linder 2005)
     f_2    = dlnD_2/dlna ~ 2 Omega_m(z)^(6/11)           (Bouchet et al. 1995)
 
-The integral has a closed form, D(a) ~ a 2F1(1/3, 1; 11/6; -x), x = (1 - Omega_m) a^3 / Omega_m.
 Peculiar velocities follow from comoving displacements psi [Mpc/h] as v = a H f psi [km/s], with
 a H = 100 E(z) / (1+z) [km/s per Mpc/h].
 """
@@ -19,14 +15,14 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
-from scipy.special import hyp2f1
-
 from galgen.checked import checked
-from galgen.cosmology import canonical_parameters
+from galgen.cosmology import (
+    CRITICAL_DENSITY,
+    canonical_parameters,
+    flat_expansion_squared,
+    flat_growth_factor,
+)
 from galgen.errors import InputError
-
-CRITICAL_DENSITY = 2.77536627e11
-"""Critical density today, in (Msun/h) / (Mpc/h)^3."""
 
 _RANGES = {
     "omega_m": (0.01, 1.0),
@@ -80,7 +76,7 @@ class Cosmology:
 
     def expansion(self, redshift: float) -> float:
         """E(z) = H(z) / H(0)."""
-        return math.sqrt(self.omega_m * (1.0 + redshift) ** 3 + 1.0 - self.omega_m)
+        return math.sqrt(flat_expansion_squared(self.omega_m, redshift))
 
     def matter_fraction(self, redshift: float) -> float:
         """Omega_m(z), the matter in critical densities of that redshift."""
@@ -88,7 +84,7 @@ class Cosmology:
 
     def growth_factor(self, redshift: float) -> float:
         """D(z), the linear growth, one today."""
-        return self._growth(redshift) / self._growth(0.0)
+        return flat_growth_factor(self.omega_m, redshift)
 
     def growth_rate(self, redshift: float) -> float:
         """f = dlnD/dlna."""
@@ -132,11 +128,6 @@ class Cosmology:
     def as_mapping(self) -> dict[str, float]:
         """The parameters by name, as a catalogue carries them."""
         return {name: float(value) for name, value in dataclasses.asdict(self).items()}
-
-    def _growth(self, redshift: float) -> float:
-        scale = 1.0 / (1.0 + redshift)
-        x = (1.0 - self.omega_m) / self.omega_m * scale**3
-        return scale * float(hyp2f1(1.0 / 3.0, 1.0, 11.0 / 6.0, -x))
 
 
 def refuse_unfollowed(parameters: Mapping[str, float]) -> None:

@@ -33,6 +33,7 @@ import numpy as np
 from jaxtyping import Complex64, Float, Float32
 from scipy import fft
 
+from galgen.cosmology.transfer import top_hat
 from galgen.simulation.initial_field import (
     Filter,
     LinearField,
@@ -40,7 +41,6 @@ from galgen.simulation.initial_field import (
     inverse_laplacian,
     isotropic,
 )
-from galgen.simulation.linear_power import top_hat
 
 VIRIALIZATION = 1.5 * np.pi
 """theta where a sphere has fallen to half its largest radius."""

@@ -27,6 +27,8 @@ import numpy as np
 from jaxtyping import Bool, Complex64, Float, Float32, Int32
 from scipy import fft
 
+from galgen.mass_assignment import shares
+
 Filter = Callable[[Float[np.ndarray, "modes"]], Float[np.ndarray, "modes"]]
 
 
@@ -150,11 +152,11 @@ def interpolate(
     mesh = values.shape[-1]
     scaled = positions / (box / mesh)
     base = np.floor(scaled).astype(np.int64)
-    upper = scaled - base
+    below, above = shares(scaled - base, 2)
     result = np.zeros((len(positions), len(values)))
     for corner in np.ndindex(2, 2, 2):
         index = tuple(((base + corner) % mesh).T)
-        weight = np.where(np.array(corner) == 1, upper, 1.0 - upper).prod(axis=1)
+        weight = np.where(np.array(corner) == 1, above, below).prod(axis=1)
         result += (weight * values[(slice(None), *index)]).T
     return result
 

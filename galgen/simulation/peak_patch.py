@@ -22,8 +22,10 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 from scipy.spatial import cKDTree
 
+from galgen.cosmology.transfer import top_hat
+from galgen.periodic import minimum_image, wrap
 from galgen.simulation.initial_field import Filter, LinearField
-from galgen.simulation.linear_power import LinearPower, top_hat
+from galgen.simulation.linear_power import LinearPower
 
 COLLAPSE_THRESHOLD = 1.686
 RADIUS_STEP = 1.08
@@ -93,7 +95,7 @@ def find_patches(field: LinearField, power: LinearPower, wanted: int) -> Patches
         if previous is not None:
             exact *= _growth_to_crossing(excess, previous, peaks, larger / radius)
         positions = _refine(excess, peaks) * field.cell
-        found = _merge(found, Patches(np.mod(positions, field.box), exact), field.box)
+        found = _merge(found, Patches(wrap(positions, field.box), exact), field.box)
         previous, larger = excess, radius
     return Patches(found.positions[:wanted], found.radii[:wanted])
 
@@ -156,14 +158,12 @@ def _merge(found: Patches, new: Patches, box: float) -> Patches:
         return found
     order = np.argsort(-new.radii, kind="stable")
     positions = np.concatenate([found.positions, new.positions[order]])
-    positions[positions >= box] = 0.0  # np.mod of a tiny negative number returns box
     radii = np.concatenate([found.radii, new.radii[order]])
     kept = np.ones(len(radii), bool)
     tree = cKDTree(positions, boxsize=np.full(3, box))
     reach = min(EXCLUSION * radii.max(), 0.499 * box)
     pairs = tree.query_pairs(reach, output_type="ndarray")
-    separation = positions[pairs[:, 0]] - positions[pairs[:, 1]]
-    separation -= box * np.round(separation / box)
+    separation = minimum_image(positions[pairs[:, 0]] - positions[pairs[:, 1]], box)
     close = np.linalg.norm(separation, axis=1) < EXCLUSION * radii[pairs[:, 0]]
     close &= pairs[:, 1] >= len(found)
     pairs = pairs[close]

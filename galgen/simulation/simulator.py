@@ -57,6 +57,7 @@ from jaxtyping import Float
 from galgen.checked import Count, Positive, checked
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
+from galgen.periodic import wrap
 from galgen.randomness import Role, random_generator
 from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.infall import infall_displacement
@@ -196,8 +197,7 @@ class HaloSimulator:
         first, second = lagrangian_displacement(coarse, self.smoothing).at(patches.positions)
         faster = infall_displacement(coarse, cosmology.lagrangian_radius(self._lightest(cosmology)))
         infall = interpolate(faster, self.box, patches.positions)
-        positions = np.mod(patches.positions + first + second, self.box)
-        positions[positions >= self.box] = 0.0  # np.mod of a tiny negative number returns box
+        positions = wrap(patches.positions + first + second, self.box)
         velocities = cosmology.comoving_hubble(self.redshift) * (
             cosmology.growth_rate(self.redshift) * (first + infall)
             + cosmology.second_order_growth_rate(self.redshift) * second

@@ -197,13 +197,6 @@ def reached_from(edges: ArrayLike) -> Float[np.ndarray, "..."]:
     return np.asarray(np.asarray(edges, np.float64) * (1 - AT_EDGE))
 
 
-def wrap_into_box(
-    positions: Float[Array, "*shape 3"], box: Float[Array, "3"]
-) -> Float[Array, "*shape 3"]:
-    """Positions modulo the box, in [0, side]; a position already inside keeps every bit."""
-    return positions - box * jnp.floor(positions / box)
-
-
 def count_real(mask: Bool[Array, "batch points"], dtype: jax.typing.DTypeLike) -> Array:
     """Real points per catalogue ``(batch,)``, as a float that is exact below 1.6e7."""
     return jnp.sum(mask, axis=-1).astype(dtype)

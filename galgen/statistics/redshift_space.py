@@ -10,7 +10,7 @@ a place o::
 With lengths in Mpc/h comoving and peculiar velocities in km/s, h cancels: the shift is
 ``v (1 + z) / (100 E(z))`` Mpc/h, 0.01 Mpc/h per km/s today. That E(z), of a flat cosmology without
 radiation, needs Omega_m alone and may be traced; for dark energy, curvature and neutrinos a whole
-cosmology is given, on the host (:mod:`galgen.statistics.expansion`). All points of a catalogue
+cosmology is given, on the host (:mod:`galgen.cosmology.expansion`). All points of a catalogue
 share its redshift. NaN stays in its own row: padding may hold anything.
 """
 
@@ -25,17 +25,19 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from galgen.arrays import as_array
+from galgen.cosmology import flat_expansion_squared
+from galgen.cosmology.expansion import Cosmologies, expansion_ratio
 from galgen.errors import InputError
+from galgen.periodic import wrap
 from galgen.statistics.arguments import ArrayLike, evaluate, is_traced, library_of
 from galgen.statistics.binning import check_box
-from galgen.statistics.expansion import Cosmologies, expansion_ratio
 
 
 def hubble_ratio(omega_m: ArrayLike, redshift: ArrayLike) -> Float[Array | np.ndarray, "..."]:
     """E(z) = H(z) / H_0 of flat Lambda-CDM, in float64 of NumPy for what is not JAX's."""
     library: Any = jnp if isinstance(omega_m, jax.Array) or isinstance(redshift, jax.Array) else np
-    matter, stretch = library.asarray(omega_m), 1 + library.asarray(redshift)
-    return library.asarray(library.sqrt(matter * stretch**3 + 1 - matter))
+    squared = flat_expansion_squared(library.asarray(omega_m), library.asarray(redshift))
+    return library.asarray(library.sqrt(squared))
 
 
 def redshift_space_positions(
@@ -211,8 +213,7 @@ def _shift(
     """The shifted axis, wrapped into [0, side) when periodic."""
     moved = positions[..., line_of_sight] + factor * velocities[..., line_of_sight]
     if periodic:
-        moved = moved - side * jnp.floor(moved / side)
-        moved = jnp.where(moved >= side, 0.0, moved)
+        moved = wrap(moved, side)
     return positions.at[..., line_of_sight].set(moved)
 
 

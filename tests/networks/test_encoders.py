@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from galgen.geometry import Euclidean, cube_symmetries, wrap
+from galgen.geometry import Euclidean, cube_symmetries
 from galgen.networks import (
     DeepSet,
     EquivariantNetwork,
@@ -18,6 +18,7 @@ from galgen.networks import (
     SetTransformer,
     VectorNetwork,
 )
+from galgen.periodic import wrap
 from galgen.serialization import from_json, to_json
 
 

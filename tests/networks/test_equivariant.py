@@ -10,10 +10,11 @@ import optax
 import pytest
 
 from galgen.errors import InputError
-from galgen.geometry import Euclidean, PeriodicBox, cube_symmetries, wrap
+from galgen.geometry import Euclidean, PeriodicBox, cube_symmetries
 from galgen.neighbors import nearest_neighbors
 from galgen.networks.egnn import EGNN
 from galgen.networks.equivariant_network import EquivariantNetwork
+from galgen.periodic import wrap
 
 MAKERS = {
     "EquivariantNetwork": partial(EquivariantNetwork, 10, 6, 1, 1, 5, 6),

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from galgen.geometry import Euclidean, PeriodicBox, wrap
+from galgen.geometry import Euclidean, PeriodicBox
 from galgen.neighbors import nearest_neighbors
 from galgen.networks import ParticleMesh, particle_mesh
 from galgen.networks.fourier import DirectModes, Response, half_modes
 from galgen.networks.layers import mean_separation
 from galgen.networks.painted_mesh import PaintedMesh
+from galgen.periodic import wrap
 
 jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 POINTS = 30

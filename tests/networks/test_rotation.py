@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from galgen.geometry import Euclidean, PeriodicBox, wrap
+from galgen.geometry import Euclidean, PeriodicBox
 from galgen.networks.rotation import rotation_at, wave_vectors
+from galgen.periodic import wrap
 
 VECTORS = wave_vectors(32, 5, 3)
 

@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from galgen.geometry import Euclidean, wrap
+from galgen.geometry import Euclidean
 from galgen.networks.deep_set import DeepSet
 from galgen.networks.set_transformer import SetTransformer, even_places
+from galgen.periodic import wrap
 
 NETWORKS = {
     "DeepSet": DeepSet(12, 1, dim=2),

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from galgen.geometry import Euclidean, cube_symmetries, wrap
+from galgen.geometry import Euclidean, cube_symmetries
 from galgen.networks import (
     EGNN,
     MLP,
@@ -20,6 +20,7 @@ from galgen.networks import (
     ParticleMesh,
     SetTransformer,
 )
+from galgen.periodic import wrap
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,6 +5,7 @@ import pytest
 from scipy import fft
 from scipy.integrate import solve_ivp
 
+from galgen.cosmology.transfer import top_hat
 from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.infall import infall_displacement, missing_infall
 from galgen.simulation.initial_field import (
@@ -13,7 +14,7 @@ from galgen.simulation.initial_field import (
     isotropic,
     lagrangian_displacement,
 )
-from galgen.simulation.linear_power import LinearPower, top_hat
+from galgen.simulation.linear_power import LinearPower
 
 BOX, MESH, RADIUS = 320.0, 64, 10.0
 

@@ -8,8 +8,8 @@ from astropy import units
 from astropy.cosmology import FlatLambdaCDM, Flatw0waCDM, LambdaCDM, w0waCDM
 from scipy.integrate import solve_ivp
 
+from galgen.cosmology.expansion import expansion_ratio, growth_rate
 from galgen.errors import InputError
-from galgen.statistics.expansion import expansion_ratio, growth_rate
 from galgen.statistics.redshift_space import (
     hubble_ratio,
     radial_redshift_space_positions,

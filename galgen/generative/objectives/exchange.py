@@ -33,7 +33,8 @@ from jaxtyping import Array, Bool, Float, Int
 from galgen.checked import Count, checked
 from galgen.errors import InputError
 from galgen.generative.paths.path import Ends, ProbabilityPath
-from galgen.geometry import morton_code, wrap
+from galgen.geometry import morton_code
+from galgen.periodic import wrap
 
 Target = Callable[[Ends], Float[Array, "batch *event"]]
 """``target(ends)``, row by row."""

@@ -41,7 +41,8 @@ from galgen.checked import Positive, checked
 from galgen.errors import InputError
 from galgen.generative.paths.base import Base, Uniform
 from galgen.generative.paths.path import Ends, ProbabilityPath, expand_time
-from galgen.geometry import PeriodicBox, geodesic, wrap
+from galgen.geometry import PeriodicBox, geodesic
+from galgen.periodic import minimum_image, wrap
 
 _BOX = PeriodicBox()
 
@@ -188,7 +189,7 @@ class TorusDiffusion(_TorusPath):
         """(d + m) / sigma for every image m that matters: those left out weigh less than e^-12."""
         reach = math.ceil(math.sqrt(6.0 * self.sigma_max**2 + 0.25) + 0.5)
         images = np.arange(-reach, reach + 1, dtype=np.float32)
-        displacement = displacement - jnp.round(displacement)
+        displacement = minimum_image(displacement)
         return (displacement[..., None] + images) / self.sigma(expand_time(t, displacement))[
             ..., None
         ]

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from galgen.periodic import minimum_image
+
 NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(64)
 """Quadrature over a standard normal."""
 SWITCH = 0.3
@@ -37,7 +39,7 @@ def log_wrapped_normal(
 ) -> Float[Array, "nodes features"]:
     """Log density of the wrapped normal: its images where narrow, its waves where wide."""
     narrow, wide = jnp.minimum(width, SWITCH), jnp.maximum(width, SWITCH)
-    displacement = displacement - jnp.round(displacement)
+    displacement = minimum_image(displacement)
     images = (displacement[..., None] + np.arange(-2.0, 3.0)) / narrow[..., None]
     of_images = jax.nn.logsumexp(-0.5 * images**2, axis=-1) - 0.5 * jnp.log(2 * jnp.pi * narrow**2)
     number = np.arange(1.0, 5.0)

@@ -27,6 +27,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from galgen.errors import InputError
+from galgen.periodic import wrap
 from galgen.statistics.arguments import ArrayLike, check_points, evaluate, is_traced, library_of
 from galgen.statistics.binning import (
     EnsembleMean,
@@ -35,7 +36,6 @@ from galgen.statistics.binning import (
     ensemble_mean,
     jackknife_ratio,
     rounding_of,
-    wrap_into_box,
 )
 from galgen.statistics.counts.sphere_counts import check_spheres, sphere_counts
 
@@ -202,7 +202,7 @@ def cell_indices(
         cells_per_side: along each side.
         rounding: relative, of the positions; so close below a wall is on it.
     """
-    place = wrap_into_box(positions, box) / box * cells_per_side
+    place = wrap(positions, box) / box * cells_per_side
     cell = jnp.floor(place + max(AT_WALL, 4 * rounding * cells_per_side)).astype(jnp.int32)
     # The upper face, reached by rounding, is the lower one.
     x, y, z = (jnp.mod(cell[..., axis], cells_per_side) for axis in range(3))

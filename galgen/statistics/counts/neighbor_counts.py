@@ -27,8 +27,9 @@ from scipy.spatial import cKDTree
 
 from galgen.arrays import as_array
 from galgen.errors import InputError
+from galgen.periodic import wrap
 from galgen.statistics.arguments import ArrayLike, check_points, evaluate, is_traced
-from galgen.statistics.binning import reached_from, wrap_into_box
+from galgen.statistics.binning import reached_from
 from galgen.statistics.counts.sphere_counts import (
     check_centers,
     check_spheres,
@@ -106,8 +107,8 @@ def _count_batch(
     if queries.shape[0] == 0:
         return jnp.zeros((0, *shape), jnp.int32)
     if periodic:
-        queries = wrap_into_box(queries, box)
-        clouds = tuple((wrap_into_box(points, box), mask) for points, mask in clouds)
+        queries = wrap(queries, box)
+        clouds = tuple((wrap(points, box), mask) for points, mask in clouds)
 
     def one(catalogue: tuple[tuple[tuple[Array, Array], ...], Array]) -> Array:
         members, asked = catalogue

@@ -26,6 +26,7 @@ from scipy.spatial import cKDTree
 
 from galgen.arrays import as_array
 from galgen.errors import InputError
+from galgen.periodic import wrap
 from galgen.statistics.arguments import (
     ArrayLike,
     check_finite,
@@ -34,7 +35,7 @@ from galgen.statistics.arguments import (
     is_traced,
     library_of,
 )
-from galgen.statistics.binning import check_box, check_whole, reached_from, wrap_into_box
+from galgen.statistics.binning import check_box, check_whole, reached_from
 
 
 def lattice_centers(per_side: int, box: ArrayLike) -> Float[np.ndarray, "centers 3"]:
@@ -95,7 +96,7 @@ def _count_batch(
     if positions.shape[0] == 0:
         return jnp.zeros((0, centers.shape[1], squared_radii.size), jnp.int32)
     if periodic:
-        positions, centers = wrap_into_box(positions, box), wrap_into_box(centers, box)
+        positions, centers = wrap(positions, box), wrap(centers, box)
 
     def one(catalogue: tuple[Array, Array, Array]) -> Int[Array, "centers radii"]:
         points, real, middle = catalogue
@@ -189,15 +190,7 @@ def host_catalogues(
     catalogues = [points[real] for points, real in zip(batch, keep, strict=True)]
     if box is None:
         return catalogues, middle
-    return [_wrap_on_host(points, box) for points in catalogues], _wrap_on_host(middle, box)
-
-
-def _wrap_on_host(
-    points: Float[np.ndarray, "*shape 3"], box: Float[np.ndarray, "3"]
-) -> Float[np.ndarray, "*shape 3"]:
-    """Positions in [0, side): the upper face, which the tree refuses, is the lower one."""
-    wrapped = points - box * np.floor(points / box)
-    return np.where(wrapped >= box, 0.0, wrapped)
+    return [wrap(points, box) for points in catalogues], wrap(middle, box)
 
 
 def check_spheres(

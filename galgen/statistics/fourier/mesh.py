@@ -1,15 +1,10 @@
 """Points painted on a periodic mesh, and the window that painting multiplies each mode by.
 
-A point of weight ``w`` at ``u`` (in cells) gives the cell ``n`` the share ``w prod_axes S(u - n)``,
-with S the B-spline of Hockney & Eastwood (1981): ``order`` top hats of one cell convolved. Shares
-over cells sum to the weight; positions on or beyond a face wrap. With H the cell side, a mode k is
-multiplied by
-
-    W(k) = prod_axes [sin(k H / 2) / (k H / 2)]^order
-
-so dividing by it (compensation) restores modes below the Nyquist wavenumber pi / H, up to aliases
-at k + 2 pi m / H. Interlacing (Sefusatti et al. 2016, MNRAS 460, 3624) averages with a second mesh,
-painted half a cell away and shifted back by a phase: the aliases with odd m_x + m_y + m_z cancel.
+Points are shared out over cells by a B-spline (:mod:`galgen.mass_assignment`); positions on or
+beyond a face wrap. Dividing a mode by its window W (compensation) restores modes below the Nyquist
+wavenumber pi / H, H the cell side, up to aliases at k + 2 pi m / H. Interlacing (Sefusatti et al.
+2016, MNRAS 460, 3624) averages with a second mesh, painted half a cell away and shifted back by a
+phase: the aliases with odd m_x + m_y + m_z cancel.
 
 The mesh is differentiable in positions and weights, but for order 1, whose slope in the positions
 is zero: a point gives all its weight to one cell.
@@ -27,6 +22,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from galgen.errors import InputError
+from galgen.mass_assignment import ORDERS, shares, window
 from galgen.statistics.arguments import ArrayLike, check_points, check_weights
 from galgen.statistics.binning import check_box, check_whole
 
@@ -45,7 +41,7 @@ class Resampler:
     order: int = 3
 
     def __post_init__(self) -> None:
-        if self.order not in (1, 2, 3, 4):
+        if self.order not in ORDERS:
             raise InputError(
                 "expected a resampler of order 1 (nearest grid point), 2 (cloud in cell), "
                 "3 (triangular-shaped cloud) or 4 (piecewise cubic spline), "
@@ -57,21 +53,11 @@ class Resampler:
     ) -> tuple[Float[Array, "points 3"], Float[Array, "order points 3"]]:
         """The first cell that each point touches, as a float, and its weights from there on."""
         centre = jnp.round(cells) if self.order % 2 else jnp.floor(cells)
-        u = cells - centre
-        if self.order == 1:
-            splines = [jnp.ones_like(u)]
-        elif self.order == 2:
-            splines = [1 - u, u]
-        elif self.order == 3:
-            splines = [0.5 * (0.5 - u) ** 2, 0.75 - u**2, 0.5 * (0.5 + u) ** 2]
-        else:
-            v = 1 - u
-            splines = [v**3 / 6, 2 / 3 - u**2 * (1 - u / 2), 2 / 3 - v**2 * (1 - v / 2), u**3 / 6]
-        return centre - (self.order - 1) // 2, jnp.stack(splines)
+        return centre - (self.order - 1) // 2, jnp.stack(shares(cells - centre, self.order))
 
     def window(self, phase: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
         """W along one axis at ``phase`` = k H / (2 pi), in cycles per cell, on the host."""
-        return np.sinc(phase) ** self.order
+        return window(phase, self.order)
 
 
 NEAREST_GRID_POINT = Resampler(1)

@@ -11,7 +11,7 @@ PRD 80, 043504)::
 
 with v peculiar in km/s, k in h/Mpc, so that theta is dimensionless and equals the overdensity in
 linear theory. f = d ln D / d ln a; if not given, Omega_m(z)^0.55 (Linder 2005, PRD 72, 043529), or
-what :func:`~galgen.statistics.expansion.growth_rate` makes of dark energy.
+what :func:`~galgen.cosmology.expansion.growth_rate` makes of dark energy.
 
 Where points are many per cell, the mean is v smoothed by the window of the mesh, which is divided
 out. Cells without a point have no velocity: they are set to zero, which takes power away and adds
@@ -32,10 +32,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
+from galgen.cosmology.expansion import Cosmologies
+from galgen.cosmology.expansion import growth_rate as growth_rate_of
 from galgen.statistics.arguments import ArrayLike, check_column, check_points, check_weights
 from galgen.statistics.binning import EnsembleMean, check_box, ensemble_mean
-from galgen.statistics.expansion import Cosmologies
-from galgen.statistics.expansion import growth_rate as growth_rate_of
 from galgen.statistics.fourier.amplitudes import field_amplitudes, mean_in_shells, product
 from galgen.statistics.fourier.mesh import (
     TRIANGULAR_SHAPED_CLOUD,

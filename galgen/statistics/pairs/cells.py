@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
+from galgen.periodic import wrap
 from galgen.statistics.pairs.bins import PairBins
 from galgen.statistics.pairs.points import PairQuantity, Points
 from galgen.statistics.pairs.tiles import add_tile, places, shape_of
@@ -91,7 +92,9 @@ def _sums(
     (x, mine), (y, theirs) = first, first if second is None else second
     if 0 in (len(x), len(y)):
         return np.zeros(math.prod(shape_of(bins, quantity)))
-    x, y = _wrapped(x, box), _wrapped(y.astype(x.dtype), box)
+    y = y.astype(x.dtype)
+    if box is not None:
+        x, y = (wrap(points, box.astype(x.dtype)) for points in (x, y))
     here = equal_cells(x)
     there = here if second is None else equal_cells(y)
     pairs = near_pairs(here, there, bins.reach, box, second is None)
@@ -107,14 +110,6 @@ def _sums(
     # Pairs within one leaf come in both orders, those between two leaves in one.
     same = pairs[:, 0] == pairs[:, 1]
     return summed(pairs[same], True) + 2 * summed(pairs[~same], False)
-
-
-def _wrapped(points: np.ndarray, box: np.ndarray | None) -> np.ndarray:
-    """Into [0, side]; a position already inside keeps every bit."""
-    if box is None:
-        return points
-    sides = box.astype(points.dtype)
-    return points - sides * np.floor(points / sides)
 
 
 def equal_cells(points: Float[np.ndarray, "points 3"], occupancy: int = OCCUPANCY) -> Cells:

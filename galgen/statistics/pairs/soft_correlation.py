@@ -22,8 +22,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from galgen.errors import InputError
+from galgen.periodic import minimum_image, wrap
 from galgen.statistics.arguments import ArrayLike, check_points, evaluate, is_traced
-from galgen.statistics.binning import check_box, check_edges, count_real, wrap_into_box
+from galgen.statistics.binning import check_box, check_edges, count_real
 
 REACH = 12.0
 """Widths from an edge at which the weight of a pair is below 1e-5."""
@@ -102,7 +103,7 @@ def _soft_pairs(
     block: int,
 ) -> Float[Array, "batch bins"]:
     """Sums of k_i over ordered pairs."""
-    positions = wrap_into_box(positions, box)
+    positions = wrap(positions, box)
     if not mask.shape[1]:
         return jnp.zeros((len(mask), len(edges) - 1), positions.dtype)
 
@@ -112,8 +113,7 @@ def _soft_pairs(
         @jax.checkpoint
         def row(one: tuple[Array, Array]) -> Float[Array, "edges"]:
             place, index = one
-            apart = points - place
-            apart = apart - box * jnp.round(apart / box)
+            apart = minimum_image(points - place, box)
             squared = jnp.sum(apart * apart, axis=-1)
             other = real & real[index] & (jnp.arange(len(points)) != index)
             # No gradient of a root at zero, of two points at one place.

@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num
 
 from galgen.errors import InputError
+from galgen.periodic import minimum_image, wrap
 from galgen.statistics.arguments import evaluate
-from galgen.statistics.binning import wrap_into_box
 from galgen.statistics.pairs.bins import PairBins
 from galgen.statistics.pairs.points import PairQuantity, Points
 
@@ -99,7 +99,7 @@ def _in_tiles(points: Points, box: Float[Array, "3"] | None, tile: int) -> tuple
     side = -(-number // tiles)
     extra = ((0, 0), (0, tiles * side - number))
     positions = jnp.asarray(points.positions)
-    positions = positions if box is None else wrap_into_box(positions, box)
+    positions = positions if box is None else wrap(positions, box)
     return Points(
         jnp.pad(positions, (*extra, (0, 0))),
         jnp.pad(points.mask, extra),
@@ -195,7 +195,7 @@ def add_tile(
         here, there = x[axis][..., :, None], y[axis][..., None, :]
         difference = there - here
         if box is not None:
-            difference = difference - box[axis] * jnp.round(difference / box[axis])
+            difference = minimum_image(difference, box[axis])
         apart.append(difference)
         middle.append(there + here)
     components, centres = (apart[0], apart[1], apart[2]), (middle[0], middle[1], middle[2])

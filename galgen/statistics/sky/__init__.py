@@ -1,5 +1,6 @@
 """Surveys on the sky: coordinates, regions, angular power, n(z)."""
 
+from galgen.cosmology.distances import comoving_distance, redshift_at
 from galgen.statistics.sky.angular_power import (
     AngularPower,
     SkyField,
@@ -12,8 +13,6 @@ from galgen.statistics.sky.angular_power import (
 from galgen.statistics.sky.coordinates import (
     SkyPositions,
     cartesian_positions,
-    comoving_distance,
-    redshift_at,
     sky_positions,
     unit_vectors,
 )

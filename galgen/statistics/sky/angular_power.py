@@ -29,11 +29,11 @@ import healpy
 import numpy as np
 from jaxtyping import Float, Int
 
-from galgen.arrays import as_array
+from galgen.arrays import as_array, as_floats, check_range
 from galgen.errors import InputError
 from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import check_edges
-from galgen.statistics.sky.coordinates import SKY_AREA, check_range, sky_column, unit_vectors
+from galgen.statistics.sky.coordinates import SKY_AREA, unit_vectors
 from galgen.statistics.sky.regions import nested_pixels
 
 
@@ -100,7 +100,7 @@ def count_map(
     pixels = _pixels_of(nside, right_ascension, declination)
     if weights is None:
         return np.bincount(pixels, minlength=12 * nside**2).astype(np.float64)
-    values = sky_column(weights, "weights", "")
+    values = as_floats(weights, "weights", "")
     if values.shape != pixels.shape or not np.all(np.isfinite(values)):
         raise InputError(
             f"expected finite weights of shape {pixels.shape}, got {values.shape}; "
@@ -215,7 +215,7 @@ def angular_power(
     limits = limits.astype(np.int64)
     ell = np.arange(limits[-1])
     window = (
-        np.ones(ell.size) if pixel_window is None else sky_column(pixel_window, "pixel_window", "")
+        np.ones(ell.size) if pixel_window is None else as_floats(pixel_window, "pixel_window", "")
     )
     if window.ndim != 1 or window.size < ell.size:
         raise InputError(
@@ -257,7 +257,7 @@ def _pixels_of(
 
 def _check_map(values: ArrayLike, name: str) -> Float[np.ndarray, "pixels"]:
     """A HEALPix map of finite numbers that are not negative."""
-    found = sky_column(values, name, "")
+    found = as_floats(values, name, "")
     if found.ndim != 1 or not healpy.isnpixok(found.size):
         raise InputError(
             f"expected {name} as a HEALPix map of 12 nside² pixels, got shape {found.shape}; "

@@ -17,18 +17,13 @@ import flax.struct
 import numpy as np
 from jaxtyping import Float, Int
 
-from galgen.arrays import as_array
+from galgen.arrays import as_array, as_floats, check_range
+from galgen.cosmology.distances import MAXIMUM_REDSHIFT, shell_volumes
+from galgen.cosmology.expansion import Cosmology
 from galgen.errors import InputError
 from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import EnsembleMean, check_edges, edges_like, jackknife_ratio
-from galgen.statistics.expansion import Cosmology
-from galgen.statistics.sky.coordinates import (
-    MAXIMUM_REDSHIFT,
-    SKY_AREA,
-    check_range,
-    shell_volumes,
-    sky_column,
-)
+from galgen.statistics.sky.coordinates import SKY_AREA
 
 
 @flax.struct.dataclass
@@ -117,7 +112,7 @@ def jackknife_redshift_distribution(
     """
     limits, volume = _shells(edges, cosmology, area)
     values, weight = _check_objects(redshift, weights)
-    parts, label = sky_column(share, "share", ""), as_array(region, "region")
+    parts, label = as_floats(share, "share", ""), as_array(region, "region")
     if parts.ndim != 1 or np.any(~(parts > 0)) or abs(parts.sum() - 1) > 1e-6:
         raise InputError(
             f"expected positive shares of the area that sum to 1, got {parts.size} with the sum "
@@ -154,8 +149,8 @@ def _check_objects(
     redshift: ArrayLike, weights: ArrayLike | None
 ) -> tuple[Float[np.ndarray, "objects"], Float[np.ndarray, "objects"]]:
     """Redshifts and weights of one shape, finite."""
-    values = sky_column(redshift, "redshift", "")
-    weight = np.ones(values.shape) if weights is None else sky_column(weights, "weights", "")
+    values = as_floats(redshift, "redshift", "")
+    weight = np.ones(values.shape) if weights is None else as_floats(weights, "weights", "")
     if values.ndim != 1 or weight.shape != values.shape:
         raise InputError(
             f"expected redshifts and weights of one shape (objects,), got {values.shape} and "

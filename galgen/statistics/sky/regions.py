@@ -19,10 +19,11 @@ import healpy
 import numpy as np
 from jaxtyping import Float, Int
 
+from galgen.arrays import as_floats, check_range
 from galgen.errors import InputError
 from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import check_whole
-from galgen.statistics.sky.coordinates import check_range, sky_column, unit_vectors
+from galgen.statistics.sky.coordinates import unit_vectors
 
 
 @flax.struct.dataclass
@@ -76,7 +77,7 @@ def sky_regions(
     check_nside(nside)
     number = check_whole(regions, 2, 2**31, "at least 2 regions", "pass e.g. 50")
     pixels = nested_pixels(nside, random_right_ascension, random_declination)
-    count = np.ones(pixels.shape) if weights is None else sky_column(weights, "weights", "")
+    count = np.ones(pixels.shape) if weights is None else as_floats(weights, "weights", "")
     if count.shape != pixels.shape or pixels.ndim != 1:
         raise InputError(
             f"expected randoms and weights of one shape (randoms,), got {pixels.shape} and "

@@ -1,4 +1,4 @@
-"""Cosmological parameters: one vocabulary for the names that codes give them, and their distances.
+"""Cosmological parameters: one vocabulary for the names that codes give them.
 
 Names are read as CAMELS, Quijote, AbacusSummit, Gadget, AREPO, SWIFT, CLASS, CAMB and astropy spell
 them. Those of the library::
@@ -18,14 +18,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from galgen.errors import InputError
-
-if TYPE_CHECKING:
-    from astropy.cosmology import FLRW
 
 RANGES: Mapping[str, tuple[float, float]] = {
     "omega_m": (0.01, 1.5),
@@ -254,51 +250,3 @@ def expansion_parameters(parameters: Mapping[str, float]) -> Mapping[str, float]
     if all(parameter_name(name) != "omega_m" for name in parameters):
         return parameters
     return {n: v for n, v in parameters.items() if parameter_name(n) != "omega_b"}
-
-
-def astropy_cosmology(parameters: Mapping[str, float] | FLRW) -> FLRW:
-    """The expansion history of a catalogue's parameters, for distances and growth.
-
-    Flat Lambda CDM without radiation for omega_m alone; w0, wa, omega_k and m_nu are heard. omega_m
-    includes massive neutrinos; with them there is radiation, of 2.7255 K unless t_cmb is given.
-
-    Args:
-        parameters: by any name that :func:`canonical_parameters` knows; a cosmology of astropy is
-            returned as it is.
-
-    Raises:
-        InputError: neither of the two, no omega_m, neutrinos without h, or what
-            :func:`canonical_parameters` refuses.
-    """
-    from astropy import cosmology, units
-
-    if isinstance(parameters, cosmology.FLRW):
-        return parameters
-    if not isinstance(parameters, Mapping):
-        raise InputError(
-            f"expected a cosmology of astropy or parameters by name, got "
-            f"{type(parameters).__name__}; pass catalogue.cosmology or {{'omega_m': 0.3}}"
-        )
-    known = canonical_parameters(expansion_parameters(parameters))
-    if "omega_m" not in known:
-        raise InputError(
-            f"expected omega_m in the catalogue's cosmology, got {list(parameters) or 'none'}; "
-            "add it with catalogue.replace(cosmology=...)"
-        )
-    hubble, matter, mass = 100.0 * known.get("h", 1.0), known["omega_m"], known.get("m_nu", 0.0)
-    curvature, w0, wa = (known.get(n, v) for n, v in (("omega_k", 0.0), ("w0", -1.0), ("wa", 0.0)))
-    relics: dict[str, Any] = {"Tcmb0": 0.0}
-    if mass > 0:
-        if "h" not in known:
-            raise InputError("expected h beside m_nu, got none; add it to the cosmology")
-        species = known.get("n_eff", 3.046)
-        each = mass / max(int(species), 1) * units.eV
-        relics = {"Tcmb0": known.get("t_cmb", 2.7255), "Neff": species, "m_nu": each}
-        matter -= mass / (NEUTRINO_MASS * known["h"] ** 2)
-    if not curvature and (w0, wa) == (-1.0, 0.0):
-        return cosmology.FlatLambdaCDM(hubble, matter, **relics)
-    if not curvature:
-        return cosmology.Flatw0waCDM(hubble, matter, w0=w0, wa=wa, **relics)
-    flat = cosmology.FlatLambdaCDM(hubble, matter, **relics)
-    dark = 1.0 - curvature - matter - float(flat.Ogamma0 + flat.Onu0)
-    return cosmology.w0waCDM(hubble, matter, dark, w0=w0, wa=wa, **relics)

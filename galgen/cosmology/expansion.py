@@ -23,7 +23,8 @@ from astropy.cosmology import FLRW
 from jaxtyping import Float
 
 from galgen.arrays import as_finite
-from galgen.cosmology import astropy_cosmology, canonical_parameters, expansion_parameters
+from galgen.cosmology.background import astropy_cosmology
+from galgen.cosmology.parameters import canonical_parameters, expansion_parameters
 from galgen.errors import InputError
 
 Cosmology: TypeAlias = Mapping[str, Any] | FLRW
