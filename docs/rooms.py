@@ -8,6 +8,7 @@ from pathlib import Path
 FLOORS: Mapping[str, tuple[str, ...]] = {
     "Roof: the wiring and the commands": (
         "experiment",
+        "drawing",
         "run_folder",
         "trajectory",
         "evaluation",

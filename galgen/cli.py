@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from galgen import __version__, command_line
+import galgen
+from galgen import command_line
 from galgen.errors import InputError
 from galgen.option_errors import meant, read_options
 
@@ -41,8 +42,8 @@ examples:
   galgen validate runs/mine --require "xi.closure > 0.85"
   galgen sample runs/mine --like suite.h5 --extrapolate --output like.h5
   galgen validate like.h5 suite.h5 --output report
-  galgen infer runs/mine suite.h5 --splits test --first 20
-  galgen mock mocks.h5 -o surveys --redshifts 0.4 0.6 --mask cmass.fits --populate
+  galgen infer runs/mine suite.h5 --splits test --number 20
+  galgen mock mocks.h5 --output surveys --redshifts 0.4 0.6 --mask cmass.fits --populate
   galgen inspect mocks.h5
 
 help:
@@ -71,6 +72,15 @@ e.g. --omega-m 0.31; galgen sample RUN --help lists them with their ranges.
 """
 
 
+FORMER: Mapping[str, Mapping[str, str]] = {
+    "simulate": {"--processes": "--workers"},
+    "train": {"--seed": "--trainer.seed"},
+    "sample": {"--n": "--number"},
+    "validate": {"--train": "--training"},
+    "infer": {"--first": "--number"},
+    "demo": {"--processes": "--workers", "--folder": "--run"},
+}
+"""Options as they once were or as one may expect them, and as they are."""
 COMMANDS = ("simulate", "train", "sample", "validate", "infer", "mock", "inspect", "demo")
 
 
@@ -85,28 +95,27 @@ def parse(arguments: Sequence[str]) -> Command:
     if name not in COMMANDS:
         hint = meant(name, COMMANDS) or "galgen --help tells of them"
         raise InputError(f"expected a command among {', '.join(COMMANDS)}, got {name!r}; {hint}")
-    from galgen import commands  # with JAX, for which galgen --help need not wait
+    from galgen import commands
 
-    kinds: dict[str, type[Command]] = {
-        "simulate": commands.Simulate,
-        "validate": commands.Validate,
-        "mock": commands.Mock,
-        "infer": commands.Infer,
-        "inspect": commands.Inspect,
-        "demo": commands.Demo,
-    }
-    if name in kinds:
-        return _parse_options(kinds[name], None, name, rest)
+    rest = _renamed(name, rest)
     if name == "train":
-        from galgen.configuration import load_config
-
         config = _positional(rest, TRAIN, Path("configs").glob("*.py"))
         with commands.telling_others(rest):
-            default = commands.Train(config=config, experiment=load_config(config))
+            default = commands.Train(config=config, experiment=galgen.load_config(config))
             return _parse_options(commands.Train, default, name, rest)
-    runs = (path.parent for path in Path("runs").glob("*/encoding.json"))
-    kind = commands.sample_command(_positional(rest, SAMPLE, runs), "--trust" in rest)
+    if name == "sample":
+        runs = (path.parent for path in Path("runs").glob("*/encoding.json"))
+        kind = commands.sample_command(_positional(rest, SAMPLE, runs), "--trust" in rest)
+    else:
+        kind = getattr(commands, name.capitalize())  # imports this one alone
     return _parse_options(kind, None, name, rest)
+
+
+def _renamed(name: str, words: Sequence[str]) -> list[str]:
+    """Options by the names that they have now."""
+    now = FORMER.get(name, {})
+    parted = [word.partition("=") for word in words]
+    return [now.get(option, option) + equals + value for option, equals, value in parted]
 
 
 def _positional(rest: Sequence[str], usage: str, here: Iterable[Path]) -> Path:
@@ -141,7 +150,7 @@ def _run(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
     elif arguments[0] == "--version":
-        print(f"galgen {__version__}")
+        print(f"galgen {galgen.__version__}")
     else:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         parse(arguments).run()

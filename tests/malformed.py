@@ -40,15 +40,15 @@ experiment = Experiment(
 """
 
 BASES = {
-    "simulate": "simulate --processes 1 --train 2 --test 0 --contrast 0 --simulator.box 64 "
+    "simulate": "simulate --workers 1 --train 2 --test 0 --contrast 0 --simulator.box 64 "
     "--simulator.mesh 32",
     "train": "train config.py --run new",
     "sample": "sample run -n 1",
     "validate": "validate run --repeats 1",
-    "infer": "infer run suite.h5 --first 1",
+    "infer": "infer run suite.h5 --number 1",
     "mock": "mock suite.h5 --catalogues 0 --redshifts 0.01 0.02 --no-picture",
     "inspect": "inspect suite.h5",
-    "demo": "demo --config config.py --folder new",
+    "demo": "demo --config config.py --run new",
 }
 """Lines that mean something, quick ones, to which odd options are added."""
 
@@ -98,8 +98,8 @@ simulate --omega-m 0.2 0.3 0.4
 simulate --omega-b 1 None
 simulate --simulator.mesh 7
 simulate --simulator.box -1
-simulate --processes 0
-simulate --proceses 2
+simulate --workers 0
+simulate --wokers 2
 simulate --train 2 --tset 3
 simulate --größe 0.8
 train
@@ -200,7 +200,7 @@ validate suite.h5 cut.h5
 validate suite.h5 empty.h5
 validate suite.h5 suite.h5 --samples suite.h5
 validate suite.h5 suite.h5 --output config.py
-validate suite.h5 suite.h5 --train none.h5
+validate suite.h5 suite.h5 --training none.h5
 validate suite.h5 suite.h5 --require "xi.closure + 1"
 validate suite.h5 suite.h5 --require "__import__('os')"
 validate suite.h5 suite.h5 --require xi.closure
@@ -212,7 +212,7 @@ validate run --splits nowhere
 validate run --held-out none.h5
 validate run --held-out run
 validate run --samples text.h5
-validate run --train none.h5
+validate run --training none.h5
 validate run --output suite.h5
 validate run --seed -1
 validate run --best
@@ -229,8 +229,8 @@ infer run empty.h5
 infer run config.py
 infer run run
 infer run suite.h5 --splits nowhere
-infer run suite.h5 --first 0
-infer run suite.h5 --first -1
+infer run suite.h5 --number 0
+infer run suite.h5 --number -1
 infer run suite.h5 --method magic
 infer run suite.h5 --bounds omega_m 0.3
 infer run suite.h5 --bounds omega_m 0.4 0.2
@@ -245,6 +245,7 @@ infer run suite.h5 --replicas 1
 infer run suite.h5 --evaluations 3
 infer run suite.h5 --batch 0
 infer run suite.h5 --seed -1
+infer run suite.h5 --best
 infer run suite.h5 --output config.py
 infer run suite.h5 --output suite.h5/new
 mock
@@ -316,8 +317,8 @@ inspect suite.h5 extra
 demo --config none.py
 demo --config broken.py
 demo --config config.py
-demo --folder suite.h5
-demo --processes 0
+demo --run suite.h5
+demo --workers 0
 demo --steps 3
 """
 
@@ -401,7 +402,7 @@ mock suite.h5
 mock secret.h5 --output open/new
 mock suite.h5 --mask secret.fits --output open/new
 mock suite.h5 --radial secret.csv --output open/new
-demo --config config.py --folder new
+demo --config config.py --run new
 """
 """Lines that permissions forbid: nothing is written but into ``open``, nothing ``secret`` read."""
 

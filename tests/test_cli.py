@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from galgen.cli import main
+from galgen.cli import main, parse
 from galgen.commands.validate import comparable
 from galgen.data.catalogue import Catalogue
 from galgen.data.suite import Suite, write_suite
@@ -88,7 +88,7 @@ def test_the_run_holds_what_it_should(home: Path) -> None:
 def test_simulate_then_inspect(tmp_path: Path, capsys) -> None:
     path = tmp_path / "new" / "suite.h5"
     arguments = ["simulate", "--output", str(path), "--train", "3", "--test", "2"]
-    arguments += ["--contrast", "1", "--processes", "1", "--simulator.mesh", "64"]
+    arguments += ["--contrast", "1", "--workers", "1", "--simulator.mesh", "64"]
     assert main(arguments) == 0
     assert main(["inspect", str(path)]) == 0
     printed = capsys.readouterr().out
@@ -130,6 +130,30 @@ def test_validate_writes_a_report(home: Path, capsys) -> None:
     assert numbers["memorisation.expected"] == pytest.approx(12 / 18), "the run knows its training"
     assert main(["inspect", str(home / "run")]) == 0
     assert "omega_m: trained from 0.2" in capsys.readouterr().out
+    assert (home / "run/report/samples.h5").exists()
+    assert not (home / "run/samples.h5").exists(), "that is what galgen sample writes"
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("simulate --processes 2", "simulate --workers 2"),
+        ("simulate --output=a.h5", "simulate -o a.h5"),
+        ("demo --processes=2 --folder runs/a", "demo --workers 2 --run runs/a"),
+        ("validate a.h5 b.h5 --train c.h5", "validate a.h5 b.h5 --training c.h5"),
+        ("validate a.h5 b.h5 --output c", "validate a.h5 b.h5 -o c"),
+        ("infer run a.h5 --first 3 --output b", "infer run a.h5 -n 3 -o b"),
+        ("mock a.h5 --output b", "mock a.h5 -o b"),
+        ("train config.py --seed 3", "train config.py --trainer.seed 3"),
+        ("sample run --n 3 --output a.h5", "sample run -n 3 -o a.h5"),
+    ],
+)
+def test_one_thing_has_one_name_and_its_former_ones(
+    home: Path, before: str, now: str, monkeypatch
+) -> None:
+    monkeypatch.chdir(home)
+    first, second = parse(before.split()), parse(now.split())
+    assert first == second or vars(first) == vars(second)
 
 
 def two_suites(home: Path, tmp_path: Path) -> list[str]:
@@ -137,7 +161,7 @@ def two_suites(home: Path, tmp_path: Path) -> list[str]:
     paths = [tmp_path / "mocks.h5", tmp_path / "truth.h5"]
     for path, seed, split in zip(paths, (3, 4), ("sample", "test"), strict=True):
         write_suite(path, catalogues(6, seed), split)
-    return ["validate", *map(str, paths), "--train", str(home / "suite.h5")]
+    return ["validate", *map(str, paths), "--training", str(home / "suite.h5")]
 
 
 @pytest.mark.slow
@@ -169,7 +193,12 @@ def test_validate_refuses_what_it_cannot_compare(home: Path, tmp_path: Path, cap
     fails(["validate", suite, suite, "--samples", suite], capsys, "leave out the options")
     fails(["validate", suite, str(tmp_path / "none.h5")], capsys, "none.h5")
     fails(["validate", arguments[1], suite], capsys, "a split that both suites have", "--like")
-    fails([*arguments[:3], "--train", arguments[1]], capsys, "split 'train'", "leave out --train")
+    fails(
+        [*arguments[:3], "--training", arguments[1]],
+        capsys,
+        "split 'train'",
+        "leave out --training",
+    )
     fails(["validate", run, "--repeats", "0"], capsys, "repeats of Validate")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mocks.h5", "truth.h5"]
 

@@ -12,11 +12,9 @@ import malformed
 import pytest
 from privilege import ordinary_permissions
 
-import galgen.commands.inspect
-import galgen.commands.validate
+import galgen.inference.posteriors
 from data_prep.command import main as prepare
 from galgen.cli import main
-from galgen.commands.infer import Infer
 from galgen.commands.mock import Mock
 from galgen.experiment import Run
 from galgen.simulation.recipe import SuiteRecipe
@@ -51,10 +49,10 @@ def without_work(monkeypatch) -> None:
         (Trainer, "fit"),
         (Run, "draw"),
         (Run, "sample"),
-        (Infer, "_field_level"),
+        (galgen.inference.posteriors, "_field_level"),
         (Mock, "_observe"),
-        (galgen.commands.validate, "compare"),
-        (galgen.commands.inspect, "suite_figure"),
+        (galgen, "compare"),
+        (galgen.validation, "suite_figure"),
     ):
         monkeypatch.setattr(place, name, begin)
 

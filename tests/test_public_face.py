@@ -29,7 +29,7 @@ def names_in(stub: Path) -> dict[str, str]:
 
 
 def test_the_common_tasks_are_at_the_top() -> None:
-    tasks = "Catalogue Suite Run Experiment Trainer Bridge Sampler compare "
+    tasks = "Catalogue Suite Run Experiment Trainer Bridge Sampler simulate sample compare infer "
     tasks += "power_spectrum two_point_correlation read_catalogue write_catalogue write_suite "
     tasks += "populate"
     assert set(tasks.split()) <= set(dir(galgen)) and len(dir(galgen)) < 50

@@ -30,10 +30,10 @@ NOT_RUN = {
     "galgen sample runs/mine --best": "needs a run with evaluations; see tests/test_evaluation.py",
 }
 SMALLER = {
-    "simulate": "--train 8 --test 5 --contrast 0 --validation 0 --processes 1 "
+    "simulate": "--train 8 --test 5 --contrast 0 --validation 0 --workers 1 "
     "--simulator.mass-min 6e13",
     "train": "--trainer.steps 2 --trainer.batch-size 8 --trainer.warmup 1",
-    "infer": "--first 2 --grid 3 --replicas 2 --evaluations 2 --draws 20 --chains 2",
+    "infer": "--number 2 --grid 3 --replicas 2 --evaluations 2 --draws 20 --chains 2",
     "mock": "--catalogues 0",
 }
 """Options that make a command small without changing what it is told to do."""

@@ -4,9 +4,9 @@ from galgen.commands.infer import Infer as Infer
 from galgen.commands.inspect import Inspect as Inspect
 from galgen.commands.mock import Mock as Mock
 from galgen.commands.sample import Sample as Sample
-from galgen.commands.sample import conditions_of as conditions_of
 from galgen.commands.sample import sample_command as sample_command
 from galgen.commands.simulate import Simulate as Simulate
+from galgen.commands.suites import conditions_of as conditions_of
 from galgen.commands.train import Train as Train
 from galgen.commands.train import telling_others as telling_others
 from galgen.commands.validate import Validate as Validate

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
+from typing import Annotated
 
+import tyro
+
+import galgen
 from galgen.checked import Count, checked
 from galgen.commands.command import Command
-from galgen.commands.simulate import PROCESSES, Simulate
+from galgen.commands.simulate import WORKERS, Simulate
 from galgen.commands.validate import Validate
-from galgen.configuration import load_config
 from galgen.errors import InputError
 from galgen.places import check_folder
 from galgen.printing import say
@@ -27,27 +30,28 @@ REPEATS = 128
 class Demo(Command):
     """The main job in minutes: simulate, train, sample, validate.
 
-    Example: galgen demo --folder runs/demo
+    Example: galgen demo --run runs/demo
     """
 
-    folder: Path = Path("runs/demo")
+    folder: Annotated[Path, tyro.conf.arg(name="run")] = Path("runs/demo")
     """The run; its suite is kept beside it and used again."""
     config: Path = Path("configs/demo.py")
     """The configuration file."""
-    processes: Count = PROCESSES
-    """Worker processes of the simulator."""
+    workers: Count = WORKERS
+    """Processes that simulate."""
 
     def run(self) -> None:
+        from galgen.simulation.suite_file import is_made
+
         start = time.perf_counter()
         check_folder(self.folder)
-        experiment = load_config(self.config)
+        experiment = galgen.load_config(self.config)
         suite = experiment.data.held_out()
         if suite is None:
             raise InputError(
                 f"expected a configuration of catalogues, got {self.config}; name another"
             )
-        simulate = Simulate(RECIPE, suite, self.processes)
-        if simulate.cached:
+        if is_made(suite, RECIPE):
             say(f"suite {suite} is there already")
         elif suite.exists():
             raise InputError(
@@ -55,7 +59,7 @@ class Demo(Command):
                 "name a configuration of another suite with --config"
             )
         else:
-            simulate.run()
+            Simulate(RECIPE, suite, self.workers).run()
         resume = (self.folder / "experiment.json").exists()
         experiment.train(self.folder, resume)
         Validate(self.folder, repeats=REPEATS).run()

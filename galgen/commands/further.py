@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from galgen.validation.measures.further import (
-    NearestNeighbors,
-    PairwiseVelocity,
-    RedshiftSpaceMultipoles,
-)
-from galgen.validation.measures.higher_order import Bispectrum, CountsInCells, MarkedCorrelation
-from galgen.validation.measures.statistic import Statistic
+from galgen import validation
 
 Further = Literal[
     "nearest-neighbors",
@@ -21,16 +15,16 @@ Further = Literal[
     "counts-in-cells",
     "marked-correlation",
 ]
-FURTHER: Mapping[Further, Statistic] = {
-    "nearest-neighbors": NearestNeighbors(),
-    "pairwise-velocity": PairwiseVelocity(),
-    "redshift-space-multipoles": RedshiftSpaceMultipoles(),
-    "bispectrum": Bispectrum(),
-    "counts-in-cells": CountsInCells(),
-    "marked-correlation": MarkedCorrelation(),
-}
 
 
-def further_statistics(words: Sequence[Further]) -> tuple[Statistic, ...]:
+def further_statistics(words: Sequence[Further]) -> tuple[validation.Statistic, ...]:
     """The statistics that the words stand for, with their default bins."""
-    return tuple(FURTHER[word] for word in words)
+    known: Mapping[Further, validation.Statistic] = {
+        "nearest-neighbors": validation.NearestNeighbors(),
+        "pairwise-velocity": validation.PairwiseVelocity(),
+        "redshift-space-multipoles": validation.RedshiftSpaceMultipoles(),
+        "bispectrum": validation.Bispectrum(),
+        "counts-in-cells": validation.CountsInCells(),
+        "marked-correlation": validation.MarkedCorrelation(),
+    }
+    return tuple(known[word] for word in words)

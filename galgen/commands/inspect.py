@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
-import matplotlib
 import tyro
-from matplotlib.backend_bases import FigureCanvasBase
 
+import galgen
 from galgen.checked import checked
 from galgen.commands.command import Command
-from galgen.commands.validate import run_details
-from galgen.data.encoding import Encoding
-from galgen.data.suite import Suite
+from galgen.commands.runs import encoding_of, run_details
 from galgen.data.suite_summary import suite_summary
 from galgen.errors import InputError
 from galgen.places import check_file
-from galgen.plot_style import DOTS_PER_INCH, STYLE
 from galgen.printing import say
 from galgen.publishing import Publication
-from galgen.serialization import read_json
-from galgen.validation.report.plot_suite import suite_figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +39,7 @@ class Inspect(Command):
                 raise InputError(
                     f"expected a suite for --picture, got the run {self.path}; leave it out"
                 )
-            encoding: Encoding[Any] = read_json(self.path / "encoding.json", Encoding, self.trust)
+            encoding = encoding_of(self.path, self.trust)
             say(f"run {self.path}")
             for name, text in run_details(self.path, self.trust).items():
                 say(f"  {name}: {text}")
@@ -55,7 +48,7 @@ class Inspect(Command):
             return
         if self.picture is not None:
             check_picture(self.picture)
-        with Suite(self.path) as suite:
+        with galgen.Suite(self.path) as suite:
             say(suite_summary(suite))
             if self.picture is not None:
                 draw(suite, self.picture)
@@ -68,6 +61,8 @@ def check_picture(path: Path) -> None:
     Raises:
         InputError: for a folder, or a suffix that is no format of pictures.
     """
+    from matplotlib.backend_bases import FigureCanvasBase
+
     check_file(path)
     known = FigureCanvasBase.get_supported_filetypes()
     if path.suffix.lower().lstrip(".") not in known:
@@ -77,15 +72,19 @@ def check_picture(path: Path) -> None:
         )
 
 
-def draw(suite: Suite, path: Path) -> None:
+def draw(suite: galgen.Suite, path: Path) -> None:
     """The picture of a suite.
 
     Raises:
         InputError: if there is no folder for it, or its suffix is no format of pictures.
     """
+    import matplotlib
+
+    from galgen.plot_style import DOTS_PER_INCH, STYLE
+
     check_picture(path)
     with matplotlib.rc_context(dict(STYLE)), Publication(path) as publication:
-        figure = suite_figure(suite)
+        figure = galgen.validation.suite_figure(suite)
         draft = publication.folder / path.name
         figure.savefig(draft, dpi=DOTS_PER_INCH)
         publication.publish(draft)

@@ -16,6 +16,7 @@ from tqdm import tqdm
 import galgen
 from galgen.checked import RISING, Names, NotNegative, Positive, Seed, Whole, checked
 from galgen.commands.command import Command
+from galgen.commands.options import Output
 from galgen.data.catalogue import Catalogue
 from galgen.data.suite import Suite
 from galgen.errors import InputError
@@ -61,7 +62,7 @@ class Mock(Command):
 
     suite: tyro.conf.Positional[Path]
     """The suite, or the samples.h5 of a run."""
-    output: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("mocks")
+    output: Output[Path] = Path("mocks")
     """Folder for mock_000000_data.fits, mock_000000_randoms.fits, mock_000000.png, ..."""
     catalogues: tuple[Whole, ...] | None = None
     """Which catalogues, by number from 0; all of the splits if not given."""

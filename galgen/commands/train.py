@@ -30,7 +30,8 @@ class Train(Command):
     """Train by a configuration file; any field of it can be overridden by name.
 
     Ctrl-C saves a checkpoint; --resume goes on from the newest with the same numbers, and with
-    --trainer.steps for more of them than at the start. Data that moved are named by --data.path.
+    --trainer.steps for more of them than at the start. Data that moved are named by --data.path;
+    --seed is --trainer.seed.
 
     On several processes each runs this command: under Slurm and MPI as it is, elsewhere with
     --coordinator, --processes and --process. The batch is split over all devices of all processes.

@@ -11,31 +11,20 @@ from typing import Annotated
 
 import tyro
 
+import galgen
 from galgen.checked import DISTINCT, Count, Names, Seed, checked
+from galgen.commands import runs, suites
 from galgen.commands.command import Command
 from galgen.commands.further import Further, further_statistics
-from galgen.commands.sample import conditions_of, held_out_groups, save
-from galgen.data.catalogue import Catalogue
-from galgen.data.dataset import CatalogueDataset
-from galgen.data.encoding import Encoding
+from galgen.commands.options import Output
 from galgen.data.features import condition_value
-from galgen.data.suite import Suite
 from galgen.errors import InputError
-from galgen.experiment import Experiment, Run
 from galgen.places import check_folder
 from galgen.printing import say
 from galgen.publishing import own_folder
-from galgen.serialization import read_json
-from galgen.training.tracking import read_metrics
-from galgen.validation import ValidationSettings, compare, table, write_report
-from galgen.validation.numbers import numbers
-from galgen.validation.requirement import Requirement
-from galgen.validation.sets import MINIMUM_CATALOGUES
 
 NOT_MET = 1
 """Exit status of a requirement that is not met."""
-MOST_TRAINING = 1024
-"""Training catalogues that are compared, evenly chosen from more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,14 +59,15 @@ class Validate(Command):
     """Suite with held-out catalogues; the one that the run was trained on if not given."""
     samples: Path | None = None
     """Suite of drawn catalogues; drawn now, at the held-out conditions, if not given."""
-    train: Path | None = None
+    training: Path | None = None
     """Suite with training catalogues (split train), to test for memorisation; a run knows it."""
     repeats: Count = 64
     """The most catalogues drawn now at one and the same condition of a split."""
     splits: Names = ("test", "low", "high")
     """Splits to compare, those that the suites have; of two that share none of these, all."""
-    output: Path | None = None
-    """Folder of the report; <run>/report, or validation beside two suites, if not given."""
+    output: Output[Path | None] = None
+    """Folder of the report, and of what is drawn for it (samples.h5); <run>/report, or validation
+    beside two suites, if not given."""
     seed: Seed = 0
     """Seed of draws made now."""
     trust: bool = False
@@ -103,75 +93,92 @@ class Validate(Command):
             )
 
     def run(self) -> None:
-        requirement = None if self.require is None else Requirement(self.require)
-        place = self.folder if self.suite is None else self.folder.parent
-        check_folder(self.output or place)
+        from galgen.validation.numbers import numbers
+
+        requirement = None if self.require is None else galgen.validation.Requirement(self.require)
+        check_folder(self.output or self._beside)
         if self.suite is None:
             generated, held_out, training, details = self._of_run()
         else:
-            generated, held_out = suite_pair(self.folder, self.suite, self.splits)
-            training = None if self.train is None else training_catalogues(self.train, "train")
+            generated, held_out = suites.suite_pair(self.folder, self.suite, self.splits)
+            training = self._training_asked
             details = {"generated": str(self.folder), "held-out": str(self.suite)}
-        settings = ValidationSettings(further=further_statistics(self.further))
-        comparison = compare(generated, held_out, settings, training)
-        beside = "report" if self.suite is None else "validation"
-        report = write_report(
+        settings = galgen.validation.ValidationSettings(further=further_statistics(self.further))
+        comparison = galgen.compare(generated, held_out, settings, training)
+        report = galgen.write_report(
             comparison,
             generated,
             held_out,
-            self.output or own_folder(place / beside),
+            self._place(),
             f"galgen: {self.folder.name}" + (f" against {self.suite.name}" if self.suite else ""),
             {"command": self._command(), **details},
         )
-        say(table(comparison))
+        say(galgen.validation.table(comparison))
         say(f"\nreport: {report}")
         if requirement is not None and (reason := requirement.shortcoming(numbers(comparison))):
             print(f"galgen: {reason}", file=sys.stderr)
             raise SystemExit(NOT_MET)
 
+    @property
+    def _beside(self) -> Path:
+        """Where the folder of the report lies if it is not named."""
+        return self.folder if self.suite is None else self.folder.parent
+
+    def _place(self) -> Path:
+        """The folder of the report, made by the first that writes into it."""
+        name = "report" if self.suite is None else "validation"
+        return self.output or own_folder(self._beside / name)
+
     def _of_run(
         self,
     ) -> tuple[
-        dict[str, list[Catalogue]],
-        dict[str, list[Catalogue]],
-        list[Catalogue] | None,
+        dict[str, list[galgen.Catalogue]],
+        dict[str, list[galgen.Catalogue]],
+        list[galgen.Catalogue] | None,
         dict[str, str],
     ]:
         """Generated, held-out and training catalogues of a run, and what is to be said of it."""
-        experiment: Experiment = read_json(self.folder / "experiment.json", Experiment, self.trust)
+        experiment = runs.experiment_of(self.folder, self.trust)
         path = self.held_out or experiment.data.held_out()
         if path is None:
             raise InputError(
                 f"expected a run on catalogues, got {type(experiment.data).__name__}; "
                 "validate compares catalogues"
             )
-        held_out = held_out_groups(path, self.splits)
+        held_out = suites.held_out_groups(path, self.splits)
         training = self._training(experiment, held_out)
         samples = self.samples
         if samples is None:
-            samples = self.folder / "samples.h5"
-            run = Run.load(self.folder, best=self.best, trust=self.trust)
-            conditions, splits = conditions_of(path, self.splits, run.encoding, self.repeats)
+            run = galgen.Run.load(self.folder, best=self.best, trust=self.trust)
+            conditions, splits = suites.conditions_of(path, self.splits, run.encoding, self.repeats)
+            samples = self._place() / "samples.h5"
             # Held-out cosmologies are what they are: one just outside the range is still judged.
-            drawn = run.sample(conditions, self.seed, extrapolate=True, progress=True)
-            save(run, drawn, splits, samples)
-        generated = held_out_groups(samples, tuple(held_out))
+            galgen.sample(
+                run, conditions, samples, self.seed, extrapolate=True, splits=splits, progress=True
+            )
+            say(f"{len(conditions)} draws written to {samples}")
+        generated = suites.held_out_groups(samples, tuple(held_out))
         details = {
-            **run_details(self.folder, self.trust),
+            **runs.run_details(self.folder, self.trust),
             **range_note(self.folder, held_out, self.trust),
         }
         return generated, held_out, training, details
 
+    @property
+    def _training_asked(self) -> list[galgen.Catalogue] | None:
+        """The training catalogues of the suite that was named."""
+        return None if self.training is None else suites.training_catalogues(self.training, "train")
+
     def _training(
-        self, experiment: Experiment, held_out: Mapping[str, list[Catalogue]]
-    ) -> list[Catalogue] | None:
+        self, experiment: galgen.Experiment, held_out: Mapping[str, list[galgen.Catalogue]]
+    ) -> list[galgen.Catalogue] | None:
         """The training catalogues of a run, where they are known and can be compared."""
-        if self.train is not None:
-            return training_catalogues(self.train, "train")
         data = experiment.data
-        if not isinstance(data, CatalogueDataset) or not data.path.exists():
+        if self.training is not None:
+            return self._training_asked
+        if not isinstance(data, galgen.data.CatalogueDataset) or not data.path.exists():
             return None
-        known = training_catalogues(data.path, data.split)
+        known = suites.training_catalogues(data.path, data.split)
         return known if comparable(known, next(iter(held_out.values()))) else None
 
     def _command(self) -> str:
@@ -188,66 +195,19 @@ class Validate(Command):
         return shlex.join(words)
 
 
-def suite_pair(
-    generated: Path, held_out: Path, splits: Sequence[str]
-) -> tuple[dict[str, list[Catalogue]], dict[str, list[Catalogue]]]:
-    """The catalogues of two suites by split.
-
-    Of the splits asked for, those that both have; else all that both have; else, where each has one
-    split only, that one by the name it has in held-out.
-
-    Raises:
-        InputError: a suite that cannot be read, or no split in common.
-    """
-    first, second = splits_of(generated), splits_of(held_out)
-    common = [name for name in second if name in first]
-    chosen = [name for name in splits if name in common] or common
-    if chosen:
-        return held_out_groups(generated, chosen), held_out_groups(held_out, chosen)
-    if len(first) == len(second) == 1:
-        mock = held_out_groups(generated, first)[first[0]]
-        return {second[0]: mock}, held_out_groups(held_out, second)
-    raise InputError(
-        f"expected a split that both suites have, got {first} in {generated} and {second} in "
-        f"{held_out}; draw with galgen sample RUN --like {held_out}"
-    )
-
-
-def splits_of(path: Path) -> list[str]:
-    """The splits of a suite, in the order of its catalogues."""
-    with Suite(path) as suite:
-        return list(dict.fromkeys(str(split) for split in suite.splits))
-
-
-def training_catalogues(path: Path, split: str) -> list[Catalogue]:
-    """The training catalogues of a suite, at most :data:`MOST_TRAINING` of them.
-
-    Raises:
-        InputError: a suite without that split.
-    """
-    with Suite(path) as suite:
-        rows = [i for i, name in enumerate(suite.splits) if name == split]
-        if not rows:
-            raise InputError(
-                f"expected training catalogues in the split {split!r} of {path}, got splits "
-                f"{sorted(set(suite.splits))}; leave out --train, and memorisation is not tested"
-            )
-        step = max(1, len(rows) / MOST_TRAINING)
-        chosen = [rows[int(i * step)] for i in range(min(len(rows), MOST_TRAINING))]
-        return [suite[i] for i in chosen]
-
-
-def comparable(training: Sequence[Catalogue], held_out: Sequence[Catalogue]) -> bool:
+def comparable(training: Sequence[galgen.Catalogue], held_out: Sequence[galgen.Catalogue]) -> bool:
     """Whether the training catalogues of a run can be held against these at all."""
+    from galgen.validation.sets import MINIMUM_CATALOGUES
+
     boxes = {c.box for c in (*training, *held_out)}
     return len(boxes) == 1 and sum(len(c) > 1 for c in training) >= MINIMUM_CATALOGUES
 
 
 def range_note(
-    folder: Path, held_out: Mapping[str, Sequence[Catalogue]], trust: bool
+    folder: Path, held_out: Mapping[str, Sequence[galgen.Catalogue]], trust: bool
 ) -> Mapping[str, str]:
     """How many held-out catalogues have a condition outside the trained range, if any have."""
-    ranges = read_json(folder / "encoding.json", Encoding, trust).condition_ranges
+    ranges = runs.encoding_of(folder, trust).condition_ranges
     outside = sum(
         any(not low <= condition_value(c, name) <= high for name, (low, high) in ranges.items())
         for catalogues in held_out.values()
@@ -256,15 +216,3 @@ def range_note(
     if not outside:
         return {}
     return {"extrapolation": f"{outside} held-out catalogues lie outside the trained range"}
-
-
-def run_details(folder: Path, trust: bool = False) -> Mapping[str, str]:
-    """What a report says of the run: its parts and what its training came to."""
-    experiment: Experiment = read_json(folder / "experiment.json", Experiment, trust)
-    details = {
-        field.name: " ".join(repr(getattr(experiment, field.name)).split())
-        for field in dataclasses.fields(experiment)
-    }
-    if lines := read_metrics(folder / "metrics.jsonl"):
-        details["last step"] = ", ".join(f"{k} {v:.5g}" for k, v in lines[-1].items())
-    return details

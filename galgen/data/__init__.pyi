@@ -21,6 +21,7 @@ from galgen.data.digits import digits_as_points as digits_as_points
 from galgen.data.digits import load_digits as load_digits
 from galgen.data.encoding import ArrayEncoding as ArrayEncoding
 from galgen.data.encoding import CloudEncoding as CloudEncoding
+from galgen.data.encoding import Condition as Condition
 from galgen.data.encoding import Encoding as Encoding
 from galgen.data.filling import gaps_of as gaps_of
 from galgen.data.normalization import Standardizer as Standardizer

@@ -40,6 +40,7 @@ from galgen.inference.neural.tasks import GaussianLinearTask as GaussianLinearTa
 from galgen.inference.neural.tasks import SLCPTask as SLCPTask
 from galgen.inference.neural.tasks import TaskDataset as TaskDataset
 from galgen.inference.neural.tasks import TwoMoonsTask as TwoMoonsTask
+from galgen.inference.posteriors import infer as infer
 from galgen.inference.priors.prior import Gaussian as Gaussian
 from galgen.inference.priors.prior import Prior as Prior
 from galgen.inference.priors.prior import ProductPrior as ProductPrior
@@ -58,3 +59,4 @@ from galgen.inference.sampling import Target as Target
 from galgen.inference.sampling import TemperedSMC as TemperedSMC
 from galgen.inference.sampling import VariationalGaussian as VariationalGaussian
 from galgen.inference.sampling import field_target as field_target
+from galgen.inference.settings import InferenceSettings as InferenceSettings

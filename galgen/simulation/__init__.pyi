@@ -4,3 +4,4 @@ from galgen.simulation.recipe import SuiteRecipe as SuiteRecipe
 from galgen.simulation.simulator import HaloSimulator as HaloSimulator
 from galgen.simulation.suite import latin_hypercube as latin_hypercube
 from galgen.simulation.suite import simulate_suite as simulate_suite
+from galgen.simulation.suite_file import simulate as simulate

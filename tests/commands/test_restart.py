@@ -134,7 +134,7 @@ def test_tables_that_cannot_be_used(
 @pytest.mark.slow
 def test_a_killed_simulation_goes_on(tmp_path: Path) -> None:
     """kill -9 between parts; the suite is then what an undisturbed job writes."""
-    options = ["simulate", "--train", "40", "--test", "0", "--contrast", "0", "--processes", "1"]
+    options = ["simulate", "--train", "40", "--test", "0", "--contrast", "0", "--workers", "1"]
     options += ["--simulator.box", "64", "--simulator.mesh", "32", "--output"]
     assert main([*options, str(tmp_path / "whole.h5")]) == 0
     command = [sys.executable, "-m", "galgen", *options, str(tmp_path / "cut.h5")]

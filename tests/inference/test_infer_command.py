@@ -160,15 +160,15 @@ def test_goes_on_where_it_was(home: Path, inferred: Path, tmp_path: Path, monkey
     """Half is inferred, then the rest: as if at once, and what is there is not done again."""
     arguments = ["infer", str(home / "run"), str(home / "suite.h5"), *QUICK]
     arguments += ["--output", str(tmp_path / "out")]
-    assert main([*arguments, "--first", "1"]) == 0
+    assert main([*arguments, "--number", "1"]) == 0
     path = tmp_path / "out" / "posterior.h5"
     calls = []
     original = read_posteriors(path)
     monkeypatch.setattr(
-        "galgen.commands.infer.grid_posterior",
+        "galgen.inference.posteriors.grid_posterior",
         lambda *a, **k: (calls.append(a[5]), grid_posterior(*a, **k))[1],
     )
-    assert main([*arguments, "--first", "2"]) == 0
+    assert main([*arguments, "--number", "2"]) == 0
     assert calls == [1]
     for i, whole in read_posteriors(inferred / "posterior.h5").items():
         if i < 2:
@@ -182,7 +182,7 @@ def test_a_neural_posterior_draws_at_once(home: Path, tmp_path: Path, capsys) ->
     (tmp_path / "config.py").write_text(AMORTIZED.format(suite=str(home / "suite.h5")))
     assert main(["train", str(tmp_path / "config.py"), "--run", str(tmp_path / "run")]) == 0
     arguments = ["infer", str(tmp_path / "run"), str(home / "suite.h5"), "--draws", "50"]
-    assert main([*arguments, "--first", "2"]) == 0
+    assert main([*arguments, "--number", "2"]) == 0
     found = read_posteriors(tmp_path / "run" / "posterior" / "posterior.h5")
     drawn = found[1].samples.flat
     assert list(found) == [0, 1] and drawn.shape == (200, 2)
@@ -195,7 +195,7 @@ def test_a_neural_posterior_draws_at_once(home: Path, tmp_path: Path, capsys) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["nuts", "hmc", "random-walk", "tempered", "variational"])
 def test_every_method_finds_the_same(home: Path, inferred: Path, tmp_path: Path, method) -> None:
-    arguments = ["infer", str(home / "run"), str(home / "suite.h5"), *QUICK, "--first", "1"]
+    arguments = ["infer", str(home / "run"), str(home / "suite.h5"), *QUICK, "--number", "1"]
     arguments += ["--method", method, "--output", str(tmp_path)]
     assert main(arguments) == 0
     found = read_posteriors(tmp_path / "posterior.h5")[0].samples.flat
@@ -210,10 +210,10 @@ def test_wrong_turns_are_one_line(home: Path, tmp_path: Path, capsys) -> None:
         ([str(tmp_path / "none.fits")], "no such file"),
         ([str(tmp_path / "big.h5")], "expected the trained box"),
         ([suite, "--splits", "nothing"], "expected one of the splits"),
-        ([suite, "--first", "0"], "first of Infer"),
+        ([suite, "--number", "0"], "number of Infer"),
         ([suite, "--bounds", "h", "0.6", "0.8"], "priors of omega_m, sigma_8, got one of h"),
         ([suite, "--bounds", "omega_m", "0.4", "0.3"], "low below high in the prior of omega_m"),
-        ([suite, "--replicas", "1"], "replicas of Infer"),
+        ([suite, "--replicas", "1"], "replicas of InferenceSettings"),
         (
             [suite, "--evaluations", "3"],
             "a whole number of 2 or more that is even",

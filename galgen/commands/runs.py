@@ -1,0 +1,39 @@
+"""What commands read of a run without its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import galgen
+from galgen.serialization import read_json
+
+
+def experiment_of(folder: Path, trust: bool = False) -> galgen.Experiment:
+    """The experiment of a run."""
+    experiment: galgen.Experiment = read_json(folder / "experiment.json", galgen.Experiment, trust)
+    return experiment
+
+
+def encoding_of(folder: Path, trust: bool = False) -> galgen.data.Encoding[Any]:
+    """The encoding of a run."""
+    encoding: galgen.data.Encoding[Any] = read_json(
+        folder / "encoding.json", galgen.data.Encoding, trust
+    )
+    return encoding
+
+
+def run_details(folder: Path, trust: bool = False) -> Mapping[str, str]:
+    """What a report says of the run: its parts and what its training came to."""
+    from galgen.training.tracking import read_metrics
+
+    experiment = experiment_of(folder, trust)
+    details = {
+        field.name: " ".join(repr(getattr(experiment, field.name)).split())
+        for field in dataclasses.fields(experiment)
+    }
+    if lines := read_metrics(folder / "metrics.jsonl"):
+        details["last step"] = ", ".join(f"{k} {v:.5g}" for k, v in lines[-1].items())
+    return details

@@ -1,0 +1,115 @@
+"""What commands read of a suite: its splits, the conditions of its catalogues, its training set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import galgen
+from galgen.errors import InputError
+
+MOST_TRAINING = 1024
+"""Training catalogues that are compared, evenly chosen from more."""
+
+
+def held_out_groups(path: Path, splits: Sequence[str]) -> dict[str, list[galgen.Catalogue]]:
+    """The catalogues of a suite by split, of those splits it has.
+
+    Raises:
+        InputError: if it has none of them.
+    """
+    with galgen.Suite(path) as suite:
+        present = sorted(set(suite.splits))
+        chosen = [split for split in splits if split in present]
+        if not chosen:
+            raise InputError(
+                f"expected one of the splits {list(splits)} in {path}, got {present}; "
+                "name some with --splits"
+            )
+        return {split: suite.catalogues(split) for split in chosen}
+
+
+def conditions_of(
+    path: Path,
+    splits: Sequence[str],
+    encoding: galgen.data.Encoding[Any],
+    repeats: int | None = None,
+) -> tuple[list[galgen.data.Condition], list[str]]:
+    """The condition and the split of every catalogue of a suite in ``splits``.
+
+    Args:
+        path: of the suite.
+        splits: those that it has are used.
+        encoding: of the run, which says what a condition is.
+        repeats: the most catalogues of one split and one condition; None for all.
+
+    Raises:
+        InputError: if the model draws no catalogues, or the suite has none of the splits.
+    """
+    if not isinstance(encoding, galgen.data.CloudEncoding):
+        raise InputError(
+            "expected a run that draws catalogues for --like, got one of arrays; leave it out"
+        )
+    conditions: list[galgen.data.Condition] = []
+    chosen: list[str] = []
+    for split, catalogues in held_out_groups(path, splits).items():
+        seen: Counter[tuple[float, ...]] = Counter()
+        for catalogue in catalogues:
+            condition = encoding.standardizer.condition_values(catalogue)
+            key = tuple(condition.values())
+            seen[key] += 1
+            if repeats is None or seen[key] <= repeats:
+                conditions.append(condition)
+                chosen.append(split)
+    return conditions, chosen
+
+
+def suite_pair(
+    generated: Path, held_out: Path, splits: Sequence[str]
+) -> tuple[dict[str, list[galgen.Catalogue]], dict[str, list[galgen.Catalogue]]]:
+    """The catalogues of two suites by split.
+
+    Of the splits asked for, those that both have; else all that both have; else, where each has one
+    split only, that one by the name it has in held-out.
+
+    Raises:
+        InputError: a suite that cannot be read, or no split in common.
+    """
+    first, second = splits_of(generated), splits_of(held_out)
+    common = [name for name in second if name in first]
+    chosen = [name for name in splits if name in common] or common
+    if chosen:
+        return held_out_groups(generated, chosen), held_out_groups(held_out, chosen)
+    if len(first) == len(second) == 1:
+        mock = held_out_groups(generated, first)[first[0]]
+        return {second[0]: mock}, held_out_groups(held_out, second)
+    raise InputError(
+        f"expected a split that both suites have, got {first} in {generated} and {second} in "
+        f"{held_out}; draw with galgen sample RUN --like {held_out}"
+    )
+
+
+def splits_of(path: Path) -> list[str]:
+    """The splits of a suite, in the order of its catalogues."""
+    with galgen.Suite(path) as suite:
+        return list(dict.fromkeys(str(split) for split in suite.splits))
+
+
+def training_catalogues(path: Path, split: str) -> list[galgen.Catalogue]:
+    """The training catalogues of a suite, at most :data:`MOST_TRAINING` of them.
+
+    Raises:
+        InputError: a suite without that split.
+    """
+    with galgen.Suite(path) as suite:
+        rows = [i for i, name in enumerate(suite.splits) if name == split]
+        if not rows:
+            raise InputError(
+                f"expected training catalogues in the split {split!r} of {path}, got splits "
+                f"{sorted(set(suite.splits))}; leave out --training, and memorisation is not tested"
+            )
+        step = max(1, len(rows) / MOST_TRAINING)
+        chosen = [rows[int(i * step)] for i in range(min(len(rows), MOST_TRAINING))]
+        return [suite[i] for i in chosen]

@@ -1,0 +1,169 @@
+"""From catalogues to posteriors of their parameters, by a trained run of either kind.
+
+A generative run is used as a likelihood of whole catalogues, whose noise is drawn once. A run of a
+neural posterior draws at once, with the prior that it was trained with.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+from galgen.data.catalogue import Catalogue
+from galgen.data.features import condition_value
+from galgen.errors import InputError
+from galgen.inference.likelihood.field_level import FieldLevel
+from galgen.inference.likelihood.log_density import ByBound, log_density_of
+from galgen.inference.likelihood.profile import grid_posterior
+from galgen.inference.neural.amortized import sample_posterior
+from galgen.inference.neural.inference_model import PosteriorModel
+from galgen.inference.neural.observation import TrainedRun
+from galgen.inference.priors.prior import Prior, uniform_prior
+from galgen.inference.results.caution import Caution
+from galgen.inference.sampling import (
+    HMC,
+    NUTS,
+    PosteriorSampler,
+    PosteriorSamples,
+    RandomWalk,
+    TemperedSMC,
+    VariationalGaussian,
+    field_target,
+)
+from galgen.inference.settings import InferenceSettings
+from galgen.randomness import Role, child_seed
+
+SAMPLERS: Mapping[str, type[PosteriorSampler]] = {
+    "nuts": NUTS,
+    "hmc": HMC,
+    "random-walk": RandomWalk,
+    "tempered": TemperedSMC,
+    "variational": VariationalGaussian,
+}
+DEFAULT = InferenceSettings()
+DENSITY_POINTS = 101
+"""Points of a grid posterior along each parameter."""
+
+
+def infer(
+    run: TrainedRun,
+    catalogues: Sequence[Catalogue],
+    prior: Prior | None = None,
+    settings: InferenceSettings = DEFAULT,
+) -> list[PosteriorSamples]:
+    """Draws of the posterior of each catalogue.
+
+    Args:
+        run: a trained run, as :meth:`galgen.experiment.Run.load` gives it.
+        catalogues: of the box, boundary and columns that the run was trained on.
+        prior: of a generative run; uniform over the trained range if not given.
+        settings: how they are drawn.
+
+    Raises:
+        InputError: for a prior or a catalogue that the run was not trained for.
+    """
+    numbered = dict(enumerate(catalogues))
+    return [samples for _, samples in infer_each(run, numbered, prior, settings)]
+
+
+def infer_each(
+    run: TrainedRun,
+    catalogues: Mapping[int, Catalogue],
+    prior: Prior | None = None,
+    settings: InferenceSettings = DEFAULT,
+) -> Iterator[tuple[int, PosteriorSamples]]:
+    """The posterior of each catalogue with its number, as soon as it is there.
+
+    Draws by a likelihood depend on the seed and the number, not on the other catalogues.
+
+    Raises:
+        InputError: as :func:`infer`.
+    """
+    check_prior(run.experiment.model, prior, settings)
+    if is_amortized(run.experiment.model):
+        number = settings.chains * settings.draws
+        found = sample_posterior(run, list(catalogues.values()), number, settings.seed)
+        pairs: Iterator[tuple[int, PosteriorSamples]] = zip(catalogues, found, strict=True)
+    else:
+        prior = uniform_prior(run.encoding.condition_ranges) if prior is None else prior
+        pairs = _field_level(run, catalogues, prior, settings)
+    for number, samples in pairs:
+        beyond = _beyond(run, known_parameters(samples.names, catalogues[number]), prior)
+        yield number, dataclasses.replace(samples, cautions=samples.cautions + beyond)
+
+
+def is_amortized(model: object) -> bool:
+    """Whether a model draws posteriors itself, for any catalogue."""
+    return isinstance(model, PosteriorModel)
+
+
+def check_prior(model: object, prior: Prior | None, settings: InferenceSettings) -> None:
+    """Refuse a prior or a method that a model has no use for.
+
+    Raises:
+        InputError: for a neural posterior, whose prior was trained in.
+    """
+    if is_amortized(model) and (prior is not None or settings.method != "auto"):
+        raise InputError(
+            "expected no prior and no method for a run of a neural posterior, which was trained "
+            "with its own, got one of them; leave it out"
+        )
+
+
+def known_parameters(names: Sequence[str], catalogue: Catalogue) -> dict[str, float]:
+    """The parameters that a catalogue says it was made with."""
+    known = {"redshift", *catalogue.cosmology}
+    return {name: condition_value(catalogue, name) for name in names if name in known}
+
+
+def _field_level(
+    run: TrainedRun, catalogues: Mapping[int, Catalogue], prior: Prior, settings: InferenceSettings
+) -> Iterator[tuple[int, PosteriorSamples]]:
+    field = _field(run, settings)
+    few = len(field.names) <= 2
+    method = ("grid" if few else "nuts") if settings.method == "auto" else settings.method
+    if method == "grid" and not few:
+        raise InputError(
+            f"expected one or two parameters for a grid, got {list(field.names)}; use --method nuts"
+        )
+    chains, draws, replicas = settings.chains, settings.draws, settings.replicas
+    for number, catalogue in catalogues.items():
+        seed = child_seed(Role.CATALOGUE, settings.seed, number)
+        if method == "grid":
+            options = settings.grid, DENSITY_POINTS, seed, replicas, settings.batch
+            found = grid_posterior(field, catalogue, prior, *options)
+            yield number, found.drawn(chains, draws, seed)
+        else:
+            target = field_target(field, catalogue, prior, seed, replicas)
+            yield number, SAMPLERS[method](chains=chains, draws=draws)(target, seed)
+
+
+def _field(run: TrainedRun, settings: InferenceSettings) -> FieldLevel:
+    experiment = run.experiment
+    density = log_density_of(experiment.model)
+    if isinstance(density, ByBound):
+        density = dataclasses.replace(density, draws=settings.evaluations)
+    return FieldLevel(
+        experiment.model,
+        experiment.network,
+        run.params,
+        run.encoding,
+        density,
+        experiment.precision,
+        settings.extrapolate,
+    )
+
+
+def _beyond(
+    run: TrainedRun, truth: Mapping[str, float], prior: Prior | None
+) -> tuple[Caution, ...]:
+    """Says which parameters of a catalogue the model or the prior does not reach."""
+    ranges = run.encoding.condition_ranges
+    if prior is not None:
+        ranges = dict(zip(prior.names, prior.bounds, strict=True))
+    out = [
+        f"{name}={value:g} outside {ranges[name][0]:g} to {ranges[name][1]:g}"
+        for name, value in truth.items()
+        if not ranges[name][0] - 1e-6 <= value <= ranges[name][1] + 1e-6
+    ]
+    return (Caution("range", f"made with {', '.join(out)}"),) if out else ()
