@@ -12,8 +12,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 
-from data_prep.raw_table import RawTable
-
 MEANINGS = {
     "a weight": r"w|wt|wts|.*we?i?ght.*|w_?(tot|fkp|sys|comp)\w*|\w*completeness",
     "a velocity": r"v_?(x|y|z|r|pec|los)|vel\w*|\w*_vel|\w*velocit\w*",
@@ -61,13 +59,6 @@ class Account:
     def note(self, what: str) -> None:
         """Something was read in one of several ways."""
         self.notes[what] = None
-
-    def heard(self, table: RawTable) -> None:
-        """A table was read in the way that it says."""
-        for note in table.notes:
-            self.note(note)
-        for doubt in table.doubts:
-            self.warn("doubt", doubt)
 
     def leave(self, names: Iterable[str]) -> None:
         """Columns of a file were not taken."""

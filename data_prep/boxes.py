@@ -1,19 +1,17 @@
-"""What every source does with its catalogues: place them in a box, and split them."""
+"""Catalogues of a source, placed in their box."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from data_prep.header_checks import checked_side
+from data_prep.checks import checked_side
 from data_prep.options import CENTRE
 from galgen.data.catalogue import POSITIONS, Catalogue
 from galgen.data.cutting import shift, wrap
 from galgen.errors import InputError
-from galgen.randomness import Role, random_generator
 
 _EDGE = 1e-6
 
@@ -97,69 +95,3 @@ def shown(sides: tuple[float, float, float]) -> str:
     if len(set(sides)) == 1:
         return f"{sides[0]:g}"
     return " x ".join(f"{side:g}" for side in sides)
-
-
-def check_fractions(fractions: Mapping[str, float]) -> None:
-    """Raise unless the fractions of splits are fractions of one whole.
-
-    Raises:
-        InputError: if there is none, or they are not positive or do not add up to one.
-    """
-    shares = np.array(list(fractions.values()))
-    if not (len(shares) and np.all(shares > 0) and abs(shares.sum() - 1) <= 1e-6):
-        raise InputError(
-            f"expected positive split fractions that add up to 1, got {dict(fractions)}; "
-            "pass e.g. --splits train=0.8,test=0.2"
-        )
-
-
-def random_splits(number: int, fractions: Mapping[str, float], seed: int) -> list[str]:
-    """A split for each of ``number`` catalogues, at random by seed, in exact proportions.
-
-    Raises:
-        InputError: if the fractions are not positive or do not add up to one, or a split would be
-            empty.
-    """
-    check_fractions(fractions)
-    rising = np.cumsum([0.0, *fractions.values()])
-    edges = np.rint(rising * number).astype(int)
-    sizes = np.diff(edges)
-    if np.any(sizes < 1):
-        raise InputError(
-            f"expected a catalogue or more in each split, got {number} catalogues for "
-            f"{dict(fractions)}; cut into more boxes, or pass --splits train=1"
-        )
-    labels = itertools.chain.from_iterable(
-        itertools.repeat(name, int(size)) for name, size in zip(fractions, sizes, strict=True)
-    )
-    return random_generator(Role.SPLITS, seed).permutation(list(labels)).tolist()
-
-
-def parse_pairs(text: str) -> dict[str, str]:
-    """``"a=1,b=2"`` as a dictionary of text.
-
-    Raises:
-        InputError: if it does not read so, or a name comes twice.
-    """
-    pairs = [item.split("=", 1) for item in text.split(",") if item]
-    if any(len(pair) != 2 or not pair[0].strip() or not pair[1].strip() for pair in pairs):
-        raise InputError(f"expected name=value pairs with commas, got {text!r}; write a=1,b=2")
-    names = [name.strip() for name, _ in pairs]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"expected each name once in {text!r}, got {twice} again; leave one out")
-    return {name.strip(): value.strip() for name, value in pairs}
-
-
-def parse_numbers(text: str) -> dict[str, float]:
-    """``"a=1,b=2"`` as a dictionary of numbers.
-
-    Raises:
-        InputError: if a value is not a number.
-    """
-    try:
-        return {name: float(value) for name, value in parse_pairs(text).items()}
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"expected numbers in {text!r}, got other text; {error}") from error

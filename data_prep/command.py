@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 
 import tyro
 
-from data_prep.abacus import AbacusSource
-from data_prep.cosmobench import CosmoBenchSource
-from data_prep.fastfood import FastFoodSource
 from data_prep.options import joined
-from data_prep.predecessors import PredecessorsSource
 from data_prep.preparation import prepare
-from data_prep.quijote import QuijoteSource
-from data_prep.rockstar import RockstarSource
+from data_prep.simulations.abacus import AbacusSource
+from data_prep.simulations.cosmobench import CosmoBenchSource
+from data_prep.simulations.fastfood import FastFoodSource
+from data_prep.simulations.predecessors import PredecessorsSource
+from data_prep.simulations.quijote import QuijoteSource
+from data_prep.simulations.rockstar import RockstarSource
+from data_prep.simulations.subfind import SubfindSource
 from data_prep.source import Source
-from data_prep.subfind import SubfindSource
-from data_prep.survey_source import SurveySource
-from data_prep.table import TableSource
+from data_prep.surveys.source import SurveySource
+from data_prep.tables.source import TableSource
 from galgen import command_line
 from galgen.errors import InputError
 from galgen.option_errors import meant, read_options

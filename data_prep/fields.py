@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from data_prep.boxes import parse_pairs
+from data_prep.options import parse_pairs
 from galgen.data.features import LOG_PREFIX, source_column
 from galgen.errors import InputError
 

@@ -1,4 +1,4 @@
-"""Options of one number or three: the sides of a box, where it begins."""
+"""Values of options: one number or three, such as the sides of a box, and pairs with ``=``."""
 
 from __future__ import annotations
 
@@ -78,3 +78,33 @@ def joined(words: Sequence[str]) -> list[str]:
             word = f"{name}={text}" if numbers else name
         found.append(word)
     return found
+
+
+def parse_pairs(text: str) -> dict[str, str]:
+    """``"a=1,b=2"`` as a dictionary of text.
+
+    Raises:
+        InputError: if it does not read so, or a name comes twice.
+    """
+    pairs = [item.split("=", 1) for item in text.split(",") if item]
+    if any(len(pair) != 2 or not pair[0].strip() or not pair[1].strip() for pair in pairs):
+        raise InputError(f"expected name=value pairs with commas, got {text!r}; write a=1,b=2")
+    names = [name.strip() for name, _ in pairs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"expected each name once in {text!r}, got {twice} again; leave one out")
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
+def parse_numbers(text: str) -> dict[str, float]:
+    """``"a=1,b=2"`` as a dictionary of numbers.
+
+    Raises:
+        InputError: if a value is not a number.
+    """
+    try:
+        return {name: float(value) for name, value in parse_pairs(text).items()}
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"expected numbers in {text!r}, got other text; {error}") from error

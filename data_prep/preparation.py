@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
 
-from data_prep.boxes import check_fractions, parse_numbers, random_splits
+from data_prep.options import parse_numbers
 from data_prep.source import PUBLISHED, Source
 from galgen.data.cutting import thin
 from galgen.data.suite import Suite, SuiteWriter
 from galgen.data.suite_summary import suite_summary
 from galgen.errors import InputError
-from galgen.randomness import Role, child_seed
+from galgen.randomness import Role, child_seed, random_generator
 
 
 def prepare(source: Source) -> None:
@@ -79,3 +80,39 @@ def _named(published: list[str]) -> list[str]:
             "published, got others; pass fractions, e.g. --splits train=0.8,test=0.2"
         )
     return published
+
+
+def check_fractions(fractions: Mapping[str, float]) -> None:
+    """Raise unless the fractions of splits are fractions of one whole.
+
+    Raises:
+        InputError: if there is none, or they are not positive or do not add up to one.
+    """
+    shares = np.array(list(fractions.values()))
+    if not (len(shares) and np.all(shares > 0) and abs(shares.sum() - 1) <= 1e-6):
+        raise InputError(
+            f"expected positive split fractions that add up to 1, got {dict(fractions)}; "
+            "pass e.g. --splits train=0.8,test=0.2"
+        )
+
+
+def random_splits(number: int, fractions: Mapping[str, float], seed: int) -> list[str]:
+    """A split for each of ``number`` catalogues, at random by seed, in exact proportions.
+
+    Raises:
+        InputError: if the fractions are not positive or do not add up to one, or a split would be
+            empty.
+    """
+    check_fractions(fractions)
+    rising = np.cumsum([0.0, *fractions.values()])
+    edges = np.rint(rising * number).astype(int)
+    sizes = np.diff(edges)
+    if np.any(sizes < 1):
+        raise InputError(
+            f"expected a catalogue or more in each split, got {number} catalogues for "
+            f"{dict(fractions)}; cut into more boxes, or pass --splits train=1"
+        )
+    labels = itertools.chain.from_iterable(
+        itertools.repeat(name, int(size)) for name, size in zip(fractions, sizes, strict=True)
+    )
+    return random_generator(Role.SPLITS, seed).permutation(list(labels)).tolist()

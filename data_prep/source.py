@@ -17,9 +17,9 @@ import tyro
 
 from data_prep.account import Account
 from data_prep.boxes import place_in_box, shown
+from data_prep.checks import check_units
 from data_prep.options import Corner, Sides
-from data_prep.parameters import ParameterTable, simulation_of, together
-from data_prep.units import check_units
+from data_prep.tables.parameters import ParameterTable, simulation_of, together
 from galgen.data.catalogue import Catalogue
 from galgen.data.cutting import cut_into_cubes, grid_of, thin
 from galgen.data.filling import gaps_of

@@ -29,7 +29,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator
 
 from data_prep.source import prepare
-from data_prep.survey import SurveySource, read_survey
+from data_prep.surveys.cubes import SurveySource, read_survey
 from galgen import mocks
 from galgen.data.batching import pad
 from galgen.data.dataset import CatalogueDataset

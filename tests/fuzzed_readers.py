@@ -23,17 +23,17 @@ from raw_layouts import (
     write_subfind,
 )
 
-from data_prep.abacus import AbacusSource, read_halo_info
-from data_prep.cosmobench import CosmoBenchSource
-from data_prep.fastfood import FastFoodSource
-from data_prep.parameters import ParameterTable
-from data_prep.predecessors import PredecessorsSource
-from data_prep.quijote import QuijoteSource
-from data_prep.rockstar import RockstarSource
-from data_prep.snapshot import SnapshotHeader, read_snapshot_header
-from data_prep.subfind import SubfindSource
-from data_prep.survey_columns import read_sky
-from data_prep.table import TableSource
+from data_prep.simulations.abacus import AbacusSource, read_halo_info
+from data_prep.simulations.cosmobench import CosmoBenchSource
+from data_prep.simulations.fastfood import FastFoodSource
+from data_prep.simulations.predecessors import PredecessorsSource
+from data_prep.simulations.quijote import QuijoteSource
+from data_prep.simulations.rockstar import RockstarSource
+from data_prep.simulations.snapshot import SnapshotHeader, read_snapshot_header
+from data_prep.simulations.subfind import SubfindSource
+from data_prep.surveys.columns import read_sky
+from data_prep.tables.parameters import ParameterTable
+from data_prep.tables.source import TableSource
 from galgen.data.catalogue import Catalogue
 from galgen.data.catalogue_io import read_catalogue, write_catalogue
 from galgen.data.suite import Suite, write_suite

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from galgen.arrays import as_array
 from galgen.data.catalogue import Catalogue
 from galgen.data.catalogue_metadata import (
     catalogue_from,
@@ -23,7 +22,7 @@ from galgen.data.catalogue_metadata import (
     not_ours,
 )
 from galgen.errors import InputError
-from galgen.reading.fits import open_fits
+from galgen.reading.fits import fits_columns, fits_table, open_fits
 
 EXTENSION = "GALGEN"
 LONGEST = 60
@@ -34,17 +33,12 @@ WIDER: Mapping[str, np.dtype] = {"float16": np.dtype(np.float32), "int8": np.dty
 def write_fits(path: Path, catalogue: Catalogue) -> None:
     """Write a FITS file; one that is there is replaced."""
     names = _table_names(list(catalogue.columns))
-    columns = [
-        fits.Column(
-            name,
-            _format(values),
-            unit=_ascii(catalogue.units[column]),
-            bzero=_zero(values),
-            array=values,
-        )
-        for name, (column, values) in zip(names, _storable(catalogue), strict=True)
+    stored = [
+        values.astype(WIDER.get(values.dtype.name, values.dtype), copy=False)
+        for values in catalogue.columns.values()
     ]
-    table = fits.BinTableHDU.from_columns(columns, uint=True, name="CATALOGUE")
+    units = [_ascii(catalogue.units[name]) or "" for name in catalogue.columns]
+    table = fits_table(dict(zip(names, stored, strict=True)), units, "CATALOGUE")
     metadata = np.frombuffer(metadata_of(catalogue).encode(), np.uint8)
     image = fits.ImageHDU(metadata, name=EXTENSION)
     fits.HDUList([fits.PrimaryHDU(), table, image]).writeto(path, overwrite=True, checksum=True)
@@ -60,8 +54,7 @@ def read_fits(path: Path) -> Catalogue:
         if EXTENSION not in file:
             raise not_ours(path)
         text = file[EXTENSION].data.tobytes()
-        table = file[1].data
-        values = [as_array(table.field(i), f"column {i}") for i in range(len(table.columns))]
+        values = [column.complete() for column in fits_columns(file[1])]
         names = described_columns(text, path)
         if len(names) != len(values):
             raise InputError(
@@ -69,26 +62,6 @@ def read_fits(path: Path) -> Catalogue:
                 "galgen wrote it: write it again"
             )
         return catalogue_from(text, dict(zip(names, values, strict=True)), path, WIDER)
-
-
-def _storable(catalogue: Catalogue) -> list[tuple[str, np.ndarray]]:
-    """Columns in the types of FITS: some are widened."""
-    return [
-        (name, values.astype(WIDER.get(values.dtype.name, values.dtype), copy=False))
-        for name, values in catalogue.columns.items()
-    ]
-
-
-def _format(values: np.ndarray) -> str:
-    codes = {"b1": "L", "u1": "B", "i2": "I", "u2": "I", "i4": "J", "u4": "J", "i8": "K"}
-    codes |= {"u8": "K", "f4": "E", "f8": "D"}
-    return codes[values.dtype.str[1:]]
-
-
-def _zero(values: np.ndarray) -> int | None:
-    """FITS has no unsigned integers but bytes: they are stored less half their range."""
-    unsigned = values.dtype.kind == "u" and values.dtype.itemsize > 1
-    return 1 << (8 * values.dtype.itemsize - 1) if unsigned else None
 
 
 def _table_names(names: Sequence[str]) -> list[str]:

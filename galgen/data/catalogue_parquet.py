@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from galgen.arrays import as_array
 from galgen.data.catalogue import Catalogue
 from galgen.data.catalogue_metadata import catalogue_from, metadata_of, not_ours
-from galgen.reading.parquet import import_pyarrow, open_parquet
+from galgen.reading import parquet
 
-KEY = b"galgen"
+KEY = "galgen"
 
 
 def write_parquet(path: Path, catalogue: Catalogue) -> None:
@@ -21,15 +20,8 @@ def write_parquet(path: Path, catalogue: Catalogue) -> None:
     Raises:
         InputError: if pyarrow is not installed.
     """
-    arrow, parquet = import_pyarrow()
-    fields, arrays = [], []
-    for name, values in catalogue.columns.items():
-        arrays.append(arrow.array(values))
-        unit = {b"unit": catalogue.units[name].encode()}
-        fields.append(arrow.field(name, arrays[-1].type, nullable=False, metadata=unit))
-    schema = arrow.schema(fields, metadata={KEY: metadata_of(catalogue).encode()})
-    table = arrow.Table.from_arrays(arrays, schema=schema)
-    parquet.write_table(table, path, write_page_checksum=True)
+    metadata = {KEY: metadata_of(catalogue)}
+    parquet.write_parquet(path, catalogue.columns, catalogue.units, metadata)
 
 
 def read_parquet(path: Path) -> Catalogue:
@@ -39,10 +31,9 @@ def read_parquet(path: Path) -> Catalogue:
         InputError: if pyarrow is not installed, or the file is not Parquet, is damaged, or has no
             metadata of galgen's.
     """
-    with open_parquet(path, "a whole Parquet file") as file:
-        table = file.read()
-        text = (table.schema.metadata or {}).get(KEY)
+    with parquet.open_parquet(path, "a whole Parquet file") as file:
+        text = (file.schema_arrow.metadata or {}).get(KEY.encode())
         if text is None:
             raise not_ours(path)
-        columns = {n: as_array(table.column(n), f"column {n!r}") for n in table.column_names}
+        columns = {c.name: c.complete() for c in parquet.parquet_columns(file)}
         return catalogue_from(text, columns, path)

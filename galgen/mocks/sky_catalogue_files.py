@@ -17,7 +17,7 @@ In units, h is H_0 / (100 km/s/Mpc). A file appears whole or not at all
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,15 @@ import h5py
 import numpy as np
 from astropy.io import fits
 
-from galgen.arrays import as_array
 from galgen.data.suite_layout import LIBRARY, set_text
 from galgen.errors import InputError
 from galgen.mocks.sky_catalogue import SkyCatalogue
 from galgen.publishing import Publication
 from galgen.reading import reading, regular_file
-from galgen.reading.fits import open_fits
+from galgen.reading.columns import Column
+from galgen.reading.fits import fits_columns, fits_table, open_fits
 from galgen.reading.hdf5 import attribute, attribute_names, find_group, open_hdf5, read_numbers
-from galgen.reading.parquet import import_pyarrow, open_parquet
+from galgen.reading.parquet import open_parquet, parquet_columns, write_parquet
 
 FORMAT = "galgen-sky"
 VERSION = 2
@@ -81,19 +81,13 @@ def read_provenance(path: Path) -> dict[str, str]:
 
 
 def _write_fits(path: Path, catalogue: SkyCatalogue) -> None:
-    rows = np.empty(len(catalogue), [(n, v.dtype) for n, v in catalogue.columns.items()])
-    for name, values in catalogue.columns.items():
-        rows[name] = values
-    table = fits.BinTableHDU(rows, name=EXTENSION)
-    for name, unit in catalogue.units.items():
-        if unit:
-            table.columns[name].unit = unit
+    units = [catalogue.units[name] for name in catalogue.columns]
+    table = fits_table(catalogue.columns, units, EXTENSION)
     header = table.header
     header["FORMAT"], header["VERSION"] = FORMAT, VERSION
     header["COSMO"] = json.dumps(dict(catalogue.cosmology))
     header["PROVENAN"] = json.dumps(dict(catalogue.provenance))
     header["COMMENT"] = "In units, h is H_0 / (100 km/s/Mpc)."
-    table.update_header()  # Units are written last, and belong to the checksum.
     # A time in place of this word would make two equal mocks differ.
     table.add_checksum(when="galgen")
     fits.HDUList([fits.PrimaryHDU(), table]).writeto(path)
@@ -108,8 +102,7 @@ def _read_fits(path: Path) -> SkyCatalogue:
             raise InputError(
                 f"expected the rows of their DATASUM in {path}, got others; copy it again"
             )
-        units = {column.name: column.unit or "" for column in table.columns}
-        columns = {name: as_array(table.data[name], f"column {name!r}") for name in units}
+        columns, units = _columns(fits_columns(table))
         texts = header["COSMO"], header["PROVENAN"]
     return SkyCatalogue(columns, json.loads(texts[0]), units, json.loads(texts[1]))
 
@@ -137,28 +130,23 @@ def _read_hdf5(path: Path) -> SkyCatalogue:
 
 
 def _write_parquet(path: Path, catalogue: SkyCatalogue) -> None:
-    arrow, parquet = import_pyarrow()
-    arrays = [arrow.array(values) for values in catalogue.columns.values()]
-    schema = arrow.schema(
-        [
-            arrow.field(name, array.type, metadata={"unit": catalogue.units[name]})
-            for name, array in zip(catalogue.columns, arrays, strict=True)
-        ],
-        metadata={**_texts(catalogue), "version": str(VERSION)},
-    )
-    table = arrow.Table.from_arrays(arrays, schema=schema)
-    parquet.write_table(table, path, write_page_checksum=True)
+    metadata = {**_texts(catalogue), "version": str(VERSION)}
+    write_parquet(path, catalogue.columns, catalogue.units, metadata)
 
 
 def _read_parquet(path: Path) -> SkyCatalogue:
     with open_parquet(path, f"a whole {FORMAT} file") as file:
-        table = file.read()
-        found = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+        metadata = file.schema_arrow.metadata or {}
+        found = {key.decode(): text.decode() for key, text in metadata.items()}
         version = int(found["version"]) if "version" in found else None
         _check_format(found.get("format"), version, path)
-        columns = {n: as_array(table[n], f"column {n!r}") for n in table.schema.names}
-        units = {field.name: field.metadata[b"unit"].decode() for field in table.schema}
+        columns, units = _columns(parquet_columns(file))
     return _from_texts(columns, units, found)
+
+
+def _columns(found: Sequence[Column]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Values and units by name."""
+    return {c.name: c.complete() for c in found}, {c.name: c.unit for c in found}
 
 
 TEXTS = ("format", "cosmology", "provenance", "columns")

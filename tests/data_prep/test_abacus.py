@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from raw_layouts import ABACUS, SHARED, haloes, write_halo_info
 
-from data_prep import asdf_files
-from data_prep.abacus import AbacusSource
+from data_prep.simulations import asdf_files
+from data_prep.simulations.abacus import AbacusSource
 from galgen.errors import InputError
 
 asdf = pytest.importorskip("asdf")

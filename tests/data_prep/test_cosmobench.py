@@ -6,7 +6,7 @@ import pytest
 from raw_layouts import haloes, write_cosmobench
 
 from data_prep.command import main
-from data_prep.cosmobench import CosmoBenchSource
+from data_prep.simulations.cosmobench import CosmoBenchSource
 from galgen.data.suite import Suite
 from galgen.errors import InputError
 

@@ -11,18 +11,14 @@ from astropy.cosmology import FlatLambdaCDM
 from astropy.table import Table
 from raw_layouts import write_fastfood
 
-import data_prep.raw_files
-from data_prep.boxes import (
-    check_fractions,
-    parse_numbers,
-    parse_pairs,
-    place_in_box,
-    random_splits,
-)
+import data_prep.tables.files
+from data_prep.boxes import place_in_box
 from data_prep.command import main
-from data_prep.fastfood import FastFoodSource
-from data_prep.survey import cut_survey, read_survey
-from data_prep.table import TableSource
+from data_prep.options import parse_numbers, parse_pairs
+from data_prep.preparation import check_fractions, random_splits
+from data_prep.simulations.fastfood import FastFoodSource
+from data_prep.surveys.cubes import cut_survey, read_survey
+from data_prep.tables.source import TableSource
 from galgen.data.catalogue import Catalogue
 from galgen.data.cutting import cut_into_cubes, thin
 from galgen.data.suite import Suite
@@ -217,10 +213,10 @@ def test_a_stack_of_catalogues_with_their_parameters(tmp_path, monkeypatch):
     x = np.random.default_rng(0).uniform(0, 50, (3, 40, 3))
     np.savez(path, x=x, theta=np.arange(6.0).reshape(3, 2))
     columns = {"x": "0", "y": "1", "z": "2"}
-    loaded, load = [], data_prep.raw_files.read_npz
+    loaded, load = [], data_prep.tables.files.read_npz
     with monkeypatch.context() as patch:
         read_once = lambda *a: loaded.append(a[0]) or load(*a)  # noqa: E731
-        patch.setattr(data_prep.raw_files, "read_npz", read_once)
+        patch.setattr(data_prep.tables.files, "read_npz", read_once)
         boxes = read_tables(
             path, columns, 50.0, array="x", parameters="theta", parameter_names=("a", "b")
         )

@@ -10,8 +10,8 @@ from astropy.table import MaskedColumn, Table
 
 from data_prep.account import Account
 from data_prep.command import main, parse
-from data_prep.survey import read_survey
-from data_prep.survey_columns import SkyColumns, read_sky
+from data_prep.surveys.columns import SkyColumns, read_sky
+from data_prep.surveys.cubes import read_survey
 from galgen.data.suite import Suite
 from galgen.errors import InputError
 

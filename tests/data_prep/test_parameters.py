@@ -8,7 +8,7 @@ import pytest
 from raw_layouts import SHARED, haloes, write_group_tab, write_subfind
 
 from data_prep.command import main
-from data_prep.parameters import ParameterTable, simulation_of
+from data_prep.tables.parameters import ParameterTable, simulation_of
 from galgen.data.suite import Suite
 from galgen.errors import InputError
 

@@ -5,7 +5,7 @@ import pytest
 from raw_layouts import SHARED, haloes
 
 from data_prep.command import main
-from data_prep.predecessors import PredecessorsSource
+from data_prep.simulations.predecessors import PredecessorsSource
 from galgen.data.suite import Suite
 from galgen.errors import InputError
 

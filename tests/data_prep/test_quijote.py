@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from raw_layouts import SHARED, haloes, write_gadget_header, write_group_tab
 
-from data_prep.quijote import QuijoteSource
+from data_prep.simulations.quijote import QuijoteSource
 from galgen.errors import InputError
 
 

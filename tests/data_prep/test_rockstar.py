@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from raw_layouts import SHARED, haloes, write_rockstar
 
-from data_prep.rockstar import RockstarSource
+from data_prep.simulations.rockstar import RockstarSource
 from galgen.errors import InputError
 
 REAL = SHARED / "rockstar" / "dummy_halocat_0.07812.list"

@@ -4,7 +4,7 @@ import h5py
 import pytest
 from raw_layouts import write_gadget_header
 
-from data_prep.snapshot import SnapshotHeader, read_snapshot_header
+from data_prep.simulations.snapshot import SnapshotHeader, read_snapshot_header
 from galgen.errors import InputError
 
 EXPECTED = SnapshotHeader(25000.0, 0.5, {"omega_m": 0.3175, "h": 0.6711})

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from raw_layouts import SHARED, haloes, write_subfind
 
-from data_prep.subfind import SubfindSource
+from data_prep.simulations.subfind import SubfindSource
 from galgen.errors import InputError
 
 

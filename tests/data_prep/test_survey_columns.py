@@ -9,8 +9,8 @@ from astropy.table import Table
 from raw_layouts import SHARED
 
 from data_prep.command import main
-from data_prep.survey import cut_survey, read_survey
-from data_prep.survey_columns import read_sky
+from data_prep.surveys.columns import read_sky
+from data_prep.surveys.cubes import cut_survey, read_survey
 from galgen.data.suite import Suite
 from galgen.errors import InputError
 

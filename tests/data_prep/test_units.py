@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from raw_layouts import SHARED
 
-from data_prep.units import check_units, linear_dispersion
+from data_prep.checks import check_units, linear_dispersion
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 

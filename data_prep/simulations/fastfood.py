@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.checks import checked_redshift
 from data_prep.files import assumptions, provenance_of
-from data_prep.header_checks import checked_redshift
 from data_prep.source import BoxSource
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError

@@ -23,8 +23,8 @@ import numpy as np
 from data_prep.fields import Field, Unit, parse_fields, read_columns, require
 from data_prep.files import assumptions, provenance_of
 from data_prep.options import Sides
+from data_prep.simulations.hdf5_units import WANTED, Kind, Stated, of_field
 from data_prep.source import PUBLISHED, BoxSource, split_in
-from data_prep.stated_units import WANTED, Kind, Stated, of_field
 from galgen.cosmology import canonical_parameters
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError

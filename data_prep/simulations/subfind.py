@@ -6,7 +6,7 @@ subhaloes, which Gadget-4 counts as Nsubhalos, the others as Nsubgroups), ``/Gro
 ``fof_subhalo_tab_099.3.hdf5`` or ``groups_099.hdf5``. Lengths are in kpc/h, masses in 1e10 Msun/h.
 GroupVel is the peculiar velocity times a, SubhaloVel the peculiar velocity itself (IllustrisTNG
 data release, Nelson et al. 2019, arXiv:1812.05609, and its list of fields). What a file states of
-its units comes first (:mod:`data_prep.stated_units`).
+its units comes first (:mod:`data_prep.simulations.hdf5_units`).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Literal
 import h5py
 import numpy as np
 
-from data_prep.field_units import FieldUnits, Velocity, kind_of
 from data_prep.fields import parse_fields, read_columns, require
 from data_prep.files import assumptions, pieces, provenance_of
-from data_prep.snapshot import SnapshotHeader, hdf5_header
+from data_prep.simulations.hdf5_units import Stated, of_field
+from data_prep.simulations.snapshot import SnapshotHeader, hdf5_header
+from data_prep.simulations.subfind_units import FieldUnits, Velocity, kind_of
 from data_prep.source import BoxSource, LengthUnit
-from data_prep.stated_units import Stated, of_field
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.reading.hdf5 import (

@@ -11,12 +11,12 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+from data_prep.checks import checked_redshift
 from data_prep.fields import without_logarithms
 from data_prep.files import assumptions, provenance_of
-from data_prep.header_checks import checked_redshift
 from data_prep.options import Sides
-from data_prep.parameters import ParameterTable
 from data_prep.source import PUBLISHED, BoxSource, split_in
+from data_prep.tables.parameters import ParameterTable
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.reading.numpy_files import read_npy

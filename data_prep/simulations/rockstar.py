@@ -22,11 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.checks import redshift_at
 from data_prep.fields import parse_fields, require
 from data_prep.files import assumptions, provenance_of
-from data_prep.header_checks import redshift_at
-from data_prep.list_header import ListHeader
-from data_prep.list_rows import read_rows
+from data_prep.simulations.halo_lists import ListHeader, read_rows
 from data_prep.source import BoxSource
 from galgen.data.catalogue import POSITIONS, STANDARD_UNITS, VELOCITIES, Catalogue
 from galgen.errors import InputError

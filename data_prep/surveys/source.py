@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_prep.boxes import parse_numbers, parse_pairs
-from data_prep.parameters import together
+from data_prep.options import parse_numbers, parse_pairs
 from data_prep.source import Source
-from data_prep.survey import cut_survey, read_survey
-from data_prep.survey_columns import SkyColumns, Weighting
+from data_prep.surveys.columns import SkyColumns, Weighting
+from data_prep.surveys.cubes import cut_survey, read_survey
+from data_prep.tables.parameters import together
 from galgen.cosmology import canonical_parameters
 from galgen.data.catalogue import Catalogue
 from galgen.data.cutting import thin

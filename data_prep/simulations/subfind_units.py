@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from data_prep.checks import checked_side
 from data_prep.fields import Unit
-from data_prep.header_checks import checked_side
-from data_prep.snapshot import SnapshotHeader
+from data_prep.simulations.hdf5_units import WANTED, Kind, Stated, agree
+from data_prep.simulations.snapshot import SnapshotHeader
 from data_prep.source import LENGTHS, LengthUnit
-from data_prep.stated_units import WANTED, Kind, Stated, agree
 from galgen.errors import InputError
 
 Velocity = Literal["arepo", "peculiar", "sqrt_a"]

@@ -5,7 +5,7 @@ after: ``int32 npart[6]; float64 mass[6], time, redshift; int32 flag_sfr, flag_f
 npartTotal[6]; int32 flag_cooling, num_files; float64 BoxSize, Omega0, OmegaLambda, HubbleParam;
 ...``. Format 2 has a record of 8 bytes, ``HEAD``, before it. Both come in either byte order. HDF5
 has the same as attributes of ``/Header``, ``/Parameters`` (Gadget-4) or ``/Cosmology`` (SWIFT), and
-may state its units (:mod:`data_prep.stated_units`).
+may state its units (:mod:`data_prep.simulations.hdf5_units`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from data_prep.header_checks import checked_redshift, cosmology_of
-from data_prep.stated_units import Kind, system_of
+from data_prep.checks import checked_redshift, cosmology_of
+from data_prep.simulations.hdf5_units import Kind, system_of
 from galgen.cosmology import canonical_parameters
 from galgen.errors import InputError
 from galgen.reading import reading, regular_file

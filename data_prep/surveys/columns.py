@@ -24,13 +24,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 from data_prep.account import Account, meaning_of
-from data_prep.chosen import read_fields, rows_with_values
-from data_prep.raw_files import Choice, open_table
-from data_prep.raw_table import RawColumn, RawTable
-from data_prep.stated import in_ours
+from data_prep.tables.columns import RawTable, read_fields, rows_with_values
+from data_prep.tables.files import Choice, open_table
+from data_prep.tables.units import in_ours
 from galgen.cosmology import SPEED_OF_LIGHT
 from galgen.errors import InputError
 from galgen.reading import reading
+from galgen.reading.columns import Column
 from galgen.units import conversion_factor
 
 Weighting = Literal["auto", "boss", "eboss", "none"]
@@ -110,7 +110,7 @@ def read_sky(
         raw, fields = read_fields(table, wanted)
         stored = rows_with_values(raw, fields, chosen.drop_missing, account)
         account.read(len(stored["ra"]))
-        account.heard(table)
+        table.tell(account)
         account.leave(_left(table, raw, weights))
         ra, dec, assumed = _angles(stored, raw)
         z = _redshift(stored["redshift"], raw["redshift"], account)
@@ -161,7 +161,7 @@ def _weight_columns(table: RawTable, weights: Weighting) -> dict[str, str]:
     return {name: name for name in used}
 
 
-def _left(table: RawTable, raw: Mapping[str, RawColumn], weights: Weighting) -> list[str]:
+def _left(table: RawTable, raw: Mapping[str, Column], weights: Weighting) -> list[str]:
     """The columns that are left behind, but for weights that are in another or not wanted."""
     used = {column.name for column in raw.values()}
     inside = FACTORS if "WEIGHT" in raw else ()
@@ -176,7 +176,7 @@ def _left(table: RawTable, raw: Mapping[str, RawColumn], weights: Weighting) -> 
 
 
 def _angles(
-    stored: Mapping[str, np.ndarray], raw: Mapping[str, RawColumn]
+    stored: Mapping[str, np.ndarray], raw: Mapping[str, Column]
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Right ascension and declination in degrees, and what was assumed."""
     angles, assumed = [], []
@@ -191,7 +191,7 @@ def _angles(
     return angles[0], angles[1], text
 
 
-def _redshift(values: np.ndarray, column: RawColumn, account: Account) -> np.ndarray:
+def _redshift(values: np.ndarray, column: Column, account: Account) -> np.ndarray:
     z = values.astype(np.float64)
     try:
         speed = conversion_factor(column.unit, "km/s", column.name) if column.unit.strip() else None

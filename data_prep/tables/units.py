@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from data_prep.boxes import parse_pairs
+from data_prep.options import parse_pairs
 from galgen.data.catalogue import POSITIONS, STANDARD_UNITS, VELOCITIES
 from galgen.data.features import LOG_PREFIX, source_column
 from galgen.errors import InputError

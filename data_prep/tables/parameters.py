@@ -24,10 +24,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.raw_files import Choice, open_table
-from data_prep.raw_table import RawColumn, alike
+from data_prep.tables.columns import alike
+from data_prep.tables.files import Choice, open_table
 from galgen.cosmology import canonical_parameters
 from galgen.errors import InputError
+from galgen.reading.columns import Column
 
 IDENTITIES = (
     "name",
@@ -63,7 +64,7 @@ class ParameterTable:
     def read(
         cls, path: Path, ignore: Sequence[str] = (), names: Sequence[str] = ()
     ) -> ParameterTable:
-        """The table of a file, of text or another format of :mod:`data_prep.raw_files`.
+        """The table of a file, of text or another format of :mod:`data_prep.tables.files`.
 
         Args:
             path: of the file.
@@ -198,7 +199,7 @@ def _identity(labels: Sequence[str]) -> int | None:
     return None
 
 
-def _values(column: RawColumn, label: str, path: Path) -> np.ndarray:
+def _values(column: Column, label: str, path: Path) -> np.ndarray:
     if column.missing is not None and np.any(column.missing):
         raise InputError(
             f"expected a value of {label!r} in every row of {path}, got none in "

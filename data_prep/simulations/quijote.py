@@ -22,14 +22,14 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.checks import checked_redshift
 from data_prep.fields import Unit, parse_fields, read_columns, require
 from data_prep.files import assumptions, pieces, provenance_of
-from data_prep.header_checks import checked_redshift
 from data_prep.options import Sides
-from data_prep.parameters import simulation_of
-from data_prep.snapshot import SnapshotHeader, read_snapshot_header
+from data_prep.simulations.hdf5_units import agree
+from data_prep.simulations.snapshot import SnapshotHeader, read_snapshot_header
 from data_prep.source import LENGTHS, BoxSource, LengthUnit
-from data_prep.stated_units import agree
+from data_prep.tables.parameters import simulation_of
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.reading import reading, regular_file

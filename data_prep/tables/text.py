@@ -1,6 +1,6 @@
 """Tables of text: columns between commas, semicolons, tabs, bars or white space.
 
-:mod:`data_prep.text_lines` finds the line of names. A unit may follow a name in brackets,
+:mod:`data_prep.tables.text_lines` finds the line of names. A unit may follow a name in brackets,
 ``x [kpc/h]``. Cells may be quoted; empty ones, ``NA``, ``null``, ``None`` and ``--`` are missing.
 """
 
@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from astropy.io import ascii as astropy_text
 
-from data_prep.raw_table import RawColumn, RawTable
-from data_prep.text_lines import MISSING, TextLines, text_of, told_apart, unequal_rows
+from data_prep.tables.columns import RawTable
+from data_prep.tables.text_lines import MISSING, TextLines, text_of, told_apart, unequal_rows
 from galgen.errors import InputError
+from galgen.reading.columns import Column
 from galgen.units import parsed
 
 NAME_AND_UNIT = re.compile(r"(?P<name>.*?\S)\s*[\[(](?P<unit>[^\[\]()]*\D[^\[\]]*)[\])]")
@@ -60,7 +61,7 @@ def read_text(
     named = [name for name, _ in parts] + [""] * (lines.width - len(parts))
     units = [unit for _, unit in parts] + [""] * (lines.width - len(parts))
 
-    def read(places: Sequence[int]) -> list[RawColumn]:
+    def read(places: Sequence[int]) -> list[Column]:
         columns = _columns(lines, places)
         return [
             dataclasses.replace(column, name=named[place] or str(place), unit=units[place])
@@ -103,7 +104,7 @@ def _check_names(path: Path, names: Sequence[str], width: int, naming: str) -> N
         )
 
 
-def _columns(lines: TextLines, places: Sequence[int]) -> list[RawColumn]:
+def _columns(lines: TextLines, places: Sequence[int]) -> list[Column]:
     """Columns by place, as numbers where all of their cells are."""
     body, delimiter = f"{lines.body}\n", lines.delimiter
     if not body.isascii() or _HEXADECIMAL.search(body):
@@ -137,16 +138,14 @@ def _columns(lines: TextLines, places: Sequence[int]) -> list[RawColumn]:
         column = table[labels[place]]
         gaps = np.ma.getmaskarray(column) if isinstance(column, np.ma.MaskedArray) else None
         values = np.asarray(column.filled() if gaps is not None else column)
-        found.append(RawColumn(labels[place], values, gaps))
+        found.append(Column(labels[place], values, gaps))
     return found
 
 
-def _columns_of_text(lines: TextLines, places: Sequence[int]) -> list[RawColumn]:
+def _columns_of_text(lines: TextLines, places: Sequence[int]) -> list[Column]:
     """Columns by place as text, slowly; astropy would read 0x10 as a number, and ASCII only."""
     rows = list(lines.rows())
     if any(len(row) != lines.width for row in rows):
         raise unequal_rows(lines, lines.width)
     columns = [np.array([row[place] for row in rows]) for place in places]
-    return [
-        RawColumn(f"c{i}", c, np.isin(c, MISSING)) for i, c in zip(places, columns, strict=True)
-    ]
+    return [Column(f"c{i}", c, np.isin(c, MISSING)) for i, c in zip(places, columns, strict=True)]

@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float, Shaped
 
 from data_prep.account import Account
 from data_prep.files import assumptions, provenance_of
-from data_prep.survey_columns import SKY, SkyColumns, Weighting, read_sky
+from data_prep.surveys.columns import SKY, SkyColumns, Weighting, read_sky
 from galgen.cosmology import astropy_cosmology
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
@@ -112,7 +112,7 @@ def read_survey(
         cosmology: behind distances; flat Lambda CDM of omega_m = 0.3 where it does not say.
         nside: HEALPix resolution of the footprint.
         randoms: catalogues that say where the survey looked; the galaxies do, if there are none.
-        weights: how weights multiply (:mod:`data_prep.survey_columns`).
+        weights: how weights multiply (:mod:`data_prep.surveys.columns`).
         chosen: other columns.
         account: of what is read and left out.
 

@@ -1,25 +1,37 @@
-"""The tables of a file, whatever its format; its first bytes tell the format, not its name."""
+"""The tables of a file, whatever its format; its first bytes tell the format, not its name.
+
+gzip, bzip2 and xz are undone first.
+"""
 
 from __future__ import annotations
 
+import bz2
 import dataclasses
+import gzip
+import lzma
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
 
-from data_prep.compressed import SUFFIXES, contents, opener_of
-from data_prep.raw_fits import read_fits
-from data_prep.raw_numpy import ALONE, tables_of
-from data_prep.raw_parquet import read_parquet_table
-from data_prep.raw_table import RawColumn, RawTable, raw_column
-from data_prep.raw_text import read_text
+from data_prep.tables.binary import ALONE, read_fits, read_parquet_table, tables_of
+from data_prep.tables.columns import RawTable
+from data_prep.tables.text import read_text
 from galgen.errors import InputError
-from galgen.reading import reading, regular_file
+from galgen.reading import COMPRESSED, SMALL, reading, regular_file
+from galgen.reading.columns import Column, column_of
 from galgen.reading.numpy_files import array_in, read_npy, read_npz
 
+OPENERS: dict[bytes, Callable[..., Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+"""By the first bytes of a file."""
+SUFFIXES = (".gz", ".bz2", ".xz")
 BEGINNINGS = {
     b"SIMPLE  =": "FITS",
     b"PAR1": "Parquet",
@@ -91,7 +103,7 @@ def open_tables(
 def _guarded(table: RawTable, path: Path) -> RawTable:
     """The table, errors of whose reading name the file."""
 
-    def read(places: Sequence[int]) -> list[RawColumn]:
+    def read(places: Sequence[int]) -> list[Column]:
         with reading(path, "a whole table"):
             return table.read(places)
 
@@ -99,7 +111,7 @@ def _guarded(table: RawTable, path: Path) -> RawTable:
 
 
 def _opened(path: Path, choice: Choice) -> tuple[list[RawTable], Mapping[str, np.ndarray] | None]:
-    content = None if opener_of(path) is None else contents(path, "a table")
+    content = None if _opener_of(path) is None else _contents(path, "a table")
     with path.open("rb") as file:
         start = file.read(LONGEST) if content is None else content[:LONGEST]
     kind = _format(start, path)
@@ -122,7 +134,7 @@ def _opened(path: Path, choice: Choice) -> tuple[list[RawTable], Mapping[str, np
         if kind in ("npy", "npz"):
             arrays = _arrays(path, content, kind)
             return tables_of(arrays, path, choice.array), arrays
-        text = contents(path, "a table") if content is None else content
+        text = _contents(path, "a table") if content is None else content
         if kind == "ECSV":
             return [_table_of_ecsv(path, text)], None
         return [read_text(path, text, choice.names, choice.header, choice.naming)], None
@@ -163,8 +175,40 @@ def _table_of_ecsv(path: Path, content: bytes) -> RawTable:
         warnings.simplefilter("ignore")  # of units that astropy does not know
         table = Table.read(content.decode("utf-8-sig"), format="ascii.ecsv")
 
-    def read(places: Sequence[int]) -> list[RawColumn]:
+    def read(places: Sequence[int]) -> list[Column]:
         columns = [table.columns[place] for place in places]
-        return [raw_column(column.name, column, str(column.unit or "")) for column in columns]
+        return [column_of(column.name, column, str(column.unit or "")) for column in columns]
 
     return RawTable(str(path), tuple(table.colnames), read)
+
+
+def _contents(path: Path, what: str) -> bytes:
+    """All bytes of a file, not compressed.
+
+    Args:
+        path: of the file.
+        what: is expected there, for errors.
+
+    Raises:
+        InputError: if there is no file, it is damaged, or it grows beyond what its size explains.
+    """
+    size = regular_file(path, what).stat().st_size
+    opener = _opener_of(path)
+    if opener is None:
+        return path.read_bytes()
+    most = max(SMALL, COMPRESSED * size)
+    with reading(path, f"{what}, compressed and whole"), opener(path, "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise InputError(
+            f"expected {what} of a size that fits a compressed file of {size} bytes at {path}, got "
+            f"more than {most}; decompress it first if it is sound"
+        )
+    return content
+
+
+def _opener_of(path: Path) -> Callable[..., Any] | None:
+    """What opens a compressed file; None for one that is not compressed."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    return next((opener for mark, opener in OPENERS.items() if start.startswith(mark)), None)

@@ -3,7 +3,8 @@
 Parquet is read by pyarrow (``pip install 'galgen[formats]'``). A three-dimensional array
 ``(catalogues, points, columns)`` in ``.npy`` or ``.npz`` is as many catalogues, and a second array
 of an ``.npz`` may hold their cosmological parameters. Columns are found by their exact name
-(:mod:`data_prep.raw_table`), and units that a file states are converted (:mod:`data_prep.stated`).
+(:mod:`data_prep.tables.columns`), and units that a file states are converted
+(:mod:`data_prep.tables.units`).
 """
 
 from __future__ import annotations
@@ -14,18 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.boxes import parse_numbers, parse_pairs
-from data_prep.chosen import read_fields, rows_with_values
+from data_prep.checks import check_units, checked_redshift
 from data_prep.files import assumptions, provenance_of
-from data_prep.header_checks import checked_redshift
-from data_prep.obvious import obvious_columns
-from data_prep.parameters import together
-from data_prep.raw_files import Choice, open_tables
-from data_prep.raw_numpy import array_named
-from data_prep.raw_table import RawTable
+from data_prep.options import parse_numbers, parse_pairs
 from data_prep.source import BoxSource
-from data_prep.stated import in_ours, parse_units
-from data_prep.units import check_units
+from data_prep.tables.binary import array_named
+from data_prep.tables.columns import RawTable, obvious_columns, read_fields, rows_with_values
+from data_prep.tables.files import Choice, open_tables
+from data_prep.tables.parameters import together
+from data_prep.tables.units import in_ours, parse_units
 from galgen.arrays import as_array
 from galgen.cosmology import canonical_parameters
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
@@ -117,7 +115,7 @@ class TableSource(BoxSource):
         if not self.columns:
             taken = ",".join(f"{name}={column}" for name, column in wanted.items())
             self.account.note(f"columns, as their names say: {taken}")
-        self.account.heard(table)
+        table.tell(self.account)
         options = parse_units(self.units, wanted)
         raw, fields = read_fields(table, wanted)
         used = {column.name for column in raw.values()}

@@ -1,0 +1,1 @@
+"""Readers of the files of halo finders and simulations, one source each."""

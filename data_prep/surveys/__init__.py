@@ -1,0 +1,1 @@
+"""Surveys on the sky: columns, distances, cubes inside the footprint."""

@@ -1,0 +1,1 @@
+"""Tables of any format: opened, columns chosen, units converted; tables of parameters."""
