@@ -81,9 +81,7 @@ class Unit:
 
 
 def read_columns(
-    fields: Mapping[str, Field],
-    values: Callable[[str], np.ndarray],
-    units: Mapping[str, Unit],
+    fields: Mapping[str, Field], values: Callable[[str], np.ndarray], units: Mapping[str, Unit]
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Columns in galgen's units, and the units.
 

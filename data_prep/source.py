@@ -147,10 +147,7 @@ class BoxSource(Source):
         return box
 
     def place(
-        self,
-        columns: Mapping[str, np.ndarray],
-        side: float | None,
-        **fields: Any,
+        self, columns: Mapping[str, np.ndarray], side: float | None, **fields: Any
     ) -> Catalogue:
         """The catalogue of a box of this source: shifted and wrapped if asked, open or periodic.
 

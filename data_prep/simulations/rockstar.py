@@ -66,11 +66,7 @@ class RockstarSource(BoxSource):
             header.box,
             redshift=redshift_at(factor),
             cosmology=header.cosmology,
-            provenance={
-                **provenance_of([path]),
-                "finder": header.finder,
-                **assumptions(assumed),
-            },
+            provenance={**provenance_of([path]), "finder": header.finder, **assumptions(assumed)},
         )
 
     def _rows(self, path: Path, header: ListHeader) -> tuple[dict[str, np.ndarray], float | None]:

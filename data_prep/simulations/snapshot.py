@@ -173,7 +173,5 @@ def _of_fields(found: Mapping[str, float]) -> SnapshotHeader:
         )
     named = {name: found[name] for name in ("Omega0", "OmegaLambda", "HubbleParam")}
     return SnapshotHeader(
-        box=found["BoxSize"],
-        redshift=redshift,
-        cosmology=canonical_parameters(named, "the header"),
+        box=found["BoxSize"], redshift=redshift, cosmology=canonical_parameters(named, "the header")
     )

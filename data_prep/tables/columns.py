@@ -212,10 +212,7 @@ def read_fields(
 
 
 def rows_with_values(
-    raw: Mapping[str, Column],
-    fields: Mapping[str, Field],
-    drop: bool,
-    account: Account,
+    raw: Mapping[str, Column], fields: Mapping[str, Field], drop: bool, account: Account
 ) -> dict[str, np.ndarray]:
     """The numbers of columns, in the rows that have one in each; integers keep every bit.
 

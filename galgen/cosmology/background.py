@@ -11,11 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from galgen.cosmology.parameters import (
-    NEUTRINO_MASS,
-    canonical_parameters,
-    expansion_parameters,
-)
+from galgen.cosmology.parameters import NEUTRINO_MASS, canonical_parameters, expansion_parameters
 from galgen.errors import InputError
 
 if TYPE_CHECKING:

@@ -15,12 +15,7 @@ import numpy as np
 from astropy.io import fits
 
 from galgen.data.catalogue import Catalogue
-from galgen.data.catalogue_metadata import (
-    catalogue_from,
-    described_columns,
-    metadata_of,
-    not_ours,
-)
+from galgen.data.catalogue_metadata import catalogue_from, described_columns, metadata_of, not_ours
 from galgen.errors import InputError
 from galgen.reading.fits import fits_columns, fits_table, open_fits
 

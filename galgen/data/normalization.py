@@ -242,9 +242,7 @@ class Standardizer:
         return {name: condition_value(catalogue, name) for name in self.condition}
 
     def encode_condition(
-        self,
-        values: Mapping[str, float] | Sequence[float] | np.ndarray,
-        extrapolate: bool = False,
+        self, values: Mapping[str, float] | Sequence[float] | np.ndarray, extrapolate: bool = False
     ) -> Float[np.ndarray, " condition"]:
         """The condition in model space, float32.
 

@@ -50,10 +50,7 @@ class FibreCollisions:
             )
 
     def __call__(
-        self,
-        right_ascension: ArrayLike,
-        declination: ArrayLike,
-        generator: np.random.Generator,
+        self, right_ascension: ArrayLike, declination: ArrayLike, generator: np.random.Generator
     ) -> tuple[Bool[np.ndarray, " galaxies"], Float[np.ndarray, " galaxies"]]:
         """Which galaxies have a fibre, and the weight of each: 0 for those that are lost.
 

@@ -135,10 +135,7 @@ class Remapping:
             columns |= dict(zip(VELOCITIES, (catalogue.velocities @ axes.T).T, strict=True))
         note = {"remapping": str(self.vectors)}
         return catalogue.replace(
-            columns=columns,
-            box=sides,
-            periodic=False,
-            provenance={**catalogue.provenance, **note},
+            columns=columns, box=sides, periodic=False, provenance={**catalogue.provenance, **note}
         )
 
 

@@ -42,11 +42,7 @@ def open_fits(path: Path, what: str, strict: bool = False, **options: Any) -> It
         InputError: if there is no such file, it is no FITS, its size is no number of blocks, or an
             extension declares more than the file holds.
     """
-    with (
-        reading(regular_file(path, what), what),
-        warnings.catch_warnings(),
-        path.open("rb") as raw,
-    ):
+    with reading(regular_file(path, what), what), warnings.catch_warnings(), path.open("rb") as raw:
         warnings.simplefilter("error" if strict else "ignore", AstropyWarning)
         warnings.filterwarnings("error", "(?s).*(corrupt|truncat)", AstropyWarning)
         packed = raw.read(max(map(len, PACKED))).startswith(PACKED)

@@ -105,9 +105,7 @@ def _sphere(radius: float) -> Filter:
     return lambda k: top_hat(k * radius)
 
 
-def local_maxima(
-    excess: Float32[np.ndarray, "mesh mesh mesh"],
-) -> Int64[np.ndarray, "peaks"]:
+def local_maxima(excess: Float32[np.ndarray, "mesh mesh mesh"]) -> Int64[np.ndarray, "peaks"]:
     """Flat indices of the positive cells that are above their 26 periodic neighbours."""
     flat = excess.ravel()
     peaks = np.flatnonzero(flat > 0.0)

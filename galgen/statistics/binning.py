@@ -95,10 +95,7 @@ def ensemble_mean(values: ArrayLike) -> EnsembleMean:
 
 
 def check_edges(
-    edges: ArrayLike,
-    name: str = "edges",
-    lowest: float | None = 0.0,
-    unit: str | None = None,
+    edges: ArrayLike, name: str = "edges", lowest: float | None = 0.0, unit: str | None = None
 ) -> Float[np.ndarray, "edges"]:
     """The edges in float64.
 

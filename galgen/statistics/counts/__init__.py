@@ -18,19 +18,13 @@ from galgen.statistics.counts.nearest_neighbors import (
     joint_neighbor_distribution,
     nearest_neighbor_distribution,
 )
-from galgen.statistics.counts.neighbor_counts import (
-    neighbor_counts,
-    neighbor_counts_by_tree,
-)
+from galgen.statistics.counts.neighbor_counts import neighbor_counts, neighbor_counts_by_tree
 from galgen.statistics.counts.sphere_counts import (
     lattice_centers,
     sphere_counts,
     sphere_counts_by_tree,
 )
-from galgen.statistics.counts.weighted_cells import (
-    WeightedCells,
-    weighted_counts_in_cells,
-)
+from galgen.statistics.counts.weighted_cells import WeightedCells, weighted_counts_in_cells
 
 __all__ = [
     "CountsInCells",

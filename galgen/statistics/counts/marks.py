@@ -69,9 +69,7 @@ class MarkDistribution:
 
 
 def mark_distribution(
-    values: ArrayLike,
-    mask: ArrayLike | None,
-    edges: ArrayLike,
+    values: ArrayLike, mask: ArrayLike | None, edges: ArrayLike
 ) -> MarkDistribution:
     """Histogram, mean, spread and number of one column of every catalogue.
 
@@ -180,10 +178,7 @@ def mass_function(
 
 
 def mean_in_bins(
-    values: ArrayLike,
-    of: ArrayLike,
-    mask: ArrayLike | None,
-    edges: ArrayLike,
+    values: ArrayLike, of: ArrayLike, mask: ArrayLike | None, edges: ArrayLike
 ) -> Float[Array | np.ndarray, "batch bins"]:
     """Mean of the column ``of`` in bins of ``values``, e.g. speed against mass; NaN where empty.
 

@@ -44,11 +44,7 @@ from galgen.statistics.fourier.amplitudes import (
     product,
 )
 from galgen.statistics.fourier.field_power_spectrum import check_field
-from galgen.statistics.fourier.mesh import (
-    TRIANGULAR_SHAPED_CLOUD,
-    Resampler,
-    check_mesh_size,
-)
+from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler, check_mesh_size
 from galgen.statistics.fourier.modes import FourierModes, device_modes
 from galgen.statistics.fourier.triangles import Triangles, device_triangles
 

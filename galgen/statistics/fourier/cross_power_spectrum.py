@@ -25,11 +25,7 @@ from galgen.statistics.fourier.amplitudes import (
     mean_in_shells,
     product,
 )
-from galgen.statistics.fourier.mesh import (
-    TRIANGULAR_SHAPED_CLOUD,
-    Resampler,
-    check_mesh_size,
-)
+from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler, check_mesh_size
 from galgen.statistics.fourier.modes import FourierModes
 from galgen.statistics.fourier.power_spectrum import (
     PowerSpectrum,

@@ -45,11 +45,7 @@ from galgen.statistics.fourier.amplitudes import (
     mean_in_shells,
     product,
 )
-from galgen.statistics.fourier.mesh import (
-    TRIANGULAR_SHAPED_CLOUD,
-    Resampler,
-    check_mesh_size,
-)
+from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler, check_mesh_size
 from galgen.statistics.fourier.modes import FourierModes, default_k_edges, device_modes, nyquist
 
 TRUSTED = 0.6

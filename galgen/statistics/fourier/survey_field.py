@@ -33,12 +33,7 @@ from galgen.arrays import as_array, as_finite
 from galgen.errors import InputError
 from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import check_box
-from galgen.statistics.fourier.amplitudes import (
-    Painting,
-    field_amplitudes,
-    mean_in_shells,
-    product,
-)
+from galgen.statistics.fourier.amplitudes import Painting, field_amplitudes, mean_in_shells, product
 from galgen.statistics.fourier.mesh import paint_one
 from galgen.statistics.fourier.modes import FourierModes, whole_modes
 from galgen.statistics.fourier.spherical_harmonics import (

@@ -36,11 +36,7 @@ from galgen.errors import InputError
 from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import check_multipoles
 from galgen.statistics.fourier.amplitudes import Painting
-from galgen.statistics.fourier.mesh import (
-    TRIANGULAR_SHAPED_CLOUD,
-    Resampler,
-    check_mesh_size,
-)
+from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler, check_mesh_size
 from galgen.statistics.fourier.modes import FourierModes
 from galgen.statistics.fourier.power_spectrum import modes_of
 from galgen.statistics.fourier.survey_field import SurveyBox, field_multipoles, mesh_product

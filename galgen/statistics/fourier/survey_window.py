@@ -29,11 +29,7 @@ from galgen.publishing import Publication
 from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import check_multipoles
 from galgen.statistics.fourier.amplitudes import Painting
-from galgen.statistics.fourier.mesh import (
-    TRIANGULAR_SHAPED_CLOUD,
-    Resampler,
-    check_mesh_size,
-)
+from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler, check_mesh_size
 from galgen.statistics.fourier.power_spectrum import modes_of
 from galgen.statistics.fourier.survey_field import SurveyBox
 from galgen.statistics.fourier.survey_power_spectrum import (

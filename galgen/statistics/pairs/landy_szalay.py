@@ -61,11 +61,7 @@ class RegionProduct(PairQuantity):
         one, other = (columns[1].astype(jnp.int32) for columns in (first, second))
         nowhere = jnp.iinfo(jnp.int32).max
         start = index * self.parts
-        return [
-            start + self.regions,
-            start + one,
-            jnp.where(one == other, nowhere, start + other),
-        ]
+        return [start + self.regions, start + one, jnp.where(one == other, nowhere, start + other)]
 
 
 @flax.struct.dataclass

@@ -214,9 +214,7 @@ def add_tile(
 
 
 def _add(
-    total: Num[Array, "lanes places"],
-    index: Int[Array, "*shape"],
-    values: Float[Array, "*shape"],
+    total: Num[Array, "lanes places"], index: Int[Array, "*shape"], values: Float[Array, "*shape"]
 ) -> Num[Array, "lanes places"]:
     """``total`` with ``values`` added at ``index``, in the lanes by turns."""
     flat = index.ravel()

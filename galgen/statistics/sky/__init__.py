@@ -21,10 +21,7 @@ from galgen.statistics.sky.redshift_distribution import (
     jackknife_redshift_distribution,
     redshift_distribution,
 )
-from galgen.statistics.sky.regions import (
-    SkyRegions,
-    sky_regions,
-)
+from galgen.statistics.sky.regions import SkyRegions, sky_regions
 
 __all__ = [
     "AngularPower",

@@ -87,10 +87,7 @@ class AngularPower:
 
 
 def count_map(
-    right_ascension: ArrayLike,
-    declination: ArrayLike,
-    nside: int,
-    weights: ArrayLike | None = None,
+    right_ascension: ArrayLike, declination: ArrayLike, nside: int, weights: ArrayLike | None = None
 ) -> Float[np.ndarray, "pixels"]:
     """Objects, or their weight, in each HEALPix pixel, in ring order.
 
