@@ -2,65 +2,49 @@
 
 =================  ==============================================================================
 ``.h5`` ``.hdf5``  a suite of one (:mod:`galgen.data.suite`)
-``.fits``          a binary table, and an image ``GALGEN`` of the metadata
-                   (:mod:`galgen.data.catalogue_fits`)
-``.parquet``       a table, and the metadata in its schema (:mod:`galgen.data.catalogue_parquet`)
+``.fits``          extension 1, a binary table with units (``TUNIT``); extension ``GALGEN``, an
+                   image of the bytes of the metadata, for header cards limit length and letters
+``.parquet``       a table, and the metadata in its schema, key ``galgen``
 =================  ==============================================================================
 
-All keep data types, units, box, redshift, cosmology and provenance. Files appear whole or not at
-all.
+The metadata are JSON (:mod:`galgen.data.catalogue_metadata`). A name that FITS cannot hold (not
+ASCII, too long, or the same as another but for case) becomes ``column_<number>`` there. Files
+appear whole or not at all. Parquet needs pyarrow (``pip install 'galgen[formats]'``).
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from astropy.io import fits
 
 from galgen.data.catalogue import Catalogue
-from galgen.data.catalogue_fits import read_fits, write_fits
-from galgen.data.catalogue_parquet import read_parquet, write_parquet
+from galgen.data.catalogue_metadata import catalogue_from, described_columns, metadata_of, not_ours
 from galgen.data.suite import Suite
 from galgen.data.suite_writing import write_suite
 from galgen.errors import InputError
 from galgen.publishing import Publication
 from galgen.reading import regular_file
+from galgen.reading.fits import fits_columns, fits_table, open_fits
+from galgen.reading.parquet import open_parquet, parquet_columns, write_parquet
+
+EXTENSION = "GALGEN"
+KEY = "galgen"
+LONGEST = 60
+WIDER: Mapping[str, np.dtype] = {"float16": np.dtype(np.float32), "int8": np.dtype(np.int16)}
+"""FITS has no float16 and no signed bytes: they are stored as these."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Format:
-    """How a format is written and read.
-
-    Attributes:
-        write: to a path that nobody else knows yet.
-        read: from a file.
-    """
+class Format(NamedTuple):
+    """How a format is written to a path, and read from a file."""
 
     write: Callable[[Path, Catalogue], None]
+    """To a path that nobody else knows yet."""
     read: Callable[[Path], Catalogue]
-
-
-def _write_hdf5(path: Path, catalogue: Catalogue) -> None:
-    write_suite(path, [catalogue])
-
-
-def _read_hdf5(path: Path) -> Catalogue:
-    with Suite(path) as suite:
-        if len(suite) != 1:
-            raise InputError(
-                f"expected one catalogue in {path}, got a suite of {len(suite)}; open it with "
-                "galgen.data.suite.Suite"
-            )
-        return suite[0]
-
-
-HDF5 = Format(_write_hdf5, _read_hdf5)
-FORMATS = {
-    ".h5": HDF5,
-    ".hdf5": HDF5,
-    ".fits": Format(write_fits, read_fits),
-    ".parquet": Format(write_parquet, read_parquet),
-}
+    """From a file."""
 
 
 def write_catalogue(path: str | Path, catalogue: Catalogue) -> None:
@@ -96,3 +80,81 @@ def _format(path: Path) -> Format:
             f"expected a file name that ends in {', '.join(FORMATS)}, got {path.name!r}; rename it"
         )
     return FORMATS[path.suffix.lower()]
+
+
+def _write_hdf5(path: Path, catalogue: Catalogue) -> None:
+    write_suite(path, [catalogue])
+
+
+def _read_hdf5(path: Path) -> Catalogue:
+    with Suite(path) as suite:
+        if len(suite) != 1:
+            raise InputError(
+                f"expected one catalogue in {path}, got a suite of {len(suite)}; open it with "
+                "galgen.data.suite.Suite"
+            )
+        return suite[0]
+
+
+def _write_fits(path: Path, catalogue: Catalogue) -> None:
+    stored = [
+        values.astype(WIDER.get(values.dtype.name, values.dtype), copy=False)
+        for values in catalogue.columns.values()
+    ]
+    names = _table_names(list(catalogue.columns))
+    units = [_ascii(catalogue.units[name]) or "" for name in catalogue.columns]
+    table = fits_table(dict(zip(names, stored, strict=True)), units, "CATALOGUE")
+    metadata = np.frombuffer(metadata_of(catalogue).encode(), np.uint8)
+    image = fits.ImageHDU(metadata, name=EXTENSION)
+    fits.HDUList([fits.PrimaryHDU(), table, image]).writeto(path, overwrite=True, checksum=True)
+
+
+def _read_fits(path: Path) -> Catalogue:
+    with open_fits(path, "a whole FITS file", strict=True, uint=True, checksum=True) as file:
+        if EXTENSION not in file:
+            raise not_ours(path)
+        text = file[EXTENSION].data.tobytes()
+        values = [column.complete() for column in fits_columns(file[1])]
+        names = described_columns(text, path)
+        if len(names) != len(values):
+            raise InputError(
+                f"expected {len(names)} columns in {path}, got {len(values)}; it was changed after "
+                "galgen wrote it: write it again"
+            )
+        return catalogue_from(text, dict(zip(names, values, strict=True)), path, WIDER)
+
+
+def _table_names(names: Sequence[str]) -> list[str]:
+    """Names that FITS can hold, different without case."""
+    seen: set[str] = set()
+    chosen = []
+    for number, name in enumerate(names):
+        plain = _ascii(name) is not None and len(name) <= LONGEST and name == name.strip()
+        chosen.append(name if plain and name.lower() not in seen else f"column_{number}")
+        seen.add(chosen[-1].lower())
+    return chosen
+
+
+def _ascii(text: str) -> str | None:
+    """``text`` if FITS can hold it."""
+    return text if text and text.isascii() and text.isprintable() else None
+
+
+def _write_parquet(path: Path, catalogue: Catalogue) -> None:
+    write_parquet(path, catalogue.columns, catalogue.units, {KEY: metadata_of(catalogue)})
+
+
+def _read_parquet(path: Path) -> Catalogue:
+    with open_parquet(path, "a whole Parquet file") as file:
+        text = (file.schema_arrow.metadata or {}).get(KEY.encode())
+        if text is None:
+            raise not_ours(path)
+        return catalogue_from(text, {c.name: c.complete() for c in parquet_columns(file)}, path)
+
+
+FORMATS = {
+    ".h5": Format(_write_hdf5, _read_hdf5),
+    ".hdf5": Format(_write_hdf5, _read_hdf5),
+    ".fits": Format(_write_fits, _read_fits),
+    ".parquet": Format(_write_parquet, _read_parquet),
+}

@@ -36,6 +36,7 @@ from galgen.checked import (
     checked,
 )
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
+from galgen.data.conditions import check_bounds, check_trained, in_order, standardised
 from galgen.data.features import (
     LOG_PREFIX,
     Summary,
@@ -47,7 +48,7 @@ from galgen.data.features import (
 )
 from galgen.errors import InputError
 from galgen.periodic import wrap
-from galgen.resolution import SINGLE, divisors, spread
+from galgen.resolution import SINGLE, spread
 
 _BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
@@ -167,24 +168,13 @@ class Standardizer:
             InputError: for another number of bounds, one that does not hold the trained range, or
                 a condition that is constant.
         """
-        known = dict(zip(self.condition, self.condition_ranges, strict=True))
-        if len(bounds) != len(known):
-            raise InputError(
-                f"expected bounds of each of {list(known)}, got {len(bounds)} pairs; "
-                "give one (low, high) each"
-            )
-        constant = [name for name in known if name in self.constant]
+        constant = [name for name in self.condition if name in self.constant]
         if constant:
             raise InputError(
                 f"expected conditions that vary within their bounds, got {', '.join(constant)} the "
                 "same in all catalogues; leave it out of the condition"
             )
-        for (name, (least, most)), (low, high) in zip(known.items(), bounds, strict=True):
-            if not low <= least <= most <= high or not low < high:
-                raise InputError(
-                    f"expected bounds of {name} around its trained range [{least:.6g}, "
-                    f"{most:.6g}], got [{low:.6g}, {high:.6g}]; widen them to those of the prior"
-                )
+        check_bounds(bounds, self.condition, self.condition_ranges)
         return dataclasses.replace(
             self,
             condition_means=tuple((low + high) / 2 for low, high in bounds),
@@ -222,13 +212,11 @@ class Standardizer:
                 "cut the catalogue into boxes of that size"
             )
         features = np.empty((len(catalogue), len(self.columns)), np.float64)
-        widths = divisors(self.scales)
         for i, name in enumerate(self.columns):
-            values = physical_column(catalogue, name)
+            features[:, i] = physical_column(catalogue, name)
             if name in POSITIONS:
-                values = values / catalogue.box[POSITIONS.index(name)]
-            features[:, i] = (values - self.means[i]) / widths[i]
-        encoded = features.astype(np.float32)
+                features[:, i] /= catalogue.box[POSITIONS.index(name)]
+        encoded = standardised(features, self.means, self.scales)
         if self.positions:
             encoded[:, :3] = _into_unit_box(encoded[:, :3], self.periodic)
         return encoded
@@ -253,39 +241,9 @@ class Standardizer:
         Raises:
             InputError: if a value is missing, not finite, or outside the trained range.
         """
-        given = self._ordered(values)
-        for name, value, (low, high) in zip(
-            self.condition, given, self.condition_ranges, strict=True
-        ):
-            slack = 1e-6 * max(abs(low), abs(high))
-            inside = low - slack <= value <= high + slack
-            if not np.isfinite(value) or not (inside or extrapolate):
-                raise InputError(
-                    f"expected {name} in the trained range [{low:.6g}, {high:.6g}], got "
-                    f"{value:.6g}; choose a value inside it, train on a wider suite, or pass "
-                    "extrapolate=True"
-                )
-        standard = (given - np.array(self.condition_means)) / divisors(self.condition_scales)
-        return standard.astype(np.float32)
-
-    def _ordered(
-        self, values: Mapping[str, float] | Sequence[float] | np.ndarray
-    ) -> Float[np.ndarray, " condition"]:
-        if isinstance(values, Mapping):
-            missing = [name for name in self.condition if name not in values]
-            if missing:
-                raise InputError(
-                    f"expected values of {list(self.condition)}, got {list(values)}; "
-                    f"add {', '.join(missing)}"
-                )
-            values = [values[name] for name in self.condition]
-        given = np.asarray(values, dtype=np.float64)
-        if given.shape != (len(self.condition),):
-            raise InputError(
-                f"expected {len(self.condition)} values, of {list(self.condition)}, got shape "
-                f"{given.shape}; pass one value each"
-            )
-        return given
+        given = in_order(values, self.condition)
+        check_trained(given, self.condition, self.condition_ranges, extrapolate)
+        return standardised(given, self.condition_means, self.condition_scales)
 
     def decode(
         self,

@@ -35,13 +35,13 @@ that a reader never sees half, and one that is read while it is replaced goes on
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import mmap
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 import h5py
 import numpy as np
@@ -62,7 +62,7 @@ BLOCK_ROWS = 1 << 19
 BLOCK_CATALOGUES = 4096
 
 
-class Suite:
+class Suite(contextlib.AbstractContextManager["Suite"]):
     """A suite opened read-only: ``suite[i]`` is a :class:`Catalogue`.
 
     A context manager. Everything but the points is read, and checked, when it is opened. It may be
@@ -266,15 +266,7 @@ class Suite:
             self._file[1].close()
         self._file = self._map = None
 
-    def __enter__(self) -> Suite:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

@@ -13,11 +13,11 @@ folder goes.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from galgen.data.catalogue import Catalogue
@@ -68,7 +68,7 @@ def append_suite(
             )
 
 
-class SuiteParts:
+class SuiteParts(contextlib.AbstractContextManager["SuiteParts"]):
     """The parts of a suite that is made piece by piece and can be interrupted at any moment.
 
     A context manager, which one process at a time may hold (where the file system knows no locks,
@@ -202,15 +202,7 @@ class SuiteParts:
             discard(self.folder, self.path)
         release(self._lock)
 
-    def __enter__(self) -> SuiteParts:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

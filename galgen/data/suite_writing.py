@@ -12,7 +12,7 @@ import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 import h5py
 import numpy as np
@@ -66,7 +66,7 @@ def write_suite(
             writer.add(catalogue, split)
 
 
-class SuiteWriter:
+class SuiteWriter(contextlib.AbstractContextManager["SuiteWriter"]):
     """Writes a suite catalogue by catalogue; memory does not grow with their points.
 
     A context manager: the suite is published when it is left, and not at all if by an exception.
@@ -179,20 +179,12 @@ class SuiteWriter:
         types = {name: values.dtype.name for name, values in self._first.columns.items()}
         return {"columns": types, "cosmology": list(self._first.cosmology)}
 
-    def __enter__(self) -> SuiteWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         with self._publication, contextlib.ExitStack() as streams:
             for stream in self._streams.values():
                 streams.callback(stream.drop)
-            if error is not None:
-                raise error
+            if error[1] is not None:
+                raise error[1]
             self._finish()
 
 
