@@ -25,13 +25,10 @@ from galgen.data.suite import Suite
 from galgen.experiment import Experiment, Run
 from galgen.inference.neural.inference_model import NoDraws
 from galgen.inference.neural.regression import Regression, compare_regressions, regression_table
-from galgen.inference.neural.summaries import (
-    CorrelationSummary,
-    CountSummary,
-    JointSummary,
-    PowerSummary,
-    SummaryDataset,
-)
+from galgen.inference.neural.summaries import SummaryDataset
+from galgen.measurements.counts import Joint, LogNumber
+from galgen.measurements.fourier import LogPower
+from galgen.measurements.pairs import LogCorrelation
 from galgen.networks import (
     DeepSet,
     EquivariantNetwork,
@@ -46,9 +43,9 @@ from galgen.training import Trainer
 EDGES = tuple(np.geomspace(3.0, 40.0, 11).tolist())
 K_EDGES = tuple(np.linspace(0.05, 0.45, 9).tolist())
 SUMMARIES = {
-    "counts": CountSummary(),
-    "xi": JointSummary((CountSummary(), CorrelationSummary(EDGES))),
-    "power": JointSummary((CountSummary(), PowerSummary(K_EDGES))),
+    "counts": LogNumber(),
+    "xi": Joint((LogNumber(), LogCorrelation(EDGES))),
+    "power": Joint((LogNumber(), LogPower(K_EDGES))),
 }
 CLOUDS: dict[str, nn.Module] = {
     "deep set": DeepSet(64, 2, relative=True),

@@ -42,13 +42,10 @@ from galgen.inference.neural.inference_model import NoDraws
 from galgen.inference.neural.neural_posterior import NeuralPosterior
 from galgen.inference.neural.observation import observe
 from galgen.inference.neural.posterior_head import FlowHead, posterior_flow
-from galgen.inference.neural.summaries import (
-    CorrelationSummary,
-    CountSummary,
-    JointSummary,
-    SummaryDataset,
-)
+from galgen.inference.neural.summaries import SummaryDataset
 from galgen.inference.neural.vectors import Parameters
+from galgen.measurements.counts import Joint, LogNumber
+from galgen.measurements.pairs import LogCorrelation
 from galgen.networks import GraphNetwork, PooledNetwork, VectorNetwork
 from galgen.training import Trainer
 from galgen.types import Batch
@@ -57,8 +54,8 @@ SIDE = 100.0
 CHILDREN = 6.0
 NAMES = ("kappa", "sigma")
 BOUNDS = ((10.0, 30.0), (0.01, 0.05))
-XI = JointSummary((CountSummary(), CorrelationSummary(tuple(np.geomspace(0.7, 25.0, 11).tolist()))))
-COARSE = JointSummary((CountSummary(), CorrelationSummary((0.7, 2.0, 5.0, 10.0, 20.0))))
+XI = Joint((LogNumber(), LogCorrelation(tuple(np.geomspace(0.7, 25.0, 11).tolist()))))
+COARSE = Joint((LogNumber(), LogCorrelation((0.7, 2.0, 5.0, 10.0, 20.0))))
 
 
 @dataclasses.dataclass(frozen=True)

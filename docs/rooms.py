@@ -17,7 +17,11 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "cli",
     ),
     "Floor 3: judging and inferring": ("validation", "inference"),
-    "Floor 2: training, and from boxes to surveys": ("training", "mocks"),
+    "Floor 2: training, measuring catalogues, and from boxes to surveys": (
+        "training",
+        "measurements",
+        "mocks",
+    ),
     "Floor 1: models, data, simulation, statistics": (
         "generative",
         "networks",

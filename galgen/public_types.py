@@ -70,13 +70,16 @@ _CLASSES = {
     "inference.sampling.random_walk": "RandomWalk",
     "inference.sampling.tempered": "TemperedSMC",
     "inference.sampling.variational": "VariationalGaussian",
-    "inference.neural.summaries": (
-        "CorrelationSummary CountSummary JointSummary PowerSummary SummaryDataset SummaryEncoding"
-    ),
+    "inference.neural.summaries": "SummaryDataset SummaryEncoding",
     "inference.priors.support": "Bounded Unbounded",
     "inference.neural.tasks": "GaussianLinearTask SLCPTask TaskDataset TwoMoonsTask",
     "inference.neural.vectors": "Parameters VectorEncoding",
     "evaluation": "Evaluation",
+    "measurements.counts": "CountsInCells Joint LogNumber NearestNeighbors",
+    "measurements.fourier": "Bispectrum LogPower Power",
+    "measurements.pairs": (
+        "Correlation LogCorrelation MarkedCorrelation PairwiseVelocity RedshiftSpaceMultipoles"
+    ),
     "networks.classifier": "ConvolutionalClassifier MLPClassifier",
     "networks.convolutional": "ConvolutionalNetwork",
     "networks.deep_set": "DeepSet",
@@ -94,11 +97,18 @@ MODULES: Mapping[str, str] = {
     name: f"galgen.{module}" for module, names in _CLASSES.items() for name in names.split()
 }
 """The module of each public name."""
-ALIASES: Mapping[str, str] = {"Monitor": "Evaluation"}
+ALIASES: Mapping[str, str] = {
+    "CorrelationSummary": "LogCorrelation",
+    "CountSummary": "LogNumber",
+    "JointSummary": "Joint",
+    "Monitor": "Evaluation",
+    "PowerSummary": "LogPower",
+}
 """Names of classes as they once were, and as they are."""
 FIELD_ALIASES: Mapping[str, Mapping[str, str]] = {
     "Experiment": {"monitor": "evaluation"},
     "Sampler": {"lateness": "rho"},
+    "LogPower": {"k_edges": "edges", "mesh": "mesh_size"},
     "LogitNormalTimes": {"deviation": "std"},
     "PreconditionedPrediction": {"deviation": "std"},
     "GaussianMixture": {"deviation": "std"},

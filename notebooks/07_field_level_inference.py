@@ -37,15 +37,12 @@ from galgen.inference.neural.amortized import sample_posterior
 from galgen.inference.neural.inference_model import NoDraws
 from galgen.inference.neural.neural_posterior import NeuralPosterior
 from galgen.inference.neural.posterior_head import FlowHead, posterior_flow
-from galgen.inference.neural.summaries import (
-    CorrelationSummary,
-    CountSummary,
-    JointSummary,
-    SummaryDataset,
-)
+from galgen.inference.neural.summaries import SummaryDataset
 from galgen.inference.priors.prior import uniform_prior
 from galgen.inference.results.corner_plot import corner_plot
 from galgen.inference.sampling import NUTS, field_target
+from galgen.measurements.counts import Joint, LogNumber
+from galgen.measurements.pairs import LogCorrelation
 from galgen.networks import ParticleMesh, VectorNetwork
 from galgen.plot_style import BAND, GENERATED, HELD_OUT, new_figure
 from galgen.training import Trainer
@@ -176,9 +173,7 @@ for name, row in by_nuts.summary().items():
 # cloud: `configs/posterior_haloes.py`.)
 
 # %%
-summaries = JointSummary(
-    (CountSummary(), CorrelationSummary(tuple(np.geomspace(0.7, 25.0, 9).tolist())))
-)
+summaries = Joint((LogNumber(), LogCorrelation(tuple(np.geomspace(0.7, 25.0, 9).tolist()))))
 neural = Experiment(
     data=SummaryDataset(
         folder / "suite.h5", summaries, condition=tuple(RANGES), bounds=tuple(RANGES.values())

@@ -204,7 +204,7 @@ validate suite.h5 suite.h5 --training none.h5
 validate suite.h5 suite.h5 --require "xi.closure + 1"
 validate suite.h5 suite.h5 --require "__import__('os')"
 validate suite.h5 suite.h5 --require xi.closure
-validate suite.h5 suite.h5 --further spectrum
+validate suite.h5 suite.h5 --statistics spectrum
 validate suite.h5 suite.h5 --further bispectrum bispectrum
 validate run --repeats 0
 validate run --splits

@@ -31,10 +31,10 @@ from galgen.errors import InputError
 from galgen.experiment import Experiment
 from galgen.generative import Bridge, DPMSolver, Heun, LinearPath, Normal, TorusDiffusion
 from galgen.generative.normalizing_flow import MaskedAutoregressive, Reversal
-from galgen.inference.neural.summaries import CountSummary
 from galgen.inference.neural.tasks import TwoMoonsTask
 from galgen.inference.neural.vectors import Parameters, VectorEncoding
 from galgen.inference.priors.prior import Uniform
+from galgen.measurements.counts import LogNumber
 from galgen.networks import DeepSet
 from galgen.public_types import MODULES, public_class, public_name
 from galgen.serialization import from_json, to_json
@@ -100,7 +100,7 @@ NEEDED = {
     "Infer": {"folder": Path("run"), "catalogues": (Path("s.h5"),)},
     "Inspect": {"path": Path("s.h5")},
     "Inverse": {"bijection": Reversal()},
-    "JointSummary": {"parts": (CountSummary(),)},
+    "JointSummary": {"parts": (LogNumber(),)},
     "LinearPower": {"cosmology": Cosmology()},
     "LogSNRTimes": {"path": TorusDiffusion(), "log_snr_min": 2.0, "log_snr_max": 9.0},
     "MLPClassifier": {"classes": 3},
@@ -116,9 +116,9 @@ NEEDED = {
     "Remapping": {"vectors": ((1, 0, 0), (0, 1, 0), (0, 0, 1))},
     "RungeKutta": {"rows": ((), (0.5,)), "weights": (0.0, 1.0)},
     "Standardizer": dict(vars(STANDARDIZER)),
-    "SummaryDataset": {"path": Path("s.h5"), "summary": CountSummary()},
+    "SummaryDataset": {"path": Path("s.h5"), "summary": LogNumber()},
     "SummaryEncoding": {
-        "summary": CountSummary(),
+        "summary": LogNumber(),
         "standardizer": STANDARDIZER,
         "vectors": VECTORS,
     },

@@ -15,8 +15,8 @@ import galgen
 from galgen.checked import DISTINCT, Count, Names, Seed, checked
 from galgen.commands import runs, suites
 from galgen.commands.command import Command
-from galgen.commands.further import Further, further_statistics
 from galgen.commands.options import Output
+from galgen.commands.statistics import StatisticName, statistics_named
 from galgen.data.features import condition_value
 from galgen.errors import InputError
 from galgen.places import check_folder
@@ -38,12 +38,12 @@ class Validate(Command):
 
     Example, as a gate: galgen validate runs/demo --require "xi.closure > 0.85 and P0.chi2 < 2"
 
-    Example, of more than xi and P: galgen validate runs/demo --further bispectrum counts-in-cells
+    Example, of more than xi and P: galgen validate runs/demo --statistics bispectrum
 
     A requirement is made of comparisons joined by and, or, not. Its names: targets.met,
     targets.missed, xi.response (low to high); of the main split: xi.closure, xi.closure_median,
     xi.chi2, xi.p, xi.chi2_diagonal, xi.bias, xi.variance_ratio, xi.rank_p, xi.crps_ratio,
-    xi.gradient.omega_m, all so for P0 and P2 and for what --further adds (knn1, knn2, knn4, v12,
+    xi.gradient.omega_m, all so for P0 and P2 and for what --statistics adds (knn1, knn2, knn4, v12,
     xis0, xis2, B_equilateral, B_squeezed, cells, void, marked); N.ratio, N.std_ratio,
     log10_mass.ks, pqmass.chi2, pqmass.p, memorisation.fraction (also .point_fraction, .expected,
     .excess, .copies); of another split with its name before: low.xi.closure. All of them with
@@ -74,7 +74,9 @@ class Validate(Command):
     """Import classes of other packages that the run names."""
     best: bool = False
     """Draw with the checkpoint that the evaluation in training found best."""
-    further: Annotated[tuple[Further, ...], DISTINCT] = ()
+    statistics: Annotated[
+        tuple[StatisticName, ...], DISTINCT, tyro.conf.arg(aliases=["--further"])
+    ] = ()
     """Statistics besides xi and P. By velocities: pairwise-velocity, redshift-space-multipoles; by
     the column mass: marked-correlation; by positions: the others."""
     require: str | None = None
@@ -103,7 +105,7 @@ class Validate(Command):
             generated, held_out = suites.suite_pair(self.folder, self.suite, self.splits)
             training = self._training_asked
             details = {"generated": str(self.folder), "held-out": str(self.suite)}
-        settings = galgen.validation.ValidationSettings(further=further_statistics(self.further))
+        settings = galgen.validation.ValidationSettings(statistics=statistics_named(self.statistics))
         comparison = galgen.compare(generated, held_out, settings, training)
         report = galgen.write_report(
             comparison,

@@ -30,10 +30,6 @@ from galgen.inference.neural.posterior_head import FlowHead as FlowHead
 from galgen.inference.neural.posterior_head import MatchingHead as MatchingHead
 from galgen.inference.neural.posterior_head import posterior_flow as posterior_flow
 from galgen.inference.neural.regression import Regression as Regression
-from galgen.inference.neural.summaries import CorrelationSummary as CorrelationSummary
-from galgen.inference.neural.summaries import CountSummary as CountSummary
-from galgen.inference.neural.summaries import JointSummary as JointSummary
-from galgen.inference.neural.summaries import PowerSummary as PowerSummary
 from galgen.inference.neural.summaries import SummaryDataset as SummaryDataset
 from galgen.inference.neural.summaries import SummaryEncoding as SummaryEncoding
 from galgen.inference.neural.tasks import GaussianLinearTask as GaussianLinearTask

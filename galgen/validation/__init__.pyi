@@ -1,12 +1,5 @@
 from galgen.validation.comparison import Comparison as Comparison
 from galgen.validation.comparison import compare as compare
-from galgen.validation.measures.further import NearestNeighbors as NearestNeighbors
-from galgen.validation.measures.further import PairwiseVelocity as PairwiseVelocity
-from galgen.validation.measures.further import RedshiftSpaceMultipoles as RedshiftSpaceMultipoles
-from galgen.validation.measures.higher_order import Bispectrum as Bispectrum
-from galgen.validation.measures.higher_order import CountsInCells as CountsInCells
-from galgen.validation.measures.higher_order import MarkedCorrelation as MarkedCorrelation
-from galgen.validation.measures.statistic import Statistic as Statistic
 from galgen.validation.report.figures import report_figures as report_figures
 from galgen.validation.report.plot_curves import correlation_figure as correlation_figure
 from galgen.validation.report.plot_rotation import write_film as write_film

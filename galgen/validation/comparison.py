@@ -5,7 +5,7 @@ For every split that both have, each statistic of the settings is compared: the 
 <galgen.validation.checks.closure>`, :mod:`chi_square <galgen.validation.checks.chi_square>`), the
 :mod:`spread <galgen.validation.checks.spread>` of single catalogues and the :mod:`gradient
 <galgen.validation.checks.gradient>` with cosmology; then the number of points and the :mod:`marks
-<galgen.validation.measures.marks>`, and whole catalogues (:mod:`two_sample
+<galgen.validation.marks>`, and whole catalogues (:mod:`two_sample
 <galgen.validation.checks.two_sample>`). ``test``, or the first split, is the main comparison, and
 the one that training catalogues, if given, are held against (:mod:`memorisation
 <galgen.validation.checks.memorisation>`). Where there are two more splits, repeated catalogues at
@@ -23,16 +23,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from galgen.data.catalogue import Catalogue
+from galgen.measurements.statistic import Volume, measure, rows_of
 from galgen.printing import printable
 from galgen.validation.checks.response import Response, respond
 from galgen.validation.curves import CurveComparison
-from galgen.validation.measures.marks import respond_counts
-from galgen.validation.measures.measurement import Instrument
-from galgen.validation.measures.statistic import Survey
+from galgen.validation.marks import respond_counts
 from galgen.validation.report.page import verdict_table
 from galgen.validation.sets import Sets, check_sets, check_training, common_splits, in_order
 from galgen.validation.settings import ValidationSettings
-from galgen.validation.split import SplitComparison, compare_split
+from galgen.validation.split import Measure, SplitComparison, compare_split
 from galgen.validation.verdict import (
     Verdict,
     chi_square_verdict,
@@ -83,7 +82,7 @@ class Comparison:
         """One row per measure, those with a target first."""
         rows = []
         for split in self.splits:
-            rows += [closure_verdict(c, split.name) for c in split.curves if c.targeted]
+            rows += [closure_verdict(c, split.name) for c in split.curves if c.axis.targeted]
         if self.contrast:
             rows += [response_verdict(response, *self.contrast) for response in self.responses]
         for split in self.splits:
@@ -172,14 +171,14 @@ def compare(
     check_sets(generated, held_out, names)
     if training is not None:
         check_training(training, held_out[names[0]][0])
-    instrument = _instrument(generated, held_out, names, settings, training or ())
+    measured = _measure(generated, held_out, names, settings, training or ())
     splits = tuple(
         compare_split(
             name,
             in_order(generated[name]),
             in_order(held_out[name]),
             in_order(training) if training is not None and name == names[0] else None,
-            instrument,
+            measured,
             settings,
         )
         for name in names
@@ -196,24 +195,24 @@ def compare(
     )
 
 
-def _instrument(
+def _measure(
     generated: Sets,
     held_out: Sets,
     names: tuple[str, ...],
     settings: ValidationSettings,
     training: Sequence[Catalogue],
-) -> Instrument:
-    """Bins from the main split of held-out; rows for the largest catalogue, a multiple of 256."""
+) -> Measure:
+    """On bins for the main split of held-out, with rows for the largest catalogue."""
     first = held_out[names[0]][0]
     mean_count = float(np.mean([len(c) for c in held_out[names[0]]]))
-    largest = max(len(c) for sets in (generated, held_out) for n in names for c in sets[n])
-    largest = max([largest, *(len(c) for c in training)])
+    everything = [c for sets in (generated, held_out) for n in names for c in sets[n]]
     most = max(len(sets[n]) for sets in (generated, held_out) for n in names)
-    return Instrument(
-        survey=Survey(first.box, first.periodic, mean_count),
-        statistics=settings.statistics,
+    return functools.partial(
+        measure,
+        settings.all_statistics,
+        volume=Volume(first.box, first.periodic, mean_count),
         batch_size=min(settings.batch_size, most),
-        rows=-(-largest // 256) * 256,
+        rows=rows_of([*everything, *training]),
     )
 
 

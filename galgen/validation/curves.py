@@ -7,12 +7,12 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float
 
+from galgen.measurements.ratio import Curve, Ratio, divided
+from galgen.measurements.statistic import Axis
 from galgen.validation.checks.chi_square import ChiSquare, chi_square
 from galgen.validation.checks.closure import closure, half_against_half
 from galgen.validation.checks.conditions import Conditions
 from galgen.validation.checks.spread import Spread, measure_spread
-from galgen.validation.measures.ratio import Curve, Ratio, divided
-from galgen.validation.measures.statistic import Axis, bin_name
 from galgen.validation.settings import ValidationSettings
 
 
@@ -23,9 +23,7 @@ class CurveComparison:
     ============== ============= ===============================================================
     field          shape         meaning
     ============== ============= ===============================================================
-    name           str           ``xi``, ``P0``, ``P2``
-    symbol         str           of the abscissa, ``r`` or ``k``
-    edges, centre  ``(bins,+1)`` bins, in ``unit``
+    axis           Axis          its name and bins
     held_out       Curve         the truth
     generated      Curve         the mock
     base           Curve         uniform points, as many per catalogue as held-out; a measurement
@@ -34,18 +32,12 @@ class CurveComparison:
     floor          ``(bins,)``   closure of one half of held-out on the other, mean over halvings
     judged         ``(bins,)``   held-out is significantly different from zero
     target         float         least closure that a judged bin must reach
-    targeted       bool          whether a verdict holds it to that
-    weight_power   int           drawn as abscissa**weight_power times the curve
-    logarithmic    bool          whether the abscissa is drawn so
     chi_square     ChiSquare     of the means, with the whole covariance of held-out
     spread         Spread        of single catalogues
     ============== ============= ===============================================================
     """
 
-    name: str
-    unit: str
-    edges: Float[np.ndarray, "edges"]
-    centre: Float[np.ndarray, "bins"]
+    axis: Axis
     held_out: Curve
     generated: Curve
     base: Curve
@@ -56,10 +48,16 @@ class CurveComparison:
     target: float
     chi_square: ChiSquare
     spread: Spread
-    symbol: str
-    targeted: bool
-    weight_power: int
-    logarithmic: bool
+
+    @property
+    def name(self) -> str:
+        """Of the curve."""
+        return self.axis.name
+
+    @property
+    def centre(self) -> Float[np.ndarray, "bins"]:
+        """The middle of every bin."""
+        return self.axis.centre
 
     @property
     def worst(self) -> int | None:
@@ -110,10 +108,6 @@ class CurveComparison:
         """Mean square of ``std``: chi-square per degree of freedom, diagonal errors."""
         return float(np.nanmean(self.std**2)) if np.isfinite(self.std).any() else np.nan
 
-    def bin_name(self, index: int) -> str:
-        """The range of a bin in words."""
-        return bin_name(self.symbol, self.edges, index)
-
 
 def compare_curves(
     axis: Axis,
@@ -126,10 +120,7 @@ def compare_curves(
     value, error = closure(generated, held_out, base)
     labels = conditions.relabelled(settings.relabellings, settings.seed)
     return CurveComparison(
-        name=axis.name,
-        unit=axis.unit,
-        edges=axis.edges,
-        centre=(axis.edges[1:] + axis.edges[:-1]) / 2,
+        axis=axis,
         held_out=held_out,
         generated=generated,
         base=base,
@@ -149,8 +140,4 @@ def compare_curves(
             settings.rank_bins,
             settings.seed,
         ),
-        symbol=axis.symbol,
-        targeted=axis.targeted,
-        weight_power=axis.weight_power,
-        logarithmic=axis.logarithmic,
     )

@@ -6,8 +6,9 @@ import dataclasses
 
 from galgen.checked import Count, Edges, Positive, Seed, Size, checked
 from galgen.errors import InputError
-from galgen.validation.measures.statistic import Statistic
-from galgen.validation.measures.two_point import Correlation, Power
+from galgen.measurements.fourier import Power
+from galgen.measurements.pairs import Correlation
+from galgen.measurements.statistic import Statistic
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,7 @@ class ValidationSettings:
         response_target: how far the slope of the response to cosmology may be from 1.
         seed: of the uniform base and of the halves of held-out.
         batch_size: catalogues measured at a time; memory grows with it.
-        further: statistics to measure besides xi(r) and P(k).
+        statistics: what is measured besides xi(r) and P(k).
         rank_bins: intervals of every rank histogram.
         relabellings: labellings that make the null of a two-sample test, the true one among them.
 
@@ -46,7 +47,7 @@ class ValidationSettings:
     response_target: Positive = 0.30
     seed: Seed = 0
     batch_size: Count = 32
-    further: tuple[Statistic, ...] = ()
+    statistics: tuple[Statistic, ...] = ()
     rank_bins: Count = 8
     relabellings: Count = 200
 
@@ -57,16 +58,10 @@ class ValidationSettings:
             )
 
     @property
-    def correlation(self) -> Correlation:
-        """xi(r) on the bins set here."""
-        return Correlation(self.separation_edges, self.separation_bins)
-
-    @property
-    def power(self) -> Power:
-        """P(k) on the bins set here."""
-        return Power(self.wavenumber_edges, self.mesh_size, self.multipoles)
-
-    @property
-    def statistics(self) -> tuple[Statistic, ...]:
-        """All that is measured."""
-        return (self.correlation, self.power, *self.further)
+    def all_statistics(self) -> tuple[Statistic, ...]:
+        """xi(r), P(k) and the others."""
+        return (
+            Correlation(self.separation_edges, self.separation_bins),
+            Power(self.wavenumber_edges, self.mesh_size, self.multipoles),
+            *self.statistics,
+        )

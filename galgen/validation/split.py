@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from galgen.data.catalogue import POSITIONS, Catalogue
+from galgen.measurements.ratio import Ratio
+from galgen.measurements.statistic import Measurement
 from galgen.randomness import Role, random_generator
 from galgen.validation.checks.conditions import Conditions, conditions
 from galgen.validation.checks.gradient import Gradient, gradients
 from galgen.validation.checks.memorisation import Memorisation, measure_memorisation
-from galgen.validation.checks.two_sample import (
-    TwoSample,
-    standardised,
-    summary_vectors,
-    two_sample_test,
-)
+from galgen.validation.checks.two_sample import TwoSample, standardised, two_sample_test
 from galgen.validation.curves import CurveComparison, compare_curves
-from galgen.validation.measures.marks import (
+from galgen.validation.marks import (
     CountComparison,
     MarkComparison,
     compare_counts,
     compare_marks,
 )
-from galgen.validation.measures.measurement import Instrument, Measurement
-from galgen.validation.measures.ratio import Ratio
 from galgen.validation.settings import ValidationSettings
+
+Measure = Callable[[Sequence[Catalogue]], Measurement]
+"""Measures the statistics of a comparison on its bins."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +72,8 @@ class SplitComparison:
         return tuple(c for c in self.curves if c.name[0] == "P" and c.name[1:].isdigit())
 
     @property
-    def further(self) -> tuple[CurveComparison, ...]:
-        """The curves of further statistics."""
+    def statistics(self) -> tuple[CurveComparison, ...]:
+        """The curves of the other statistics."""
         known = ("xi", *(curve.name for curve in self.power))
         return tuple(curve for curve in self.curves if curve.name not in known)
 
@@ -85,23 +83,24 @@ def compare_split(
     generated: tuple[Catalogue, ...],
     held_out: tuple[Catalogue, ...],
     training: tuple[Catalogue, ...] | None,
-    instrument: Instrument,
+    measure: Measure,
     settings: ValidationSettings,
 ) -> SplitComparison:
     """Compare sets that are in order (:func:`galgen.validation.sets.in_order`)."""
-    mock, truth = instrument.measure(generated), instrument.measure(held_out)
-    base = instrument.measure(_uniform(held_out, settings.seed))
+    mock, truth = measure(generated), measure(held_out)
+    base = measure(_uniform(held_out, settings.seed))
     known = conditions(generated, held_out)
     curves = tuple(
         compare_curves(axis, ratios, known, settings)
         for axis, ratios in zip(
-            instrument.axes, zip(mock.ratios, truth.ratios, base.ratios, strict=True), strict=True
+            mock.axes, zip(mock.ratios, truth.ratios, base.ratios, strict=True), strict=True
         )
     )
     vectors = _vectors(mock, generated), _vectors(truth, held_out)
+    names = [*truth.targeted.names, "ln N"]
     memorised = None
     if training is not None:
-        third = _vectors(instrument.measure(training), training)
+        third = _vectors(measure(training), training)
         everything = np.concatenate([*vectors, third])
         standard = [standardised(v, vectors[1], everything) for v in (*vectors, third)]
         memorised = measure_memorisation(
@@ -116,24 +115,16 @@ def compare_split(
         curves=curves,
         count=compare_counts(generated, held_out),
         marks=compare_marks(generated, held_out, settings.mark_bins, settings.seed),
-        two_sample=two_sample_test(
-            *vectors, known, settings.relabellings, settings.seed, _names(truth)
-        ),
+        two_sample=two_sample_test(*vectors, known, settings.relabellings, settings.seed, names),
         gradients=_gradients(mock, truth, generated, held_out, known, settings),
         memorisation=memorised,
     )
 
 
 def _vectors(measured: Measurement, catalogues: Sequence[Catalogue]) -> np.ndarray:
-    """Summary vectors of the targeted curves and ln N."""
-    ratios = [r for a, r in zip(measured.axes, measured.ratios, strict=True) if a.targeted]
-    return summary_vectors(ratios, np.array([len(c) for c in catalogues], np.float64))
-
-
-def _names(measured: Measurement) -> list[str]:
-    """What the numbers of the summary vectors are called."""
-    targeted = [axis for axis in measured.axes if axis.targeted]
-    return [f"{axis.name} {name}" for axis in targeted for name in axis.bin_names] + ["ln N"]
+    """The targeted curves and ln N of every catalogue; not finite for an empty one."""
+    counts = np.array([len(c) or np.nan for c in catalogues])
+    return np.column_stack([measured.targeted.vectors, np.log(counts)])
 
 
 def _gradients(

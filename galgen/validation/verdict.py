@@ -17,7 +17,7 @@ from galgen.validation.checks.memorisation import Memorisation
 from galgen.validation.checks.response import Response
 from galgen.validation.checks.two_sample import TwoSample
 from galgen.validation.curves import CurveComparison
-from galgen.validation.measures.marks import CountComparison, MarkComparison
+from galgen.validation.marks import CountComparison, MarkComparison
 
 MET, MISSED, NOT_JUDGED, NOTED = "met", "missed", "not judged", "noted"
 
@@ -58,10 +58,10 @@ def closure_verdict(curve: CurveComparison, split: str) -> Verdict:
     noise = f"{np.min(floor):.2f} (median {np.median(floor):.2f})"
     where = [int(index) for index in np.flatnonzero(curve.missed)]
     if not len(where):
-        note = f"all {curve.judged.sum()} judged bins; worst at {curve.bin_name(worst)}"
+        note = f"all {curve.judged.sum()} judged bins; worst at {curve.axis.bin_name(worst)}"
         return Verdict(measure, figure, noise, target, MET, note)
     bins = [
-        f"{curve.bin_name(i)} {curve.closure[i]:.2f} ({curve.shortfall[i]:.1f} sigma below)"
+        f"{curve.axis.bin_name(i)} {curve.closure[i]:.2f} ({curve.shortfall[i]:.1f} sigma below)"
         for i in where
     ]
     note = f"missed in {len(where)} of {curve.judged.sum()} judged bins: " + "; ".join(bins)

@@ -15,8 +15,11 @@ from galgen.errors import InputError
 from galgen.inference.calibration.predictive import PredictiveCheck
 from galgen.inference.calibration.two_sample import ClassifierTest, _standardised
 from galgen.inference.neural.regression import score
-from galgen.inference.neural.summaries import CountSummary, JointSummary, Summary, SummaryDataset
+from galgen.inference.neural.summaries import SummaryDataset
 from galgen.inference.neural.vectors import Parameters, VectorEncoding
+from galgen.measurements.counts import Joint, LogNumber
+from galgen.measurements.ratio import Ratio
+from galgen.measurements.statistic import Axis, Statistic
 
 RNG = np.random.default_rng(0)
 PARAMETERS = Parameters(("a",), (0.0,), (1.0,), ((-1.0, 1.0),))
@@ -56,11 +59,15 @@ def test_vectors_that_tell_nothing_are_refused_by_name() -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shape(Summary):
+class Shape(Statistic):
     """A number that follows omega_m and one that does not vary."""
 
-    def __call__(self, catalogue: Catalogue) -> np.ndarray:
-        return np.array([catalogue.cosmology["omega_m"] ** 2, 0.1 * len(catalogue) / 7])
+    def axes(self, volume):
+        return (Axis("shape", "bin", "", np.arange(3.0)),)
+
+    def measure(self, clouds, volume):
+        values = [clouds.cosmology["omega_m"] ** 2, 0.1 * clouds.mask.sum(axis=1) / 7]
+        return (Ratio.of_values(np.stack(values, axis=1), clouds.filled),)
 
 
 def suite(path, omega_m: np.ndarray) -> None:
@@ -74,34 +81,21 @@ def suite(path, omega_m: np.ndarray) -> None:
 
 def test_a_dataset_of_summaries_names_what_it_leaves_out(tmp_path) -> None:
     suite(tmp_path / "s.h5", np.linspace(0.2, 0.4, 30))
-    summary = JointSummary((CountSummary(), Shape()))
+    summary = Joint((LogNumber(), Shape()))
     data = SummaryDataset(tmp_path / "s.h5", summary, condition=("omega_m",))
-    with pytest.warns(UserWarning, match="left out: JointSummary 0, JointSummary 2"):
+    with pytest.warns(UserWarning, match="left out: ln N, shape bin 1-2$"):
         prepared = data.prepare(10, 0)
     assert prepared.source.batch(0).x.shape == (10, 1)
     few = {name: np.full(5, 1.0) for name in "xyz"}
     same = Catalogue({n: np.arange(7.0) for n in "xyz"}, (9.0,) * 3, cosmology={"omega_m": 0.3})
     assert prepared.encoding.check(same) == ()
     (caution,) = prepared.encoding.check(same.replace(columns=few))
-    assert caution.name == "constant" and "JointSummary 2 was constant in training" in caution.text
-    with pytest.warns(UserWarning, match="left out: ln N$"):
-        dataclasses.replace(data, summary=JointSummary((CountSummary(), Growing()))).prepare(10, 0)
-
-
-@dataclasses.dataclass(frozen=True)
-class Growing(Shape):
-    """One number, with a name."""
-
-    def __call__(self, catalogue: Catalogue) -> np.ndarray:
-        return super().__call__(catalogue)[:1]
-
-    def names(self, columns: int) -> tuple[str, ...]:
-        return ("growth",)
+    assert caution.name == "constant" and "shape bin 1-2 was constant in training" in caution.text
 
 
 def test_a_parameter_that_never_varied_is_not_inferred(tmp_path) -> None:
     suite(tmp_path / "s.h5", 0.3 + 1e-17 * RNG.normal(size=30))
-    data = SummaryDataset(tmp_path / "s.h5", CountSummary(), condition=("omega_m",))
+    data = SummaryDataset(tmp_path / "s.h5", LogNumber(), condition=("omega_m",))
     with (
         pytest.warns(UserWarning, match=r"left out: omega_m \(0.3\)"),
         pytest.raises(InputError, match="vary in training, got omega_m the same"),

@@ -16,13 +16,10 @@ from galgen.inference.neural.regression import (
     regression_table,
     score,
 )
-from galgen.inference.neural.summaries import (
-    CorrelationSummary,
-    CountSummary,
-    JointSummary,
-    PowerSummary,
-    SummaryDataset,
-)
+from galgen.inference.neural.summaries import SummaryDataset
+from galgen.measurements.counts import Joint, LogNumber
+from galgen.measurements.fourier import LogPower
+from galgen.measurements.pairs import LogCorrelation
 from galgen.networks import VectorNetwork
 from galgen.serialization import from_json, to_json
 from galgen.training import Trainer
@@ -36,7 +33,7 @@ def run(tmp_path_factory) -> Run:
     folder = tmp_path_factory.mktemp("regression")
     path = suite(folder / "suite.h5", number=300)
     experiment = Experiment(
-        data=SummaryDataset(path, CountSummary(), bounds=BOUNDS),
+        data=SummaryDataset(path, LogNumber(), bounds=BOUNDS),
         network=VectorNetwork(16, 1),
         model=Regression(),
         sampler=NoDraws(),
@@ -84,27 +81,27 @@ def test_summaries_of_unclustered_and_clustered_points() -> None:
         Catalogue(dict(zip("xyz", 100 * x.T, strict=True)), (100.0,) * 3)
         for x in thomas.sample(rng, 12)
     ]
-    found = np.exp(np.mean([CorrelationSummary((2.0, 4.0))(c) for c in made], axis=0))
+    found = np.exp(np.mean([LogCorrelation((2.0, 4.0))(c) for c in made], axis=0))
     r = np.linspace(0.02, 0.04, 50)
     xi = np.average(thomas.correlation(r), weights=r**2)
     assert np.isclose(found[0], 1 + xi, rtol=0.12)
     loose = catalogues(20, 3)
     count = np.array([len(c) for c in loose])
-    power = np.mean([PowerSummary((0.1, 0.2, 0.3), 16)(c) for c in loose], axis=0)
+    power = np.mean([LogPower((0.1, 0.2, 0.3), 16)(c) for c in loose], axis=0)
     power = power - np.mean(np.log(1e6 / count))
     assert np.all(np.abs(power) < 0.15)
-    joint = JointSummary((CountSummary(), CorrelationSummary(EDGES)))
+    joint = Joint((LogNumber(), LogCorrelation(EDGES)))
     assert joint(loose[0]).shape == (4,) and np.isclose(joint(loose[0])[0], np.log(count[0]))
     lonely = Catalogue({c: np.ones(1) for c in "xyz"}, (100.0,) * 3)
     assert np.all(np.isfinite(joint(lonely)))
     open_box = Catalogue({c: np.ones(3) for c in "xyz"}, (100.0,) * 3, periodic=False)
     with pytest.raises(InputError, match="expected a periodic box"):
-        PowerSummary((0.1, 0.2))(open_box)
+        LogPower((0.1, 0.2))(open_box)
 
 
 def test_dataset_of_summaries(tmp_path, run: Run) -> None:
     path = suite(tmp_path / "suite.h5", 8, 5)
-    data = SummaryDataset(path, JointSummary((CountSummary(), CorrelationSummary(EDGES))))
+    data = SummaryDataset(path, Joint((LogNumber(), LogCorrelation(EDGES))))
     prepared = data.prepare(8, 0)
     batch = prepared.source.batch(0)
     assert batch.x.shape == (8, 4) and np.allclose(batch.x.std(axis=0), 1, atol=1e-4)

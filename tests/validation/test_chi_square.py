@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from galgen.measurements.ratio import Ratio
 from galgen.validation.checks.chi_square import chi_square, one_catalogue_covariance
 from galgen.validation.checks.conditions import Conditions
-from galgen.validation.measures.ratio import Ratio
 
 COVARIANCE = np.array([[2.0, 1.2, 0.4], [1.2, 1.0, 0.3], [0.4, 0.3, 0.5]])
 

@@ -8,11 +8,12 @@ import pytest
 from galgen.data.catalogue import Catalogue
 from galgen.data.toys import ThomasProcess
 from galgen.errors import InputError
+from galgen.measurements.bins import separation_edges, wavenumber_edges
+from galgen.measurements.fourier import Power
+from galgen.measurements.pairs import Correlation
+from galgen.measurements.statistic import Volume, measure
 from galgen.validation.comparison import compare
-from galgen.validation.measures.marks import compare_counts, respond_counts
-from galgen.validation.measures.measurement import Instrument
-from galgen.validation.measures.statistic import Survey
-from galgen.validation.measures.two_point import Correlation, Power
+from galgen.validation.marks import compare_counts, respond_counts
 from galgen.validation.report.table import HEIGHT, WIDTH, table
 from galgen.validation.sets import same_cosmologies
 from galgen.validation.settings import ValidationSettings
@@ -67,7 +68,7 @@ def test_independent_draws_of_one_process_close(true_mock):
 
 def test_the_truth_is_the_known_correlation(true_mock):
     xi = true_mock.main.correlation
-    fine = np.linspace(xi.edges[:-1], xi.edges[1:], 501)
+    fine = np.linspace(xi.axis.edges[:-1], xi.axis.edges[1:], 501)
     model = STRONG.correlation(fine / SIDE)
     truth = np.trapezoid(model * fine**2, fine, axis=0) / np.trapezoid(fine**2, fine, axis=0)
     constraint = (1 + truth) * (1 + STRONG.children) / STRONG.mean_count
@@ -166,13 +167,9 @@ def test_order_of_catalogues_does_not_matter(held_out, true_mock):
 def test_batches_and_padding_change_nothing(held_out):
     results = []
     for batch_size, rows in ((4, 768), (8, 512)):
-        instrument = Instrument(
-            Survey((SIDE,) * 3, True, 300.0),
-            (Correlation((2.0, 5.0, 9.0)), Power(mesh_size=32)),
-            batch_size,
-            rows,
-        )
-        results.append(instrument.measure(held_out["test"][:10]))
+        statistics = Correlation((2.0, 5.0, 9.0)), Power(mesh_size=32)
+        volume = Volume((SIDE,) * 3, True, 300.0)
+        results.append(measure(statistics, held_out["test"][:10], volume, batch_size, rows))
     assert [axis.name for axis in results[0].axes] == ["xi", "P0", "P2"]
     np.testing.assert_array_equal(results[0].ratio("xi").above, results[1].ratio("xi").above)
     for name in ("P0", "P2"):
@@ -229,12 +226,12 @@ def test_wrong_marks_are_seen(held_out):
 
 
 def test_default_bins_fit_the_box():
-    box = (128.0, 128.0, 100.0)
-    edges = ValidationSettings().correlation.edges_in(box, 300.0)
+    volume = Volume((128.0, 128.0, 100.0), True, 300.0)
+    edges = separation_edges(volume, None, 7)
     assert len(edges) - 1 == 7
     assert edges[-1] == pytest.approx(20.0) and np.all(np.diff(edges) > 0)
     for mesh_size in (16, 32, 64, 256):
-        k = ValidationSettings(mesh_size=mesh_size).power.edges_in(box)
+        k = wavenumber_edges(volume, None, mesh_size)
         assert len(k) - 1 <= 15 and k[-1] < 0.5001 * np.pi * mesh_size / 128
         assert k[0] == pytest.approx(np.pi / 100)
 

@@ -5,6 +5,8 @@ import pytest
 from constants import CASES, constant
 
 from galgen.data.catalogue import Catalogue
+from galgen.measurements.ratio import Ratio
+from galgen.measurements.statistic import Axis
 from galgen.validation.checks.chi_square import chi_square
 from galgen.validation.checks.closure import closure
 from galgen.validation.checks.conditions import Conditions, p_value
@@ -14,9 +16,7 @@ from galgen.validation.checks.spread import measure_spread
 from galgen.validation.checks.two_sample import standardised, two_sample_test
 from galgen.validation.comparison import compare
 from galgen.validation.curves import compare_curves
-from galgen.validation.measures.marks import compare_marks
-from galgen.validation.measures.ratio import Ratio
-from galgen.validation.measures.statistic import Axis
+from galgen.validation.marks import compare_marks
 from galgen.validation.numbers import numbers
 from galgen.validation.requirement import Requirement
 from galgen.validation.settings import ValidationSettings

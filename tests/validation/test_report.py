@@ -121,7 +121,7 @@ def test_every_split_and_number_is_tabulated(written):
     text = path.read_text(encoding="utf-8")
     for split in comparison.splits:
         for curve in split.curves:
-            assert f"{curve.name}, {split.name} [{curve.unit}]" in text
+            assert f"{curve.name}, {split.name} [{curve.axis.unit}]" in text
     tree = json.loads(path.with_name("comparison.json").read_text(encoding="utf-8"))
     found = numbers(comparison)
     assert set(found) == set(tree["numbers"])

@@ -8,11 +8,11 @@ import pytest
 
 from galgen.data.catalogue import VELOCITIES, Catalogue
 from galgen.errors import InputError
+from galgen.measurements.ratio import Ratio
+from galgen.measurements.statistic import Axis, Statistic
 from galgen.validation.comparison import compare
-from galgen.validation.measures.ratio import Ratio
-from galgen.validation.measures.statistic import Axis, Statistic
 from galgen.validation.numbers import numbers
-from galgen.validation.report.plot_curves import further_figure
+from galgen.validation.report.plot_curves import statistics_figure
 from galgen.validation.report.table import as_json, table
 from galgen.validation.settings import ValidationSettings
 
@@ -29,12 +29,12 @@ class Infall(Statistic):
     def columns(self):
         return VELOCITIES
 
-    def axes(self, survey):
+    def axes(self, volume):
         edges = np.array(self.edges)
         return (Axis("infall", "height", "Mpc/h", edges, targeted=True, logarithmic=False),)
 
-    def measure(self, clouds, survey):
-        offset = clouds.positions[..., 2] - survey.box[2] / 2
+    def measure(self, clouds, volume):
+        offset = clouds.positions[..., 2] - volume.box[2] / 2
         inward = np.sign(offset) * clouds.columns["vz"]
         above, below = [], []
         for low, high in zip(self.edges[:-1], self.edges[1:], strict=True):
@@ -45,7 +45,7 @@ class Infall(Statistic):
 
 
 SETTINGS = ValidationSettings(
-    mesh_size=16, separation_edges=(2.0, 6.0, 10.0), further=(Infall(),), relabellings=20
+    mesh_size=16, separation_edges=(2.0, 6.0, 10.0), statistics=(Infall(),), relabellings=20
 )
 
 
@@ -79,7 +79,7 @@ def test_columns_reach_the_statistic_and_the_base_has_them_at_random(half):
     assert np.all(np.abs(curve.base.mean) < 4 * curve.base.error)
     assert curve.judged.all()
     np.testing.assert_allclose(curve.closure, 0.5, atol=0.1)
-    assert curve.bin_name(1) == "height 5-15"
+    assert curve.axis.bin_name(1) == "height 5-15"
 
 
 def test_it_gets_a_verdict_numbers_and_json(half):
@@ -90,14 +90,14 @@ def test_it_gets_a_verdict_numbers_and_json(half):
     assert abs(found["infall.closure"] - 0.5) < 0.15
     assert found["infall.p"] < 1e-6 < found["xi.p"] and found["infall.chi2"] > 10
     tree = as_json(half)
-    assert tree["splits"][0]["further"][0]["name"] == "infall"
+    assert tree["splits"][0]["statistics"][0]["name"] == "infall"
     assert tree["numbers"] == {n: v if np.isfinite(v) else None for n, v in found.items()}
     json.dumps(tree, allow_nan=False)
     assert len(table(half).splitlines()) <= 40
 
 
 def test_it_is_drawn(half):
-    above, below = further_figure(half.main).axes
+    above, below = statistics_figure(half.main).axes
     line = above.get_lines()[0].get_ydata()
     np.testing.assert_array_equal(line, half.main.curve("infall").held_out.mean)
     assert above.get_ylabel() == "infall" and below.get_xlabel() == "height [Mpc/h]"
@@ -111,7 +111,7 @@ def test_a_catalogue_without_the_column_is_refused(held_out):
 
 
 def test_two_curves_of_one_name_are_refused(held_out):
-    twice = dataclasses.replace(SETTINGS, further=(Infall(), Infall((0.0, 25.0))))
+    twice = dataclasses.replace(SETTINGS, statistics=(Infall(), Infall((0.0, 25.0))))
     with pytest.raises(InputError, match="curves of different names"):
         compare(held_out, held_out, twice)
 

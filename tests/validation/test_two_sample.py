@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from galgen.measurements.ratio import Ratio
+from galgen.measurements.statistic import Axis, Measurement
 from galgen.randomness import Role, random_generator
 from galgen.validation.checks.conditions import Conditions
 from galgen.validation.checks.two_sample import (
     mean_chi_square,
     number_of_cells,
     standardised,
-    summary_vectors,
     two_sample_test,
 )
-from galgen.validation.measures.ratio import Ratio
 
 
 def unconditional(*numbers):
@@ -86,10 +86,12 @@ def test_units_do_not_matter_and_empty_catalogues_are_left_out():
 
 
 def test_vectors_and_cells():
-    ratios = [Ratio(np.array([[2.0, 6.0], [0.0, 0.0]]), np.array([[1.0, 2.0], [0.0, 0.0]]), -1.0)]
-    found = summary_vectors(ratios, np.array([np.e, 0.0]))
-    np.testing.assert_allclose(found[0], [1.0, 2.0, 1.0])
-    assert np.isnan(found[1]).all()
+    ratio = Ratio(np.array([[2.0, 6.0], [0.0, 0.0]]), np.array([[1.0, 2.0], [0.0, 0.0]]), -1.0)
+    curves = [Axis(name, "r", "Mpc/h", np.arange(1.0, 4.0), targeted=name == "S") for name in "ST"]
+    found = Measurement(tuple(curves), (ratio, ratio)).targeted
+    assert found.names == ("S r 1.0-2.0", "S r 2.0-3.0")
+    np.testing.assert_allclose(found.vectors[0], [1.0, 2.0])
+    assert np.isnan(found.vectors[1]).all()
     values = np.random.default_rng(6).normal(4, 3, (40, 2))
     np.testing.assert_allclose(standardised(values, values, values).std(axis=0), 1)
     assert [number_of_cells(n) for n in (8, 60, 10_000)] == [2, 10, 50]

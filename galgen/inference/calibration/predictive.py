@@ -16,14 +16,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
+from galgen.measurements.counts import Joint, LogNumber
+from galgen.measurements.pairs import Correlation
+from galgen.measurements.statistic import Statistic
 from galgen.resolution import SINGLE, spread
-from galgen.statistics.pairs import two_point_correlation
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,7 +80,8 @@ def predictive_check(
     Args:
         catalogue: what was observed.
         drawn: from the model, each at another draw of the posterior.
-        statistic: a vector of any catalogue, for instance of :func:`correlation`.
+        statistic: a :class:`~galgen.measurements.statistic.Statistic` with edges, as that of
+            :func:`correlation`, or another function from a catalogue to a vector.
 
     Raises:
         InputError: for too few draws for the number of components, or values that are not finite.
@@ -94,17 +96,9 @@ def predictive_check(
     return PredictiveCheck(observed, values)
 
 
-def correlation(
-    edges: Float[np.ndarray, " edges"],
-) -> Callable[[Catalogue], Float[np.ndarray, " components"]]:
-    """ln N and xi(r) in bins of separation [Mpc/h], as a statistic."""
-
-    def statistic(catalogue: Catalogue) -> Float[np.ndarray, " components"]:
-        positions = jnp.asarray(catalogue.positions, jnp.float32)[None]
-        xi = two_point_correlation(positions, None, edges, catalogue.box, catalogue.periodic).xi
-        return np.concatenate([[np.log(len(catalogue))], np.asarray(xi, np.float64)[0]])
-
-    return statistic
+def correlation(edges: Float[np.ndarray, " edges"]) -> Statistic:
+    """ln N and xi(r) in bins of separation [Mpc/h]."""
+    return Joint((LogNumber(), Correlation(tuple(np.asarray(edges, np.float64).tolist()))))
 
 
 def _distance(value, others):

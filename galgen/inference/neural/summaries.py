@@ -1,19 +1,14 @@
-"""Summary statistics of a catalogue as one vector, and datasets of them.
+"""Datasets of summary statistics: one vector for each catalogue.
 
-What networks see of whole clouds can then be held against what a statistic alone tells: the same
-posterior, regression or likelihood is trained on the vectors. Statistics enter as logarithms of
-what is positive, so that they are of one scale, and finite where a bin holds no pair::
-
-    count                ln N
-    correlation of pairs ln (DD + 1) / (RR + 1), near ln(1 + xi)
-    power                ln of P(k) with its shot noise, which ln N tells
+A posterior, regression or likelihood that is trained on the vectors shows what a statistic alone
+tells, beside networks that see whole clouds. Any :class:`~galgen.measurements.statistic.Statistic`
+will do that knows its bins. Those in logarithms are of one scale, and finite where a bin holds no
+pair: ``Joint((LogNumber(), LogCorrelation(edges)))``.
 """
 
 from __future__ import annotations
 
-import abc
 import dataclasses
-import itertools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +17,8 @@ from typing import Annotated
 import numpy as np
 from jaxtyping import Float
 
-from galgen.checked import FILLED, Edges, Names, Range, Size, checked
-from galgen.data.batching import ArraySource, pad
+from galgen.checked import FILLED, Names, Range, checked
+from galgen.data.batching import ArraySource
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import Dataset, Prepared, check_bounds
 from galgen.data.encoding import Encoding
@@ -32,112 +27,9 @@ from galgen.data.features import summarize
 from galgen.data.fingerprint import Parts, fingerprint_of
 from galgen.data.normalization import Standardizer
 from galgen.data.suite import Suite
-from galgen.errors import InputError
 from galgen.inference.neural.vectors import Parameters, VectorEncoding
 from galgen.inference.results.caution import Caution, left_out
-from galgen.statistics.fourier import power_spectrum
-from galgen.statistics.pairs import two_point_correlation
-
-ROWS = 256
-"""Catalogues are padded to a multiple of this many points, so that few sizes are compiled."""
-
-
-class Summary(abc.ABC):
-    """A vector that tells of one catalogue."""
-
-    @abc.abstractmethod
-    def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
-        """The vector, finite for a catalogue of one point or more."""
-
-    def names(self, columns: int) -> tuple[str, ...]:
-        """What each of the columns is called."""
-        return tuple(f"{type(self).__name__} {i}" for i in range(columns))
-
-
-@dataclasses.dataclass(frozen=True)
-@checked
-class CountSummary(Summary):
-    """ln N alone."""
-
-    def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
-        return np.log([float(len(catalogue))])
-
-    def names(self, columns: int) -> tuple[str, ...]:
-        return ("ln N",)
-
-
-@dataclasses.dataclass(frozen=True)
-@checked
-class CorrelationSummary(Summary):
-    """Pairs in bins of separation.
-
-    Attributes:
-        edges: of the bins, Mpc/h.
-    """
-
-    edges: Edges
-
-    def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
-        positions, mask = _padded(catalogue)
-        found = two_point_correlation(
-            positions, mask, self.edges, catalogue.box, catalogue.periodic
-        )
-        return np.log((np.asarray(found.pairs[0]) + 1) / (np.asarray(found.random_pairs[0]) + 1))
-
-    def names(self, columns: int) -> tuple[str, ...]:
-        ends = itertools.pairwise(self.edges)
-        return tuple(f"pairs at {low:g} to {high:g} Mpc/h" for low, high in ends)
-
-
-@dataclasses.dataclass(frozen=True)
-@checked
-class PowerSummary(Summary):
-    """Power in bins of wavenumber, of a periodic box.
-
-    Attributes:
-        k_edges: of the bins, h/Mpc.
-        mesh: cells along each side of the box.
-    """
-
-    k_edges: Edges
-    mesh: Size = 64
-
-    def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
-        if not catalogue.periodic:
-            raise InputError(
-                "expected a periodic box for P(k), got an open one; use CorrelationSummary"
-            )
-        positions, mask = _padded(catalogue)
-        found = power_spectrum(positions, mask, catalogue.box, self.mesh, self.k_edges, (0,))
-        return np.log(np.maximum(np.asarray(found.raw_power[0, 0]), 1e-30))
-
-    def names(self, columns: int) -> tuple[str, ...]:
-        ends = itertools.pairwise(self.k_edges)
-        return tuple(f"P(k) at {low:g} to {high:g} h/Mpc" for low, high in ends)
-
-
-@dataclasses.dataclass(frozen=True)
-@checked
-class JointSummary(Summary):
-    """Several, one after the other.
-
-    Attributes:
-        parts: the summaries.
-    """
-
-    parts: Annotated[tuple[Summary, ...], FILLED]
-
-    def __call__(self, catalogue: Catalogue) -> Float[np.ndarray, " columns"]:
-        return np.concatenate([part(catalogue) for part in self.parts])
-
-    def names(self, columns: int) -> tuple[str, ...]:
-        known = tuple(name for part in self.parts for name in part.names(columns))
-        # A part that does not name its columns does not know how many are its own.
-        return known if len(known) == columns else super().names(columns)
-
-
-def _padded(catalogue: Catalogue) -> tuple[np.ndarray, np.ndarray]:
-    return pad([catalogue.positions], -(-len(catalogue) // ROWS) * ROWS)
+from galgen.measurements.statistic import Statistic
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +43,7 @@ class SummaryEncoding(Encoding[np.ndarray]):
         vectors: of the summaries.
     """
 
-    summary: Summary
+    summary: Statistic
     standardizer: Standardizer
     vectors: VectorEncoding
 
@@ -166,7 +58,7 @@ class SummaryEncoding(Encoding[np.ndarray]):
         if np.all(self.vectors.kept):
             return ()
         found = self.vectors.differing(self.summary(catalogue))
-        names = self.summary.names(len(self.vectors.means))
+        names = self.summary.names(catalogue)
         differing = [
             f"{names[i]} was constant in training, here {gap:.2g} off" for i, gap in found.items()
         ]
@@ -201,7 +93,7 @@ class SummaryDataset(Dataset):
     """
 
     path: Path
-    summary: Summary
+    summary: Statistic
     split: str = "train"
     condition: Annotated[Names, FILLED] = ("omega_m", "sigma_8")
     bounds: tuple[Range, ...] = ()
@@ -218,7 +110,7 @@ class SummaryDataset(Dataset):
             standardizer = Standardizer.of(found, columns, self.condition)
             if self.bounds:
                 standardizer = standardizer.bounded(self.bounds)
-            names = self.summary.names(x.shape[1])
+            names = self.summary.names(catalogues[0])
             vectors = VectorEncoding.fit(x, Parameters.of(standardizer), names)
             encoding = SummaryEncoding(self.summary, standardizer, vectors)
         else:

@@ -15,7 +15,7 @@ F(p, nu - p + 1) (Hotelling 1931), the frequentist face of the t-likelihood of S
 between cosmologies are no noise in d. C is then taken about the mean of every condition where
 catalogues are repeated there, about a straight line in the varying parameters otherwise, and about
 the mean of the split where the sets do not match. C is made of pseudo-values
-(:mod:`galgen.validation.measures.ratio`), so that about the mean it is n times the jackknife
+(:mod:`galgen.measurements.ratio`), so that about the mean it is n times the jackknife
 covariance.
 """
 
@@ -28,9 +28,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from galgen.measurements.ratio import Ratio
 from galgen.resolution import resolved
 from galgen.validation.checks.conditions import Conditions
-from galgen.validation.measures.ratio import Ratio
 
 LEAST_EIGENVALUE = 1e-8
 """Of a correlation matrix, below which it is taken as singular."""

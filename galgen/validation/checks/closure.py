@@ -20,8 +20,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from galgen.measurements.ratio import Curve, Ratio, divided
 from galgen.resolution import resolved
-from galgen.validation.measures.ratio import Curve, Ratio, divided
 from galgen.validation.sets import halves
 
 

@@ -17,8 +17,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from galgen.measurements.ratio import divided
 from galgen.validation.checks.conditions import halvings
-from galgen.validation.measures.ratio import divided
 
 
 def fair_crps(

@@ -23,10 +23,10 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float
 
+from galgen.measurements.ratio import Curve, Ratio
 from galgen.resolution import SINGLE, spread
 from galgen.validation.checks.conditions import Conditions
 from galgen.validation.checks.response import Response, respond
-from galgen.validation.measures.ratio import Curve, Ratio
 
 LEAST_PER_COEFFICIENT = 4
 
@@ -67,17 +67,13 @@ def gradients(
     if not bins.any():
         return ()
     mock, truth = (
-        log_gradients(_of_bins(ratio, bins), each)
+        log_gradients(ratio.of(bins=bins), each)
         for ratio, each in zip((generated, held_out), values, strict=True)
     )
     return tuple(
         Gradient(parameter, bins, respond(name, truth[index], mock[index], significance, target))
         for index, parameter in enumerate(conditions.names)
     )
-
-
-def _of_bins(ratio: Ratio, bins: np.ndarray) -> Ratio:
-    return dataclasses.replace(ratio, above=ratio.above[:, bins], below=ratio.below[:, bins])
 
 
 def _enough(parameters: Float[np.ndarray, "catalogues names"]) -> bool:
@@ -102,13 +98,9 @@ def log_gradients(
     for index in range(bins):
         value, others = _one_bin(ratio, index, parameters)
         found[:, index], without[:, :, index] = value, others.T
-    curves = []
-    for value, each in zip(found, without, strict=True):
-        difference = each - each.mean(axis=0)
-        covariance = (number - 1) / number * difference.T @ difference
-        error = np.sqrt(np.diag(covariance))
-        curves.append(Curve(value, error, covariance, error * np.sqrt(number)))
-    return tuple(curves)
+    return tuple(
+        Curve.of_jackknife(value, each) for value, each in zip(found, without, strict=True)
+    )
 
 
 def _one_bin(

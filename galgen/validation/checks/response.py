@@ -16,9 +16,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from galgen.validation.measures.ratio import Curve
+from galgen.measurements.ratio import Curve
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,16 +64,11 @@ def respond(
     kept = (held_out.error > 0) & (generated.error > 0)
     if not kept.any():
         return Response(name, held_out, generated, np.nan, np.nan, 0.0, False, target)
-    truth, other = (_of_bins(curve, kept) for curve in (held_out, generated))
+    truth, other = (curve.of(kept) for curve in (held_out, generated))
     slope, error = slope_through_origin(truth, other)
     excess = float(np.sum((truth.mean / truth.error) ** 2)) - len(truth.mean)
     signal = float(np.sqrt(np.maximum(excess, 0.0)))
     return Response(name, held_out, generated, slope, error, signal, signal > significance, target)
-
-
-def _of_bins(curve: Curve, kept: Bool[np.ndarray, "bins"]) -> Curve:
-    rows = np.ix_(kept, kept)
-    return Curve(curve.mean[kept], curve.error[kept], curve.covariance[rows], curve.scatter[kept])
 
 
 def slope_through_origin(truth: Curve, other: Curve) -> tuple[float, float]:

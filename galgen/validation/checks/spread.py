@@ -26,11 +26,11 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from galgen.measurements.ratio import divided
 from galgen.randomness import Role, random_generator
 from galgen.resolution import SINGLE, resolved, spread
 from galgen.validation.checks.conditions import Conditions, p_value
 from galgen.validation.checks.crps import grouped_crps, half_crps, relabelled_crps_ratio
-from galgen.validation.measures.ratio import divided
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,7 +29,6 @@ from scipy.spatial.distance import cdist
 from galgen.randomness import Role, random_generator
 from galgen.resolution import SINGLE, divisors, spread
 from galgen.validation.checks.conditions import Conditions, halvings, p_value
-from galgen.validation.measures.ratio import Ratio
 
 LEAST_PER_CELL = 5
 MOST_CELLS = 50
@@ -59,14 +58,6 @@ class TwoSample:
     dimensions: int
     catalogues: tuple[int, int]
     constant: tuple[str, ...] = ()
-
-
-def summary_vectors(
-    ratios: Sequence[Ratio], counts: Float[np.ndarray, " catalogues"]
-) -> Float[np.ndarray, "catalogues dimensions"]:
-    """Statistics of every catalogue on its own, and ln N; not finite for an empty catalogue."""
-    logarithm = np.log(np.where(counts > 0, counts, np.nan))
-    return np.column_stack([*(ratio.single() for ratio in ratios), logarithm])
 
 
 def standardised(

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from galgen.plot_style import STYLE
 from galgen.validation.comparison import Comparison
 from galgen.validation.report.plot_covariance import covariance_figure
-from galgen.validation.report.plot_curves import correlation_figure, further_figure, power_figure
+from galgen.validation.report.plot_curves import correlation_figure, power_figure, statistics_figure
 from galgen.validation.report.plot_gradient import gradient_figure
 from galgen.validation.report.plot_marks import marks_figure
 from galgen.validation.report.plot_ratio import ratio_figure
@@ -72,7 +72,7 @@ ROTATION = (
     "The first pair of the slices, turning; near points are darker and larger. Look for the same "
     "filaments and voids in kind, not in place."
 )
-FURTHER = "As the correlation function, for the further statistics that the settings name."
+STATISTICS = "As the correlation function, for the other statistics that the settings name."
 RESPONSE = (
     "Top: correlation function; bottom: monopole of the power spectrum. Left: both cosmologies. "
     "Middle: the change from one to the other; a mock that ignores cosmology lies on the dashed "
@@ -163,10 +163,10 @@ def _of_means(comparison: Comparison) -> list[ReportFigure]:
             ratio_figure(comparison),
         ),
     ]
-    if main.further:
-        words = _words(_of_main(comparison, *(f"{curve.name} chi2" for curve in main.further)))
-        title = f"Further statistics, {main.name}"
-        found.append(ReportFigure("further", title, FURTHER, words, further_figure(main)))
+    if main.statistics:
+        words = _words(_of_main(comparison, *(f"{curve.name} chi2" for curve in main.statistics)))
+        title = f"Other statistics, {main.name}"
+        found.append(ReportFigure("statistics", title, STATISTICS, words, statistics_figure(main)))
     return found
 
 

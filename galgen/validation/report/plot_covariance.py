@@ -14,7 +14,7 @@ from galgen.validation.split import SplitComparison
 
 def covariance_figure(split: SplitComparison) -> Figure:
     """A row for every targeted curve: held-out, generated, generated less held-out."""
-    curves = [curve for curve in split.curves if curve.targeted]
+    curves = [curve for curve in split.curves if curve.axis.targeted]
     figure = new_figure(9.6, 0.4 + 2.9 * len(curves))
     panels = figure.subplots(len(curves), 3, squeeze=False)
     for row, curve in zip(panels, curves, strict=True):

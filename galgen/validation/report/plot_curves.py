@@ -22,7 +22,7 @@ from galgen.validation.split import SplitComparison
 SEPARATION = "separation $r$ [Mpc/$h$]"
 WAVENUMBER = "wavenumber $k$ [$h$/Mpc]"
 IN_A_ROW = 4
-"""Panels of one row of the further statistics."""
+"""Panels of one row of the other statistics."""
 
 
 def correlation_figure(split: SplitComparison) -> Figure:
@@ -59,9 +59,9 @@ def power_figure(split: SplitComparison) -> Figure:
     return _log_axes(figure)
 
 
-def further_figure(split: SplitComparison) -> Figure:
-    """Every curve of the further statistics, four in a row; below each its deviation."""
-    curves = split.further
+def statistics_figure(split: SplitComparison) -> Figure:
+    """Every curve of the other statistics, four in a row; below each its deviation."""
+    curves = split.statistics
     wide = min(len(curves), IN_A_ROW)
     rows = -(-len(curves) // IN_A_ROW)
     figure = new_figure(4.5 * max(2, wide), 5.2 * rows)
@@ -69,8 +69,10 @@ def further_figure(split: SplitComparison) -> Figure:
     for index, curve in enumerate(curves):
         row, column = divmod(index, IN_A_ROW)
         above, below = (figure.add_subplot(grid[2 * row + part, column]) for part in (0, 1))
-        _draw_curve(above, curve, curve.centre**curve.weight_power)
-        power = f"${curve.symbol}^{curve.weight_power}$ " if curve.weight_power else ""
+        _draw_curve(above, curve, curve.centre**curve.axis.weight_power)
+        power = (
+            f"${curve.axis.symbol}^{curve.axis.weight_power}$ " if curve.axis.weight_power else ""
+        )
         above.set_ylabel(f"{power}{curve.name}")
         _draw_deviation(below, curve, abscissa_label(curve))
         for axes in (above, below):
@@ -82,13 +84,13 @@ def further_figure(split: SplitComparison) -> Figure:
 def abscissa_label(curve: CurveComparison) -> str:
     """The label of the abscissa of a curve."""
     known = {"r": SEPARATION, "k": WAVENUMBER}
-    unit = f" [{curve.unit}]" if curve.unit else ""
-    return known.get(curve.symbol, f"{curve.symbol}{unit}")
+    unit = f" [{curve.axis.unit}]" if curve.axis.unit else ""
+    return known.get(curve.axis.symbol, f"{curve.axis.symbol}{unit}")
 
 
 def set_abscissa(axes: Axes, curve: CurveComparison) -> None:
     """Logarithmic where the curve asks for it."""
-    if curve.logarithmic:
+    if curve.axis.logarithmic:
         log_abscissa(axes)
 
 

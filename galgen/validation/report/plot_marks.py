@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from galgen.plot_style import BAND, GENERATED, HELD_OUT, as_label, draw_points, new_figure
-from galgen.validation.measures.marks import MASS, CountComparison, MarkComparison
+from galgen.validation.marks import MASS, CountComparison, MarkComparison
 from galgen.validation.split import SplitComparison
 
 

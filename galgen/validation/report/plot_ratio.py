@@ -14,7 +14,7 @@ from galgen.validation.report.plot_curves import abscissa_label, set_abscissa
 
 def ratio_figure(comparison: Comparison) -> Figure:
     """Generated over held-out with the errors of either, bins of weak signal faint."""
-    names = [curve.name for curve in comparison.main.curves if curve.targeted]
+    names = [curve.name for curve in comparison.main.curves if curve.axis.targeted]
     figure = new_figure(4.6 * len(names), 0.7 + 1.9 * len(comparison.splits))
     panels = figure.subplots(len(comparison.splits), len(names), squeeze=False, sharex="col")
     for row, split in zip(panels, comparison.splits, strict=True):

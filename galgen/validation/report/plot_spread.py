@@ -14,7 +14,7 @@ from galgen.validation.split import SplitComparison
 
 def spread_figure(split: SplitComparison) -> Figure:
     """A row for every targeted curve: variance ratio, ranks of all bins, CRPS over its null."""
-    curves = [curve for curve in split.curves if curve.targeted]
+    curves = [curve for curve in split.curves if curve.axis.targeted]
     figure = new_figure(10.0, 0.5 + 2.5 * len(curves))
     panels = figure.subplots(len(curves), 3, squeeze=False)
     for row, curve in zip(panels, curves, strict=True):

@@ -20,7 +20,7 @@ from galgen.plot_style import encode
 from galgen.publishing import publish_text
 from galgen.validation.comparison import Comparison
 from galgen.validation.curves import CurveComparison
-from galgen.validation.measures.marks import LEVELS
+from galgen.validation.marks import LEVELS
 from galgen.validation.numbers import numbers
 from galgen.validation.report.figures import report_figures
 from galgen.validation.report.page import (
@@ -96,8 +96,8 @@ def _settings(comparison: Comparison) -> dict[str, str]:
     sides = " x ".join(f"{side:g}" for side in comparison.box)
     bins = {
         "box": f"{sides} Mpc/h, {'periodic' if comparison.periodic else 'open'}",
-        "separation edges [Mpc/h]": _numbers(main.correlation.edges),
-        "wavenumber edges [h/Mpc]": _numbers(comparison.monopole(main).edges),
+        "separation edges [Mpc/h]": _numbers(main.correlation.axis.edges),
+        "wavenumber edges [h/Mpc]": _numbers(comparison.monopole(main).axis.edges),
     }
     fields = [f.name for f in dataclasses.fields(settings) if not f.name.endswith("_edges")]
     return bins | {name.replace("_", " "): str(getattr(settings, name)) for name in fields}
@@ -179,7 +179,7 @@ def _bins(curve: CurveComparison, split: str) -> str:
     ]
     rows = [
         (
-            curve.bin_name(i),
+            curve.axis.bin_name(i),
             *(column[i] for column in means),
             f"{curve.floor[i]:.2f}",
             f"{curve.std[i]:+.1f}",
@@ -193,7 +193,7 @@ def _bins(curve: CurveComparison, split: str) -> str:
         *("Generated", "Held-out", "Ratio", "Closure", "Half on half", "Difference / error"),
         *("Bias / cosmic scatter", "Variance ratio", "Judged"),
     ]
-    return plain_table((f"{curve.name}, {split} [{curve.unit}]", *names), rows)
+    return plain_table((f"{curve.name}, {split} [{curve.axis.unit}]", *names), rows)
 
 
 def _numbers(values: np.ndarray) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from galgen.validation.comparison import Comparison
+from galgen.validation.curves import CurveComparison
 from galgen.validation.numbers import numbers
 from galgen.validation.split import SplitComparison
 from galgen.validation.verdict import MISSED, NOT_JUDGED
@@ -65,13 +66,17 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def _split(split: SplitComparison) -> dict[str, Any]:
-    """A split with its curves by what they are: correlation, power, further."""
+    """A split with its curves by what they are: correlation, power, statistics."""
     names = [f.name for f in dataclasses.fields(split) if f.name != "curves"]
-    curves = {name: getattr(split, name) for name in ("correlation", "power", "further")}
+    curves = {name: getattr(split, name) for name in ("correlation", "power", "statistics")}
     return {name: getattr(split, name) for name in names} | curves
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, CurveComparison):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        axis = fields.pop("axis")
+        return _plain(axis) | {"centre": _plain(axis.centre)} | _plain(fields)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value) if field.name != "covariance"]
         return {name: _plain(getattr(value, name)) for name in names}

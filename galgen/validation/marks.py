@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 from jaxtyping import Float
+from scipy import stats
 
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.errors import InputError
+from galgen.measurements.ratio import Curve, Ratio
 from galgen.resolution import SINGLE, spread
 from galgen.statistics.binning import jackknife_ratio
 from galgen.validation.checks.response import Response
-from galgen.validation.measures.ratio import Curve, Ratio
 from galgen.validation.sets import halves
 
 LEVELS = (0.01, 0.05, 0.16, 0.50, 0.84, 0.95, 0.99)
@@ -156,17 +158,9 @@ def compare_marks(
     return tuple(found)
 
 
-def two_sample_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """The largest gap between two empirical cumulative distributions."""
-    first, second = np.sort(first), np.sort(second)
-    points = np.concatenate([first, second])
-    below = [np.searchsorted(each, points, side="right") / len(each) for each in (first, second)]
-    return float(np.max(np.abs(below[0] - below[1])))
-
-
 def _relative(numbers: np.ndarray) -> float:
     """Relative standard error of a mean."""
-    return float(numbers.std(ddof=1) / np.sqrt(len(numbers)) / numbers.mean())
+    return float(stats.sem(numbers) / numbers.mean())
 
 
 def _values(catalogue: Catalogue, name: str) -> Float[np.ndarray, " points"]:
@@ -203,7 +197,7 @@ def _compare_mark(
     margin = 1e-3 * ((high - low) if spread(truth, SINGLE) > 0 else largest) or 0.5
     edges = np.linspace(low - margin, high + margin, bins + 1)
     nulls = [
-        two_sample_distance(*(np.concatenate(_chosen(held_out, rows)) for rows in (half, ~half)))
+        _distance(*(np.concatenate(list(compress(held_out, rows))) for rows in (half, ~half)))
         for half in halves(len(held_out), seed, repeats=8)
     ]
     return MarkComparison(
@@ -216,15 +210,15 @@ def _compare_mark(
         generated_moments=_moments(generated),
         held_out_quantiles=np.quantile(truth, LEVELS),
         generated_quantiles=np.quantile(mock, LEVELS),
-        distance=two_sample_distance(mock, truth),
+        distance=_distance(mock, truth),
         null=float(np.mean(nulls)),
         outside=float(np.mean((mock < low) | (mock > high))),
         constant=constant,
     )
 
 
-def _chosen(values: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]:
-    return [value for value, keep in zip(values, rows, strict=True) if keep]
+def _distance(first: np.ndarray, second: np.ndarray) -> float:
+    return float(stats.ks_2samp(first, second, method="asymp").statistic)
 
 
 def _histogram(values: list[np.ndarray], edges: np.ndarray) -> Curve:

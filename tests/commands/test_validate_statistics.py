@@ -1,4 +1,4 @@
-"""galgen validate --further, as a user meets it: words for statistics, their gate, their figure."""
+"""galgen validate --statistics, as a user meets it: its words, their gate, their figure."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from galgen.cli import main
-from galgen.commands.further import Further
+from galgen.commands.statistics import StatisticName
 from galgen.data.catalogue import VELOCITIES, Catalogue
 from galgen.data.suite import write_suite
 from galgen.data.toys import ThomasProcess
@@ -28,7 +28,7 @@ def catalogues(seed: int, columns: tuple[str, ...] = ("mass", *VELOCITIES)) -> l
 
 @pytest.fixture(scope="module")
 def suites(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    folder = tmp_path_factory.mktemp("further")
+    folder = tmp_path_factory.mktemp("statistics")
     paths = [folder / "mocks.h5", folder / "truth.h5"]
     for path, seed in zip(paths, (0, 1), strict=True):
         write_suite(path, catalogues(seed), "test")
@@ -51,11 +51,11 @@ CURVES = {
     "words",
     [
         pytest.param(("counts-in-cells", "marked-correlation"), id="two"),
-        pytest.param(tuple(get_args(Further)), id="all"),
+        pytest.param(tuple(get_args(StatisticName)), id="all"),
     ],
 )
 def test_every_word_adds_its_curves(suites, tmp_path: Path, capsys, words) -> None:
-    arguments = ["validate", *suites, "--output", str(tmp_path), "--further", *words]
+    arguments = ["validate", *suites, "--output", str(tmp_path), "--statistics", *words]
     gate = "cells.chi2 < 1e6 and void.chi2 >= 0 and marked.bias < 100"
     assert main([*arguments, "--require", gate]) == 0
     numbers = json.loads((tmp_path / "comparison.json").read_text())["numbers"]
@@ -63,8 +63,8 @@ def test_every_word_adds_its_curves(suites, tmp_path: Path, capsys, words) -> No
     for word, curves in CURVES.items():
         assert curves <= found if word in words else not curves & found
     text = (tmp_path / "report.html").read_text()
-    assert "Further statistics, test" in text
-    assert f"--further {' '.join(words)}" in text, "the command that makes it"
+    assert "Other statistics, test" in text
+    assert f"--statistics {' '.join(words)}" in text, "the command that makes it"
     assert len(capsys.readouterr().out.split("\n\nreport: ")[0].splitlines()) <= 40
 
 
@@ -92,5 +92,5 @@ def test_help_names_the_words(capsys) -> None:
     with pytest.raises(SystemExit):
         main(["validate", "--help"])
     printed = "".join(capsys.readouterr().out.split())
-    for word in get_args(Further):
+    for word in get_args(StatisticName):
         assert word in printed

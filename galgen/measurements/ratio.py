@@ -1,11 +1,11 @@
-"""A statistic of every catalogue as numerator and denominator, and the curve of the mean.
+"""A statistic of every catalogue as numerator and denominator, and the curve of its mean.
 
 The mean of a set, of one half of it, or of all but one, is a ratio of sums
 (:mod:`galgen.statistics.binning`): for xi these are DD and RR, for P(k) the power and 1. No
 catalogue weighs more than its pairs.
 
-The jackknife knows nothing of pairs that no catalogue has: where DD = 0 it returns an error of
-zero. The error of xi is therefore never taken below that of Poisson pairs, sqrt(max(DD, 1)) / RR.
+Where no catalogue has a pair, DD = 0, the jackknife returns an error of zero. The error of xi is
+therefore never taken below that of Poisson pairs, sqrt(max(DD, 1)) / RR.
 
 The **pseudo-value** of catalogue i (Tukey 1958) is its own share in the mean R of n::
 
@@ -24,6 +24,8 @@ from jaxtyping import Bool, Float
 
 from galgen.resolution import resolved
 from galgen.statistics.binning import jackknife_ratio
+
+Rows = Bool[np.ndarray, " rows"] | slice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +46,22 @@ class Curve:
     error: Float[np.ndarray, "bins"]
     covariance: Float[np.ndarray, "bins bins"]
     scatter: Float[np.ndarray, "bins"]
+
+    @classmethod
+    def of_jackknife(
+        cls, mean: Float[np.ndarray, "bins"], without: Float[np.ndarray, "catalogues bins"]
+    ) -> Curve:
+        """From the mean of all catalogues and those without each."""
+        number = len(without)
+        difference = without - without.mean(axis=0)
+        covariance = (number - 1) / number * difference.T @ difference
+        error = np.sqrt(np.diag(covariance))
+        return cls(mean, error, covariance, error * np.sqrt(number))
+
+    def of(self, bins: Bool[np.ndarray, "bins"]) -> Curve:
+        """That of some bins."""
+        covariance = self.covariance[np.ix_(bins, bins)]
+        return Curve(self.mean[bins], self.error[bins], covariance, self.scatter[bins])
 
     def minus(self, other: Curve) -> Curve:
         """The difference of two independent curves."""
@@ -78,7 +96,21 @@ class Ratio:
     offset: float = 0.0
     pairs: bool = False
 
-    def mean(self, rows: Bool[np.ndarray, " catalogues"] | slice = slice(None)) -> np.ndarray:
+    @classmethod
+    def of_values(
+        cls, values: Float[np.ndarray, "catalogues bins"], filled: Bool[np.ndarray, "catalogues 1"]
+    ) -> Ratio:
+        """Values over 1; nothing for a catalogue that is not ``filled``."""
+        above = np.where(filled, values, 0.0).astype(np.float64)
+        return cls(above, np.where(filled, np.ones_like(above), 0.0))
+
+    def of(self, rows: Rows = slice(None), bins: Rows = slice(None)) -> Ratio:
+        """That of some catalogues and some bins."""
+        return dataclasses.replace(
+            self, above=self.above[rows][:, bins], below=self.below[rows][:, bins]
+        )
+
+    def mean(self, rows: Rows = slice(None)) -> np.ndarray:
         """The mean over some catalogues ``(bins,)``; NaN where they have nothing."""
         return self._divided(self.above[rows].sum(axis=0), self.below[rows].sum(axis=0))
 

@@ -1,6 +1,5 @@
 """Bispectrum, counts in cells and marked correlation in a comparison, against other routes."""
 
-import dataclasses
 import itertools
 
 import numpy as np
@@ -9,16 +8,18 @@ import pytest
 from galgen.data.catalogue import Catalogue
 from galgen.data.toys import ThomasProcess
 from galgen.errors import InputError
+from galgen.measurements.bins import cells_per_side
+from galgen.measurements.counts import CountsInCells
+from galgen.measurements.fourier import Bispectrum
+from galgen.measurements.pairs import MarkedCorrelation
+from galgen.measurements.statistic import Volume, measure
 from galgen.statistics.fourier.bispectrum import bispectrum
 from galgen.validation.comparison import compare
-from galgen.validation.measures.higher_order import Bispectrum, CountsInCells, MarkedCorrelation
-from galgen.validation.measures.measurement import Instrument
-from galgen.validation.measures.statistic import Survey
-from galgen.validation.report.plot_curves import further_figure
+from galgen.validation.report.plot_curves import statistics_figure
 from galgen.validation.settings import ValidationSettings
 
 SIDE = 50.0
-SURVEY = Survey((SIDE,) * 3, True, 100.0)
+VOLUME = Volume((SIDE,) * 3, True, 100.0)
 FUNDAMENTAL = 2 * np.pi / SIDE
 EDGES = tuple((FUNDAMENTAL * np.array([0.5, 1.5, 2.5, 3.5])).tolist())
 STATISTICS = (
@@ -47,7 +48,7 @@ def catalogues(seed, number=8, clustered=True):
 def measured():
     made = catalogues(0)
     made[3] = made[3].select(np.zeros(len(made[3]), bool))
-    return made, Instrument(SURVEY, STATISTICS, 5, 256).measure(made)
+    return made, measure(STATISTICS, made, VOLUME, 5)
 
 
 def test_an_empty_catalogue_has_nothing_in_any_bin(measured):
@@ -74,7 +75,7 @@ def test_the_bispectrum_is_that_of_each_catalogue(measured):
 
 def test_cells_are_those_of_a_histogram(measured):
     made, found = measured
-    cells = STATISTICS[1].per_side(SURVEY)
+    cells = cells_per_side(VOLUME, STATISTICS[1].mean_numbers)
     assert cells == (5, 3)
     edges = found.axes[2].edges
     assert edges[0] < SIDE / 5 < edges[1] < SIDE / 3 < edges[2]
@@ -106,7 +107,7 @@ def test_marked_pairs_are_those_of_a_double_loop(measured):
 @pytest.mark.slow
 def test_a_comparison_tells_clumps_and_where_the_heavy_are():
     settings = ValidationSettings(
-        mesh_size=16, separation_edges=(2.0, 6.0, 10.0), further=STATISTICS, relabellings=20
+        mesh_size=16, separation_edges=(2.0, 6.0, 10.0), statistics=STATISTICS, relabellings=20
     )
     held_out = {"test": catalogues(1, 24)}
     right = compare({"test": catalogues(2, 24)}, held_out, settings).main
@@ -120,26 +121,26 @@ def test_a_comparison_tells_clumps_and_where_the_heavy_are():
     assert marked.held_out.mean[0] > 1.1
     assert abs(marked.base.mean[0] - 1) < 5 * marked.base.error[0]
     assert right.curve("void").held_out.mean[0] > right.curve("void").base.mean[0]
-    figure = further_figure(right)
-    assert len(figure.axes) == 2 * len(right.further) == 10
+    figure = statistics_figure(right)
+    assert len(figure.axes) == 2 * len(right.statistics) == 10
     assert figure.get_size_inches()[0] <= 18  # four in a row
 
 
 def test_default_bins_fit_the_box_and_bad_ones_are_named():
-    axes = Bispectrum().axes(SURVEY)
+    axes = Bispectrum().axes(VOLUME)
     np.testing.assert_allclose(axes[0].edges, FUNDAMENTAL * np.arange(0.5, 11, 2))
-    few = Bispectrum(mesh_size=20).axes(SURVEY)[0]
+    few = Bispectrum(mesh_size=20).axes(VOLUME)[0]
     np.testing.assert_allclose(few.edges, FUNDAMENTAL * np.array([0.5, 2.5, 4.5]))
-    one = CountsInCells((1.0,)).axes(SURVEY)[0]
+    one = CountsInCells((1.0,)).axes(VOLUME)[0]
     assert one.edges[0] < SIDE / 5 < one.edges[1] and len(one.edges) == 2
     with pytest.raises(
         InputError, match=r"room for 2 bins .* got mesh_size=8 and bins=5 .* enlarge"
     ):
-        Bispectrum(mesh_size=8).axes(SURVEY)
+        Bispectrum(mesh_size=8).axes(VOLUME)
     with pytest.raises(
         InputError, match=r"at least 2 bins for squeezed triangles, got edges \(0.1"
     ):
-        Bispectrum((0.1, 0.2)).axes(SURVEY)
+        Bispectrum((0.1, 0.2)).axes(VOLUME)
     bare = [c.replace(columns={n: c.columns[n] for n in "xyz"}) for c in catalogues(4, 4)]
     with pytest.raises(InputError, match=r"expected a column 'mass'"):
-        Instrument(SURVEY, (dataclasses.replace(STATISTICS[2]),), 4, 256).measure(bare)
+        measure(STATISTICS[2:], bare, VOLUME, 4)

@@ -10,16 +10,12 @@ from galgen.cosmology import astropy_cosmology
 from galgen.data.catalogue import VELOCITIES, Catalogue
 from galgen.data.toys import ThomasProcess
 from galgen.errors import InputError
+from galgen.measurements.counts import NearestNeighbors
+from galgen.measurements.pairs import PairwiseVelocity, RedshiftSpaceMultipoles
+from galgen.measurements.statistic import Volume, measure
 from galgen.statistics.counts.sphere_counts import lattice_centers
 from galgen.statistics.pairs.multipoles import correlation_multipoles
 from galgen.validation.comparison import compare
-from galgen.validation.measures.further import (
-    NearestNeighbors,
-    PairwiseVelocity,
-    RedshiftSpaceMultipoles,
-)
-from galgen.validation.measures.measurement import Instrument
-from galgen.validation.measures.statistic import Survey
 from galgen.validation.settings import ValidationSettings
 
 SIDE = 50.0
@@ -47,8 +43,7 @@ def catalogues(seed, number=8, clustered=True, speed=30.0):
 def measured():
     made = catalogues(0)
     made[3] = made[3].select(np.zeros(len(made[3]), bool))
-    instrument = Instrument(Survey((SIDE,) * 3, True, 100.0), STATISTICS, 5, 256)
-    return made, instrument.measure(made)
+    return made, measure(STATISTICS, made, Volume((SIDE,) * 3, True, 100.0), 5)
 
 
 def test_neighbours_are_those_of_a_tree(measured):
@@ -84,7 +79,7 @@ def test_pairwise_velocities_are_those_of_a_double_loop(measured):
 
 def test_a_comparison_tells_voids_and_infall():
     settings = ValidationSettings(
-        mesh_size=16, separation_edges=(2.0, 6.0, 10.0), further=STATISTICS, relabellings=20
+        mesh_size=16, separation_edges=(2.0, 6.0, 10.0), statistics=STATISTICS, relabellings=20
     )
     held_out = {"test": catalogues(1, 24)}
     wrong = {"test": catalogues(2, 24, clustered=False, speed=-30.0)}
@@ -110,8 +105,8 @@ def test_multipoles_in_redshift_space_are_those_of_moved_catalogues():
         for catalogue, cosmology in zip(catalogues(4, 4), cosmologies, strict=True)
     ]
     statistic = RedshiftSpaceMultipoles((0, 2), (1.0, 4.0, 9.0), mu_bins=8)
-    survey = Survey((SIDE,) * 3, True, 100.0)
-    found = Instrument(survey, (statistic,), 4, 256).measure(made)
+    volume = Volume((SIDE,) * 3, True, 100.0)
+    found = measure((statistic,), made, volume, 4)
     for index, catalogue in enumerate(made):
         factor = 1.5 / (100 * astropy_cosmology(catalogue.cosmology).efunc(0.5))
         moved = catalogue.positions + factor * catalogue.velocities * np.array([0, 0, 1])
@@ -121,6 +116,6 @@ def test_multipoles_in_redshift_space_are_those_of_moved_catalogues():
             value = ratio.above[index] / ratio.below[index] + ratio.offset
             np.testing.assert_allclose(value, truth.multipoles[0, row], rtol=1e-3, atol=1e-3)
     with pytest.raises(InputError, match=r"periodic boxes for multipoles .* got open ones; leave"):
-        Instrument(Survey((SIDE,) * 3, False, 100.0), (statistic,), 4, 256).measure(made)
+        measure((statistic,), made, Volume((SIDE,) * 3, False, 100.0), 4)
     with pytest.raises(InputError, match="catalogues that know omega_m"):
-        Instrument(survey, (statistic,), 4, 256).measure(catalogues(4, 4))
+        measure((statistic,), catalogues(4, 4), volume, 4)

@@ -1,1 +1,0 @@
-"""What is measured of a catalogue, and the mean of it over a set."""
