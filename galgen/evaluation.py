@@ -33,8 +33,8 @@ from galgen.training.evaluator import Evaluator
 from galgen.training.sharding import gathering, put_batch, replicated, whole
 from galgen.types import Batch, Params
 from galgen.validation import compare
-from galgen.validation.numbers import identifier, numbers
 from galgen.validation.sets import MINIMUM_CATALOGUES
+from galgen.validation.verdict import identifier
 
 LOSS = "held_out.loss"
 Draw = Callable[[Params, Sequence[Condition]], list[Catalogue]]
@@ -135,7 +135,7 @@ class Evaluation:
         self, drawn: Sequence[Catalogue], held_out: Sequence[Catalogue]
     ) -> dict[str, float]:
         """The numbers of ``galgen validate`` that are finite."""
-        found = numbers(compare({self.split: drawn}, {self.split: held_out}))
+        found = compare({self.split: drawn}, {self.split: held_out}).numbers
         again = f"{identifier(self.split)}."
         return {
             f"held_out.{name}": value

@@ -84,7 +84,7 @@ NEEDED = {
     },
     "ContinuousFlow": {"bridge": BRIDGE},
     "ConvolutionalClassifier": {"classes": 3},
-    "CorrelationSummary": {"edges": (1.0, 2.0)},
+    "LogCorrelation": {"edges": (1.0, 2.0)},
     "Dequantization": {"step": 0.5},
     "Empirical": {"points": ((0.0, 1.0),)},
     "Experiment": {
@@ -100,7 +100,7 @@ NEEDED = {
     "Infer": {"folder": Path("run"), "catalogues": (Path("s.h5"),)},
     "Inspect": {"path": Path("s.h5")},
     "Inverse": {"bijection": Reversal()},
-    "JointSummary": {"parts": (LogNumber(),)},
+    "Joint": {"parts": (LogNumber(),)},
     "LinearPower": {"cosmology": Cosmology()},
     "LogSNRTimes": {"path": TorusDiffusion(), "log_snr_min": 2.0, "log_snr_max": 9.0},
     "MLPClassifier": {"classes": 3},
@@ -109,7 +109,7 @@ NEEDED = {
     "NormalizingFlow": {"bijection": Reversal()},
     "Parameters": dict(vars(PARAMETERS)),
     "PooledNetwork": {"network": DeepSet()},
-    "PowerSummary": {"k_edges": (0.1, 0.2)},
+    "LogPower": {"edges": (0.1, 0.2)},
     "ProductPath": {"paths": (LinearPath(), LinearPath()), "columns": (3, 1)},
     "ProductPrior": {"priors": (Uniform("a", 0.0, 1.0),)},
     "RadialSelection": {"redshift": (0.1, 0.2), "density": (1e-3, 1e-3)},
@@ -201,7 +201,7 @@ REFUSED = {
     "Churn": {"amount": [-1.0]},
     "ClassifierTest": {"folds": [1], "learning_rate": [0.0]},
     "CloudEncoding": {"sizes": [(), (32, 16), (0,)]},
-    "CorrelationSummary": {"edges": [(1.0,), (2.0, 1.0)]},
+    "LogCorrelation": {"edges": [(1.0,), (2.0, 1.0)]},
     "Cosmology": {"sigma_8": [0.0], "omega_b": [0.4]},
     "CountsInCells": {"mean_numbers": [(0.0,), ()]},
     "DDIM": {"eta": [1.5]},
@@ -312,7 +312,7 @@ def test_no_number_may_be_nan_and_few_infinite() -> None:
     assert infinite == {("Gaussian", "low"), ("Gaussian", "high")}
 
 
-EXEMPT = {"FeedForward", "FieldLevel", "MaskedDense", "Response", "SummedRestore", "Verdict"}
+EXEMPT = {"FeedForward", "FieldLevel", "MaskedDense", "Response", "SummedRestore"}
 """Parts of networks, a run to infer from, and results."""
 
 

@@ -95,8 +95,6 @@ class Validate(Command):
             )
 
     def run(self) -> None:
-        from galgen.validation.numbers import numbers
-
         requirement = None if self.require is None else galgen.validation.Requirement(self.require)
         check_folder(self.output or self._beside)
         if self.suite is None:
@@ -105,7 +103,9 @@ class Validate(Command):
             generated, held_out = suites.suite_pair(self.folder, self.suite, self.splits)
             training = self._training_asked
             details = {"generated": str(self.folder), "held-out": str(self.suite)}
-        settings = galgen.validation.ValidationSettings(statistics=statistics_named(self.statistics))
+        settings = galgen.validation.ValidationSettings(
+            statistics=statistics_named(self.statistics)
+        )
         comparison = galgen.compare(generated, held_out, settings, training)
         report = galgen.write_report(
             comparison,
@@ -117,7 +117,7 @@ class Validate(Command):
         )
         say(galgen.validation.table(comparison))
         say(f"\nreport: {report}")
-        if requirement is not None and (reason := requirement.shortcoming(numbers(comparison))):
+        if requirement is not None and (reason := requirement.shortcoming(comparison.numbers)):
             print(f"galgen: {reason}", file=sys.stderr)
             raise SystemExit(NOT_MET)
 

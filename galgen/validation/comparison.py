@@ -34,17 +34,17 @@ from galgen.validation.settings import ValidationSettings
 from galgen.validation.split import Measure, SplitComparison, compare_split
 from galgen.validation.verdict import (
     Verdict,
-    chi_square_verdict,
     closure_verdict,
     count_verdict,
+    curve_verdicts,
     gradient_verdict,
     mark_verdict,
     memorisation_verdict,
+    numbers,
     response_verdict,
-    spread_verdict,
-    summary,
     two_sample_verdict,
 )
+from galgen.validation.words import row, summary
 
 DEFAULT = ValidationSettings()
 
@@ -78,28 +78,33 @@ class Comparison:
         return next(split for split in self.splits if split.name == name)
 
     @functools.cached_property
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """One row per measure, those with a target first."""
-        rows = []
-        for split in self.splits:
-            rows += [closure_verdict(c, split.name) for c in split.curves if c.axis.targeted]
+    def all_verdicts(self) -> tuple[Verdict, ...]:
+        """One for every measure, the closures first."""
+        found = [closure_verdict(c, split.name) for split in self.splits for c in split.curves]
         if self.contrast:
-            rows += [response_verdict(response, *self.contrast) for response in self.responses]
+            found += [response_verdict(response, *self.contrast) for response in self.responses]
         for split in self.splits:
-            rows += self._noted(split)
-        return tuple(rows)
+            name = split.name
+            of_means, of_catalogues = zip(
+                *(curve_verdicts(c, name) for c in split.curves), strict=True
+            )
+            found += [count_verdict(split.count, name), *of_means, *of_catalogues]
+            found.append(two_sample_verdict(split.two_sample, name))
+            if split.memorisation is not None:
+                found.append(memorisation_verdict(split.memorisation, name))
+            found += [gradient_verdict(g, name) for g in split.gradients]
+            found += [mark_verdict(mark, name) for mark in split.marks]
+        return tuple(found)
 
-    @staticmethod
-    def _noted(split: SplitComparison) -> list[Verdict]:
-        """The measures of a split that have no target."""
-        rows = [count_verdict(split.count, split.name)]
-        rows += [chi_square_verdict(c, split.name) for c in split.curves]
-        rows += [spread_verdict(c, split.name) for c in split.curves]
-        rows += [two_sample_verdict(split.two_sample, split.name)]
-        if split.memorisation is not None:
-            rows += [memorisation_verdict(split.memorisation, split.name)]
-        rows += [gradient_verdict(g, split.name) for g in split.gradients]
-        return rows + [mark_verdict(mark, split.name) for mark in split.marks]
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """One for every row of the table, those with a target first."""
+        return tuple(v for v in self.all_verdicts if v.is_row)
+
+    @functools.cached_property
+    def numbers(self) -> dict[str, float]:
+        """Every number by dotted name (:mod:`galgen.validation.verdict`)."""
+        return numbers(self.all_verdicts, self.main.name)
 
     @property
     def summary(self) -> str:
@@ -138,7 +143,7 @@ class Comparison:
         return printable(f"Comparison of {names}: {self.summary}")
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary)}</p>\n{verdict_table(self.verdicts)}"
+        return f"<p>{html.escape(self.summary)}</p>\n{verdict_table(map(row, self.verdicts))}"
 
     @staticmethod
     def monopole(split: SplitComparison) -> CurveComparison:

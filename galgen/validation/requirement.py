@@ -5,7 +5,7 @@
     xi.closure > 0.85 and P0.chi2 < 2
     0.9 < N.ratio < 1.1 and not (memorisation.excess > 3 or pqmass.p < 0.01)
 
-It has numbers, dotted names of :mod:`galgen.validation.numbers`, the comparisons ``< <= > >= ==
+It has numbers, dotted names of :mod:`galgen.validation.verdict`, the comparisons ``< <= > >= ==
 !=`` (chained as in mathematics), ``and``, ``or``, ``not`` and parentheses, and nothing else:
 Python's parser reads it and only these nodes are accepted. A comparison with a number that was not
 measured is unknown; unknown goes through ``and``, ``or`` and ``not`` by Kleene's logic, and a

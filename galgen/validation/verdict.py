@@ -1,14 +1,43 @@
-"""Verdicts in words: one row per measure, with its figure, the noise beside it and the target.
+"""What a comparison found: one verdict for each measure of a split, with its noise and its target.
 
-Nothing is judged here that was not measured: a row whose signal is too weak says so, and a target
-that is not met says "missed", by how much and where.
+A :class:`Verdict` holds numbers. :mod:`galgen.validation.words` says them in a table, a report or
+a notebook, and :func:`numbers` gives them by dotted name, for a gate in a script:
+
+====================================== =====================================================
+name                                   meaning
+====================================== =====================================================
+``targets.met``, ``.missed``,          how many rows of the summary
+``.not_judged``
+``xi.response``, ``xi.response_error`` slope from the low to the high split (so ``P0``, ``N``)
+``xi.closure``, ``xi.closure_median``  over the judged bins of a curve: least, median
+``xi.chi2``, ``xi.p``                  per degree of freedom, whole covariance; its p-value
+``xi.chi2_diagonal``                   the same, bins taken as independent
+``xi.bias``                            greatest bias in cosmic variance, over the bins
+``xi.variance_ratio``, ``xi.rank_p``,  spread of single catalogues: median variance ratio, p of
+``xi.crps_ratio``                      the rank histograms, median CRPS over its null
+``xi.gradient.omega_m``                slope of d ln xi / d omega_m (also ``.gradient_error``)
+``N.ratio``, ``N.ratio_error``         mean number of points
+``N.std_ratio``                        ratio of the standard deviations of the number
+``log10_mass.ks``, ``.ks_null``        Kolmogorov-Smirnov distance of a mark
+``pqmass.chi2``, ``.null``, ``.p``     sample-level test
+``memorisation.fraction``,             nearest is training, by summaries and by points
+``.point_fraction``, ``.expected``,
+``.excess``, ``.copies``
+====================================== =====================================================
+
+Every name but the first two rows is that of the main split. With the name of a split before it
+(``low.xi.closure``), it is that of another. Words of a name that are no identifiers have
+underscores.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,138 +48,182 @@ from galgen.validation.checks.two_sample import TwoSample
 from galgen.validation.curves import CurveComparison
 from galgen.validation.marks import CountComparison, MarkComparison
 
-MET, MISSED, NOT_JUDGED, NOTED = "met", "missed", "not judged", "noted"
+
+class Kind(enum.StrEnum):
+    """What a verdict is about."""
+
+    CLOSURE = "closure"
+    RESPONSE = "response"
+    COUNT = "count"
+    CHI_SQUARE = "chi_square"
+    SPREAD = "spread"
+    TWO_SAMPLE = "two_sample"
+    MEMORISATION = "memorisation"
+    GRADIENT = "gradient"
+    MARK = "mark"
+
+
+class Status(enum.StrEnum):
+    """What came of it: a target met, missed or with too little signal to judge; or no target."""
+
+    MET = "met"
+    MISSED = "missed"
+    NOT_JUDGED = "not judged"
+    NOTED = "noted"
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """One row of the table.
+    """One measure of generated catalogues against held-out ones.
 
     Attributes:
-        measure: what was measured, and on which split.
-        figure: its value and error.
-        noise: what held-out gives against itself.
-        target: what was asked; empty where nothing was.
-        status: met, missed, not judged (too little signal), or noted (no target).
-        note: where and by how much it was missed, or how it is to be read.
+        kind: of the measure.
+        statistic: the curve, mark or test, ``xi`` or ``N``.
+        splits: the split, or the two that a response leads from and to.
+        status: what came of it.
+        value, error: of generated; an error of NaN where there is none.
+        null, null_error: what held-out gives against itself; the same.
+        target: the lowest and highest value that meets it; None where nothing is asked.
+        numbers: all numbers of the measure, by the names that follow the statistic.
+        result: what the numbers were taken of.
     """
 
-    measure: str
-    figure: str
-    noise: str
-    target: str
-    status: str
-    note: str = ""
+    kind: Kind
+    statistic: str
+    splits: tuple[str, ...]
+    status: Status
+    value: float
+    error: float
+    null: float
+    null_error: float
+    numbers: Mapping[str, float]
+    result: Any = dataclasses.field(repr=False, compare=False)
+    target: tuple[float, float] | None = None
+
+    @property
+    def is_row(self) -> bool:
+        """Whether it has a row in the table: a closure without a target has none."""
+        return self.kind is not Kind.CLOSURE or self.target is not None
 
 
 def closure_verdict(curve: CurveComparison, split: str) -> Verdict:
     """The least closure over the judged bins."""
-    measure, target = f"{curve.name} closure, {split}", f">= {curve.target:.2f}"
-    worst = curve.worst
-    if worst is None:
-        note = "no bin of held-out is significant; add catalogues or widen the bins"
-        return Verdict(measure, "-", "-", target, NOT_JUDGED, note)
-    figure = (
-        f"{curve.closure[worst]:.2f} +- {curve.closure_error[worst]:.2f} "
-        f"(median {curve.median:.2f})"
-    )
-    floor = curve.floor[curve.judged]
-    noise = f"{np.min(floor):.2f} (median {np.median(floor):.2f})"
-    where = [int(index) for index in np.flatnonzero(curve.missed)]
-    if not len(where):
-        note = f"all {curve.judged.sum()} judged bins; worst at {curve.axis.bin_name(worst)}"
-        return Verdict(measure, figure, noise, target, MET, note)
-    bins = [
-        f"{curve.axis.bin_name(i)} {curve.closure[i]:.2f} ({curve.shortfall[i]:.1f} sigma below)"
-        for i in where
-    ]
-    note = f"missed in {len(where)} of {curve.judged.sum()} judged bins: " + "; ".join(bins)
-    noisy = sum(curve.floor[i] < curve.target for i in where)
-    if noisy:
-        note += f". In {noisy} of these, halves of held-out miss it against each other too"
-    return Verdict(measure, figure, noise, target, MISSED, note)
-
-
-def chi_square_verdict(curve: CurveComparison, split: str) -> Verdict:
-    """Chi-square per degree of freedom; no target, its noise is 1 by definition."""
-    found = curve.chi_square
-    note = found.note
-    if found.full:
-        note += f"; bins taken as independent: {curve.reduced_chi_square:.2f}"
-    if not found.degrees:
-        return Verdict(f"{curve.name} chi2/dof, {split}", "-", "-", "", NOTED, note)
+    worst, targeted = curve.worst, curve.axis.targeted
+    status = Status.MISSED if curve.missed.any() else Status.MET
+    status = Status.NOT_JUDGED if worst is None else status
+    value = math.nan if worst is None else float(curve.closure[worst])
     return Verdict(
-        f"{curve.name} chi2/dof, {split}",
-        f"{found.reduced:.2f} ({found.degrees} bins), p {found.p_value:.2g}",
-        f"1 +- {math.sqrt(2 / found.degrees):.2f}",
-        "",
-        NOTED,
-        note,
+        Kind.CLOSURE,
+        curve.name,
+        (split,),
+        status if targeted else Status.NOTED,
+        value,
+        math.nan if worst is None else float(curve.closure_error[worst]),
+        math.nan if worst is None else float(np.min(curve.floor[curve.judged])),
+        math.nan,
+        {"closure": value, "closure_median": curve.median},
+        curve,
+        (curve.target, math.inf) if targeted else None,
     )
 
 
-def spread_verdict(curve: CurveComparison, split: str) -> Verdict:
-    """Variance ratio of single catalogues, median over bins, with the ranks and the CRPS."""
-    spread = curve.spread
+def response_verdict(response: Response, low: str, high: str) -> Verdict:
+    """The slope of the response to cosmology."""
+    status = Status.MET if response.met else Status.MISSED
+    slope, error = response.slope, response.slope_error
+    return Verdict(
+        Kind.RESPONSE,
+        response.name,
+        (low, high),
+        status if response.judged else Status.NOT_JUDGED,
+        slope,
+        error,
+        1.0,
+        error,
+        {"response": slope, "response_error": error},
+        response,
+        (1 - response.target, 1 + response.target),
+    )
+
+
+def curve_verdicts(curve: CurveComparison, split: str) -> tuple[Verdict, Verdict]:
+    """Chi-square per degree of freedom of the means, and the variance of single catalogues."""
+    found, spread = curve.chi_square, curve.spread
+    null_error = math.sqrt(2 / found.degrees) if found.degrees else math.nan
+    bias, varied = np.abs(curve.bias), curve.held_out.scatter > 0
+    of_means = {
+        "chi2": found.reduced,
+        "p": found.p_value,
+        "chi2_diagonal": curve.reduced_chi_square,
+        "bias": float(np.max(bias[varied])) if varied.any() else math.nan,
+    }
     ratio, error = median(spread.variance_ratio), median(spread.variance_ratio_error)
-    note = f"median over bins, {spread.variance_groups}; rank histograms flat with p "
-    note += f"{spread.flatness_p_value:.2g}, {spread.rank_groups}"
-    if math.isfinite(median(spread.crps_ratio)):
-        note += f"; CRPS {median(spread.crps_ratio):.2f} +- {median(spread.crps_ratio_error):.2f} "
-        note += f"times that of half of held-out on half, p {spread.crps_p_value:.2g}"
-    noise = f"1 +- {error:.2f}"
-    figure = f"variance x {ratio:.2f} +- {error:.2f}"
-    return Verdict(f"{curve.name} spread, {split}", figure, noise, "", NOTED, note)
+    of_catalogues = {
+        "variance_ratio": ratio,
+        "rank_p": spread.flatness_p_value,
+        "crps_ratio": median(spread.crps_ratio),
+    }
+    return (
+        _noted(
+            Kind.CHI_SQUARE, curve.name, split, (found.reduced, math.nan), (1.0, null_error),
+            of_means, found,
+        ),
+        _noted(
+            Kind.SPREAD, curve.name, split, (ratio, error), (1.0, error), of_catalogues, spread
+        ),
+    )  # fmt: skip
+
+
+def count_verdict(count: CountComparison, split: str) -> Verdict:
+    """Mean number of points, generated over held-out."""
+    value = count.ratio, count.ratio_error
+    std = float(count.held_out.std(ddof=1))
+    std_ratio = float(count.generated.std(ddof=1)) / std if std else math.nan
+    found = {"ratio": value[0], "ratio_error": value[1], "std_ratio": std_ratio}
+    return _noted(Kind.COUNT, "N", split, value, (1.0, value[1]), found, count)
 
 
 def two_sample_verdict(test: TwoSample, split: str) -> Verdict:
     """PQMass of single catalogues."""
-    generated, held_out = test.catalogues
-    note = f"summaries of {test.dimensions} numbers, {generated} generated and {held_out} held-out "
-    note += f"in {test.cells} cells; p by relabelling"
-    if test.constant:
-        note += f"; left out, the same in all of both: {', '.join(test.constant)}"
-    return Verdict(
-        f"PQMass chi2/dof, {split}",
-        f"{test.chi_square:.2f}, p {test.p_value:.2g}",
-        f"{test.null:.2f} +- {test.null_error:.2f}",
-        "",
-        NOTED,
-        note,
-    )
+    value, null = (test.chi_square, math.nan), (test.null, test.null_error)
+    found = {"chi2": test.chi_square, "null": test.null, "p": test.p_value}
+    return _noted(Kind.TWO_SAMPLE, "pqmass", split, value, null, found, test)
 
 
 def memorisation_verdict(found: Memorisation, split: str) -> Verdict:
     """How many generated catalogues are nearest to a training one."""
-    note = (
-        f"expected {found.expected:.2f} of new catalogues ({found.excess:+.1f} sigma); by points "
-    )
-    note += f"{found.point_fraction:.2f} +- {found.point_error:.2f}; copies "
-    note += f"{found.copies:.0%}"
-    return Verdict(
-        f"nearest is training, {split}",
-        f"{found.fraction:.2f} +- {found.error:.2f}",
-        f"{found.null:.2f}",
-        "",
-        NOTED,
-        note,
-    )
+    names = ("fraction", "expected", "excess", "point_fraction", "copies")
+    values = {name: getattr(found, name) for name in names}
+    value, null = (found.fraction, found.error), (found.null, math.nan)
+    return _noted(Kind.MEMORISATION, "memorisation", split, value, null, values, found)
 
 
 def gradient_verdict(gradient: Gradient, split: str) -> Verdict:
     """Slope of d ln S / d theta, generated against held-out."""
-    found = gradient.response
-    note = f"slope of generated against held-out, which varies by {found.signal:.1f} sigma"
-    if not found.judged:
-        note += ": too weak to tell"
-    return Verdict(
-        f"dln {found.name}/d {gradient.parameter}, {split}",
-        f"{found.slope:.2f} +- {found.slope_error:.2f}",
-        f"1 +- {found.slope_error:.2f}",
-        "",
-        NOTED,
-        note,
-    )
+    found, name = gradient.response, identifier(gradient.parameter)
+    value = found.slope, found.slope_error
+    values = {f"gradient.{name}": value[0], f"gradient_error.{name}": value[1]}
+    return _noted(Kind.GRADIENT, found.name, split, value, (1.0, value[1]), values, gradient)
+
+
+def mark_verdict(mark: MarkComparison, split: str) -> Verdict:
+    """Kolmogorov-Smirnov distance of a mark."""
+    value, null = (mark.distance, math.nan), (mark.null, math.nan)
+    values = {"ks": mark.distance, "ks_null": mark.null}
+    return _noted(Kind.MARK, mark.name, split, value, null, values, mark)
+
+
+def _noted(
+    kind: Kind,
+    statistic: str,
+    split: str,
+    value: tuple[float, float],
+    null: tuple[float, float],
+    numbers: Mapping[str, float],
+    result: Any,
+) -> Verdict:
+    """A measure without a target; ``value`` and ``null`` with their errors."""
+    return Verdict(kind, statistic, (split,), Status.NOTED, *value, *null, numbers, result)
 
 
 def median(values: np.ndarray) -> float:
@@ -159,60 +232,31 @@ def median(values: np.ndarray) -> float:
     return float(np.median(finite)) if len(finite) else math.nan
 
 
-def response_verdict(response: Response, low: str, high: str) -> Verdict:
-    """The slope of the response to cosmology."""
-    measure = f"{response.name} response, {low} to {high}"
-    target = f"1 +- {response.target:.2f}"
-    noise = f"1 +- {response.slope_error:.2f}"
-    figure = f"{response.slope:.2f} +- {response.slope_error:.2f}"
-    if not response.judged:
-        note = f"held-out itself changes by {response.signal:.1f} sigma only"
-        return Verdict(measure, figure, noise, target, NOT_JUDGED, note)
-    direction = "right direction" if response.right_direction else "WRONG direction"
-    note = f"{direction}; held-out changes by {response.signal:.0f} sigma"
-    if not response.met:
-        over = (abs(response.slope - 1) - response.target) / max(response.slope_error, 1e-12)
-        note = f"missed: {note}; {over:.1f} sigma outside"
-    return Verdict(measure, figure, noise, target, MET if response.met else MISSED, note)
+def numbers(verdicts: Sequence[Verdict], main: str) -> dict[str, float]:
+    """Every number by dotted name; NaN for what was not measured.
+
+    Args:
+        verdicts: all of a comparison.
+        main: the split whose numbers also stand without its name.
+    """
+    judged = (Status.MET, Status.MISSED, Status.NOT_JUDGED)
+    found = {
+        f"targets.{identifier(status)}": float(sum(v.status is status for v in verdicts))
+        for status in judged
+    }
+    statistics = [*dict.fromkeys(v.statistic for v in verdicts)]
+    named = [
+        (v, f"{identifier(v.statistic)}.{name}", value)
+        for v in sorted(verdicts, key=lambda v: (v.splits, statistics.index(v.statistic)))
+        for name, value in v.numbers.items()
+    ]
+    found |= {name: x for v, name, x in named if len(v.splits) > 1 or v.splits == (main,)}
+    return found | {
+        f"{identifier(v.splits[0])}.{name}": x for v, name, x in named if len(v.splits) == 1
+    }
 
 
-def count_verdict(count: CountComparison, split: str) -> Verdict:
-    """Mean number of points, generated over held-out."""
-    truth, mock = count.held_out, count.generated
-    note = f"mean {mock.mean():.1f} and {truth.mean():.1f}; std {mock.std(ddof=1):.1f} and "
-    note += f"{truth.std(ddof=1):.1f} (generated and held-out)"
-    error = count.ratio_error
-    return Verdict(
-        f"N mean ratio, {split}",
-        f"{count.ratio:.3f} +- {error:.3f}",
-        f"1 +- {error:.3f}",
-        "",
-        NOTED,
-        note,
-    )
-
-
-def mark_verdict(mark: MarkComparison, split: str) -> Verdict:
-    """Kolmogorov-Smirnov distance of a mark."""
-    truth, mock = mark.held_out_moments, mark.generated_moments
-    note = f"mean {mock.mean:.4g} and {truth.mean:.4g}; std {mock.std:.4g} and "
-    note += f"{truth.std:.4g} (generated and held-out)"
-    if mark.constant:
-        note = f"{truth.mean:.6g} in all points of both sets but for rounding: nothing to compare"
-    return Verdict(
-        f"{mark.name} KS, {split}", f"{mark.distance:.3f}", f"{mark.null:.3f}", "", NOTED, note
-    )
-
-
-def summary(verdicts: Iterable[Verdict]) -> str:
-    """One sentence: how many targets were met, and which were not."""
-    rows = [v for v in verdicts if v.status != NOTED]
-    met = sum(v.status == MET for v in rows)
-    missed = [v.measure for v in rows if v.status == MISSED]
-    weak = [v.measure for v in rows if v.status == NOT_JUDGED]
-    parts = [f"{met} of {len(rows)} targets met"]
-    if missed:
-        parts.append("missed: " + "; ".join(missed))
-    if weak:
-        parts.append("too little signal to judge: " + "; ".join(weak))
-    return ". ".join(parts) + "."
+def identifier(name: str) -> str:
+    """The name with underscores for what an identifier cannot hold."""
+    plain = re.sub(r"\W", "_", name)
+    return plain if plain.isidentifier() else f"_{plain}"

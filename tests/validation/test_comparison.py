@@ -17,7 +17,8 @@ from galgen.validation.marks import compare_counts, respond_counts
 from galgen.validation.report.table import HEIGHT, WIDTH, table
 from galgen.validation.sets import same_cosmologies
 from galgen.validation.settings import ValidationSettings
-from galgen.validation.verdict import MET, MISSED, NOT_JUDGED, closure_verdict, response_verdict
+from galgen.validation.verdict import Kind, Status, closure_verdict, response_verdict
+from galgen.validation.words import row
 
 SIDE = 100.0
 STRONG = ThomasProcess(parents=60.0, children=5.0, sigma=0.03)
@@ -43,8 +44,8 @@ def catalogues(process, seed, number=NUMBER, clustered=1.0, periodic=True, **cos
     return made
 
 
-def verdict(comparison, measure):
-    return next(v for v in comparison.verdicts if v.measure == measure)
+def verdict(comparison, kind, statistic):
+    return next(v for v in comparison.verdicts if (v.kind, v.statistic) == (kind, statistic))
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +84,11 @@ def test_uniform_catalogues_close_nothing_and_the_verdict_says_missed(held_out):
         judged = curve.judged
         assert np.all(np.abs(curve.closure[judged]) < 3.5 * curve.closure_error[judged])
         assert curve.missed[judged].all()
-    row = verdict(comparison, "xi closure, test")
-    assert row.status == MISSED
-    assert f"missed in {judged_bins(comparison)} of {judged_bins(comparison)}" in row.note
-    assert "sigma below" in row.note and "r 1.0-3.0" in row.note
+    found = verdict(comparison, Kind.CLOSURE, "xi")
+    note = row(found).note
+    assert found.status is Status.MISSED and found.splits == ("test",)
+    assert f"missed in {judged_bins(comparison)} of {judged_bins(comparison)}" in note
+    assert "sigma below" in note and "r 1.0-3.0" in note
     assert "missed: xi closure, test; P0 closure, test" in comparison.summary
     assert "0 of 2 targets met" in comparison.summary
 
@@ -105,15 +107,15 @@ def test_half_the_clustering_closes_half(held_out):
 
 def test_targets_decide_met_and_missed(true_mock):
     xi = true_mock.main.correlation
-    for shift, status in ((-0.01, MET), (0.01, MISSED)):
+    for shift, status in ((-0.01, Status.MET), (0.01, Status.MISSED)):
         curve = dataclasses.replace(xi, target=float(xi.closure[xi.worst]) + shift)
         assert closure_verdict(curve, "test").status == status
 
 
 def test_unclustered_held_out_is_not_judged():
     sets = [{"test": catalogues(STRONG, seed, 12, clustered=0.0)} for seed in (4, 5)]
-    row = verdict(compare(*sets, SETTINGS), "xi closure, test")
-    assert row.status == NOT_JUDGED and "add catalogues" in row.note
+    found = verdict(compare(*sets, SETTINGS), Kind.CLOSURE, "xi")
+    assert found.status is Status.NOT_JUDGED and "add catalogues" in row(found).note
 
 
 @pytest.mark.parametrize(
@@ -132,10 +134,11 @@ def test_response_slope_of_constructed_cases(held_out, processes, slope):
     for response in comparison.responses[:2]:
         assert abs(response.slope - slope) < 3 * response.slope_error
         assert response.slope_error < 0.25 and response.judged
-    row = verdict(comparison, "xi response, low to high")
-    assert row.status == (MET if slope == 1 else MISSED)
-    assert ("right direction" in row.note) == comparison.responses[0].right_direction
-    assert verdict(comparison, "N response, low to high").status == NOT_JUDGED
+    found = verdict(comparison, Kind.RESPONSE, "xi")
+    assert found.splits == ("low", "high") and found.value == comparison.responses[0].slope
+    assert found.status is (Status.MET if slope == 1 else Status.MISSED)
+    assert ("right direction" in row(found).note) == comparison.responses[0].right_direction
+    assert verdict(comparison, Kind.RESPONSE, "N").status is Status.NOT_JUDGED
     lines = table(comparison).splitlines()
     assert len(lines) <= HEIGHT and max(map(len, lines)) <= WIDTH
 
@@ -149,7 +152,7 @@ def test_response_of_the_number_of_points():
     np.testing.assert_allclose(right.held_out.mean, np.log(2), atol=0.15)
     assert abs(wrong.slope) < 3 * wrong.slope_error
     assert wrong.judged and not wrong.met
-    assert response_verdict(wrong, "low", "high").status == MISSED
+    assert response_verdict(wrong, "low", "high").status is Status.MISSED
 
 
 def test_order_of_catalogues_does_not_matter(held_out, true_mock):

@@ -17,10 +17,10 @@ from galgen.validation.checks.two_sample import standardised, two_sample_test
 from galgen.validation.comparison import compare
 from galgen.validation.curves import compare_curves
 from galgen.validation.marks import compare_marks
-from galgen.validation.numbers import numbers
 from galgen.validation.requirement import Requirement
 from galgen.validation.settings import ValidationSettings
-from galgen.validation.verdict import MISSED, closure_verdict
+from galgen.validation.verdict import Status, closure_verdict
+from galgen.validation.words import row
 
 RNG = np.random.default_rng(0)
 VARIED = RNG.normal(5.0, 1.0, (2, 80, 2))
@@ -150,10 +150,10 @@ def test_a_comparison_of_catalogues_that_share_their_number_and_mark() -> None:
     mock, truth = (marked(constant(1e13, np.float32, 240, seed), 12) for seed in (0, 1))
     found = compare({"test": mock}, {"test": truth}, settings)
     assert found.main.two_sample.constant == ("ln N",)
-    verdicts = {v.measure: v for v in found.verdicts}
+    verdicts = {r.measure: r for r in map(row, found.verdicts)}
     assert "left out, the same in all of both: ln N" in verdicts["PQMass chi2/dof, test"].note
     assert "nothing to compare" in verdicts["weight KS, test"].note
-    values = numbers(found)
+    values = found.numbers
     assert 0 < values["pqmass.p"] <= 1 and values["weight.ks"] == 0
     assert np.isnan(values["N.std_ratio"])
     reason = Requirement("N.std_ratio < 2").shortcoming(values)
@@ -181,4 +181,4 @@ def test_a_mock_that_is_no_number_is_judged_and_misses() -> None:
     found = compare_curves(axis, ratios, BOTH, ValidationSettings(relabellings=20))
     assert found.judged.all() and found.missed.tolist() == [False, True]
     verdict = closure_verdict(found, "test")
-    assert verdict.status == MISSED and "r 2.0-3.0" in verdict.note
+    assert verdict.status is Status.MISSED and "r 2.0-3.0" in row(verdict).note

@@ -15,7 +15,6 @@ from PIL import Image
 from galgen.data.catalogue import Catalogue
 from galgen.data.toys import ThomasProcess
 from galgen.validation.comparison import compare
-from galgen.validation.numbers import numbers
 from galgen.validation.report.plot_rotation import FRAMES, projected
 from galgen.validation.report.plot_slices import matched_pairs
 from galgen.validation.report.report import write_report
@@ -123,7 +122,7 @@ def test_every_split_and_number_is_tabulated(written):
         for curve in split.curves:
             assert f"{curve.name}, {split.name} [{curve.axis.unit}]" in text
     tree = json.loads(path.with_name("comparison.json").read_text(encoding="utf-8"))
-    found = numbers(comparison)
+    found = comparison.numbers
     assert set(found) == set(tree["numbers"])
     assert found["high.P0.closure"] == comparison.split("high").curve("P0").closure.min()
     for name in found:

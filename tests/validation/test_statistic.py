@@ -11,10 +11,10 @@ from galgen.errors import InputError
 from galgen.measurements.ratio import Ratio
 from galgen.measurements.statistic import Axis, Statistic
 from galgen.validation.comparison import compare
-from galgen.validation.numbers import numbers
 from galgen.validation.report.plot_curves import statistics_figure
 from galgen.validation.report.table import as_json, table
 from galgen.validation.settings import ValidationSettings
+from galgen.validation.verdict import Kind, Status
 
 SIDE = 50.0
 
@@ -83,9 +83,13 @@ def test_columns_reach_the_statistic_and_the_base_has_them_at_random(half):
 
 
 def test_it_gets_a_verdict_numbers_and_json(half):
-    row = next(v for v in half.verdicts if v.measure == "infall closure, test")
-    assert row.status == "missed" and "infall closure, test" in half.summary
-    found = numbers(half)
+    row = next(v for v in half.verdicts if (v.kind, v.statistic) == (Kind.CLOSURE, "infall"))
+    assert (
+        row.status is Status.MISSED
+        and row.target == (0.85, np.inf)
+        and "infall closure, test" in half.summary
+    )
+    found = half.numbers
     assert found["infall.closure"] == found["test.infall.closure"]
     assert abs(found["infall.closure"] - 0.5) < 0.15
     assert found["infall.p"] < 1e-6 < found["xi.p"] and found["infall.chi2"] > 10

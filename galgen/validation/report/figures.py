@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from galgen.plot_style import STYLE
 from galgen.validation.comparison import Comparison
+from galgen.validation.curves import CurveComparison
 from galgen.validation.report.plot_covariance import covariance_figure
 from galgen.validation.report.plot_curves import correlation_figure, power_figure, statistics_figure
 from galgen.validation.report.plot_gradient import gradient_figure
@@ -20,7 +21,8 @@ from galgen.validation.report.plot_rotation import rotation
 from galgen.validation.report.plot_slices import matched_pairs, slice_figure
 from galgen.validation.report.plot_spread import spread_figure
 from galgen.validation.sets import Sets
-from galgen.validation.verdict import NOTED, Verdict
+from galgen.validation.verdict import Kind
+from galgen.validation.words import sentences
 
 SLICES = (
     "Points with z in the first quarter of the box; symbols grow with mass where there is one. "
@@ -105,18 +107,21 @@ def report_figures(
     """All figures of a comparison."""
     main = comparison.main
     with matplotlib.rc_context(dict(STYLE)):
-        found = _pictures(comparison, generated, held_out) + _of_means(comparison)
-        found += _of_catalogues(comparison)
+        found = [
+            *_pictures(comparison, generated, held_out),
+            *_of_means(comparison),
+            *_of_catalogues(comparison),
+        ]
         if comparison.contrast:
-            low, high = comparison.contrast
-            title = f"Dependence on cosmology, {low} to {high}"
-            words = _words([v for v in comparison.verdicts if " response, " in v.measure])
-            figure = response_figure(comparison)
-            found.append(ReportFigure("response", title, RESPONSE, words, figure))
+            title = f"Dependence on cosmology, {' to '.join(comparison.contrast)}"
+            said = sentences(v for v in comparison.verdicts if v.kind is Kind.RESPONSE)
+            found.append(
+                ReportFigure("response", title, RESPONSE, said, response_figure(comparison))
+            )
         if any(g.response.name != "N" for g in main.gradients):
             title = f"Dependence on each parameter, {main.name}"
-            words = _words(_of_main(comparison, "dln "))
-            found.append(ReportFigure("gradient", title, GRADIENT, words, gradient_figure(main)))
+            said = _of_main(comparison, Kind.GRADIENT)
+            found.append(ReportFigure("gradient", title, GRADIENT, said, gradient_figure(main)))
     return tuple(found)
 
 
@@ -126,96 +131,77 @@ def _pictures(comparison: Comparison, generated: Sets, held_out: Sets) -> list[R
     name = (comparison.contrast or (comparison.main.name,))[0]
     truth, mock = matched_pairs(generated[name], held_out[name])[0]
     slices = slice_figure(comparison, generated, held_out)
+    title = f"In three dimensions, {name}"
     return [
         ReportFigure("slices", "Slices", SLICES, unjudged, slices),
-        ReportFigure(
-            "rotation", f"In three dimensions, {name}", ROTATION, unjudged, rotation((truth, mock))
-        ),
+        ReportFigure("rotation", title, ROTATION, unjudged, rotation((truth, mock))),
     ]
 
 
 def _of_means(comparison: Comparison) -> list[ReportFigure]:
     """The mean of every statistic."""
     main = comparison.main
-    powers = [curve.name for curve in main.power]
+
+    def said(*curves: CurveComparison) -> str:
+        names = [curve.name for curve in curves]
+        return _of_main(comparison, Kind.CLOSURE, Kind.CHI_SQUARE, among=names)
+
+    closures = sentences(v for v in comparison.verdicts if v.kind is Kind.CLOSURE)
     found = [
         ReportFigure(
             "correlation",
             f"Correlation function, {main.name}",
             CORRELATION,
-            _words(_of_main(comparison, "xi closure", "xi chi2")),
+            said(main.correlation),
             correlation_figure(main),
         ),
         ReportFigure(
-            "power",
-            f"Power spectrum, {main.name}",
-            POWER,
-            _words(
-                _of_main(comparison, *(f"{n} {w}" for n in powers for w in ("closure", "chi2")))
-            ),
-            power_figure(main),
+            "power", f"Power spectrum, {main.name}", POWER, said(*main.power), power_figure(main)
         ),
-        ReportFigure(
-            "ratio",
-            "Ratios, every split",
-            RATIO,
-            _words([v for v in comparison.verdicts if " closure, " in v.measure]),
-            ratio_figure(comparison),
-        ),
+        ReportFigure("ratio", "Ratios, every split", RATIO, closures, ratio_figure(comparison)),
     ]
     if main.statistics:
-        words = _words(_of_main(comparison, *(f"{curve.name} chi2" for curve in main.statistics)))
-        title = f"Other statistics, {main.name}"
-        found.append(ReportFigure("statistics", title, STATISTICS, words, statistics_figure(main)))
+        title, names = f"Other statistics, {main.name}", [c.name for c in main.statistics]
+        words = _of_main(comparison, Kind.CHI_SQUARE, among=names)
+        figure = statistics_figure(main)
+        found.append(ReportFigure("statistics", title, STATISTICS, words, figure))
     return found
 
 
 def _of_catalogues(comparison: Comparison) -> list[ReportFigure]:
     """The spread of single catalogues, their numbers of points and their marks."""
     main = comparison.main
-    spreads = [v for v in _of_main(comparison) if " spread, " in v.measure]
-    spreads += _of_main(comparison, "PQMass", "nearest is training")
-    counted = [v for v in _of_main(comparison) if v.measure.startswith("N ") or " KS" in v.measure]
     return [
         ReportFigure(
             "spread",
             f"Spread of single catalogues, {main.name}",
             SPREAD,
-            _words(spreads),
+            _of_main(comparison, Kind.SPREAD, Kind.TWO_SAMPLE, Kind.MEMORISATION),
             spread_figure(main),
         ),
         ReportFigure(
             "covariance",
             f"Covariance, {main.name}",
             COVARIANCE,
-            _words([v for v in _of_main(comparison) if " chi2/dof" in v.measure]),
+            _of_main(comparison, Kind.CHI_SQUARE),
             covariance_figure(main),
         ),
         ReportFigure(
             "marks",
             f"Number of points and marks, {main.name}",
             MARKS,
-            _words(counted),
+            _of_main(comparison, Kind.COUNT, Kind.MARK),
             marks_figure(main),
         ),
     ]
 
 
-def _of_main(comparison: Comparison, *beginnings: str) -> list[Verdict]:
-    """Verdicts of the main split that begin with one of these words."""
-    name = comparison.main.name
-    rows = [v for v in comparison.verdicts if v.measure.endswith(f", {name}")]
-    return [v for v in rows if not beginnings or v.measure.startswith(beginnings)]
-
-
-def _words(verdicts: Sequence[Verdict]) -> str:
-    """Every verdict as one short sentence."""
-    sentences = []
-    for v in verdicts:
-        if v.status == NOTED:
-            note = f" ({v.note})" if v.note else ""
-            sentences.append(f"{v.measure}: {v.figure}, held-out itself {v.noise}{note}.")
-        else:
-            note = f" ({v.note})" if v.note else ""
-            sentences.append(f"{v.measure}: {v.figure}, target {v.target}, {v.status}{note}.")
-    return " ".join(sentences)
+def _of_main(comparison: Comparison, *kinds: Kind, among: Sequence[str] | None = None) -> str:
+    """The verdicts of the main split of some kinds, and of some statistics, in words."""
+    return sentences(
+        v
+        for v in comparison.verdicts
+        if v.kind in kinds
+        and v.splits == (comparison.main.name,)
+        and (among is None or v.statistic in among)
+    )

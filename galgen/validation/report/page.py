@@ -6,7 +6,8 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from string import Template
 
-from galgen.validation.verdict import MET, MISSED, Verdict
+from galgen.validation.verdict import Status
+from galgen.validation.words import HEADINGS, Row
 
 PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
@@ -51,17 +52,17 @@ $details
 """)
 
 
-def verdict_table(verdicts: Iterable[Verdict]) -> str:
+def verdict_table(rows: Iterable[Row]) -> str:
     """The verdict rows, marked by what came of them in words and not in colour alone."""
-    marks = {MET: "met", MISSED: "missed"}
+    marked = (Status.MET, Status.MISSED)
     body = "\n".join(
-        f'<tr class="{marks.get(v.status, "other")}"><td>{_text(v.measure)}</td>'
-        f"<td>{_text(v.figure)}</td><td>{_text(v.noise)}</td><td>{_text(v.target or '-')}</td>"
-        f'<td class="status">{_text(v.status)}</td><td>{_text(v.note)}</td></tr>'
-        for v in verdicts
+        f'<tr class="{r.status if r.status in marked else "other"}"><td>{_text(r.measure)}</td>'
+        f"<td>{_text(r.figure)}</td><td>{_text(r.noise)}</td><td>{_text(r.target)}</td>"
+        f'<td class="status">{_text(r.status)}</td><td>{_text(r.note)}</td></tr>'
+        for r in rows
     )
-    names = ("Measure", "Generated", "Held-out itself", "Target", "Verdict", "Note")
-    return f"<table>\n{_head(names)}\n<tbody>\n{body}\n</tbody>\n</table>"
+    head = _head([name.capitalize() for name in HEADINGS])
+    return f"<table>\n{head}\n<tbody>\n{body}\n</tbody>\n</table>"
 
 
 def plain_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -21,7 +21,6 @@ from galgen.publishing import publish_text
 from galgen.validation.comparison import Comparison
 from galgen.validation.curves import CurveComparison
 from galgen.validation.marks import LEVELS
-from galgen.validation.numbers import numbers
 from galgen.validation.report.figures import report_figures
 from galgen.validation.report.page import (
     definitions,
@@ -33,6 +32,7 @@ from galgen.validation.report.page import (
 )
 from galgen.validation.report.table import as_json
 from galgen.validation.sets import Sets
+from galgen.validation.words import row
 
 
 def write_report(
@@ -68,7 +68,7 @@ def write_report(
     ]
     sections = {
         "notes": notes_list(comparison.notes),
-        "verdicts": verdict_table(comparison.verdicts),
+        "verdicts": verdict_table(map(row, comparison.verdicts)),
         "figures": "\n".join(figures),
         "sets": _sets(comparison, generated, held_out) + "\n" + _tables(comparison),
         "details": definitions({**(details or {}), **_settings(comparison), **versions()}),
@@ -146,7 +146,7 @@ def _tables(comparison: Comparison) -> str:
     curves = [_bins(curve, split.name) for split in comparison.splits for curve in split.curves]
     named_rows = [
         (name, f"{value:.5g}" if np.isfinite(value) else "not measured")
-        for name, value in numbers(comparison).items()
+        for name, value in comparison.numbers.items()
     ]
     named = plain_table(("Number, as --require knows it", "Value"), named_rows)
     return "\n".join([*curves, _quantiles(comparison), named])

@@ -5,43 +5,45 @@ from __future__ import annotations
 import dataclasses
 import math
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from galgen.validation.comparison import Comparison
 from galgen.validation.curves import CurveComparison
-from galgen.validation.numbers import numbers
 from galgen.validation.split import SplitComparison
-from galgen.validation.verdict import MISSED, NOT_JUDGED
+from galgen.validation.verdict import Status
+from galgen.validation.words import HEADINGS, row
 
 WIDTH, HEIGHT = 98, 40
-HEADINGS = ("measure", "generated", "held-out itself", "target", "verdict")
+LEFT_OUT = ("covariance", "result")
+"""Fields that are not written: large matrices, and what stands elsewhere."""
 
 
 def table(comparison: Comparison) -> str:
     """The verdicts in at most 98 columns and 40 lines; what does not fit is in the report."""
-    rows = [(v.measure, v.figure, v.noise, v.target or "-", v.status) for v in comparison.verdicts]
-    tail = _tail(comparison)
+    said = [row(verdict) for verdict in comparison.verdicts]
+    rows = [dataclasses.astuple(r)[:-1] for r in said]
+    unmet = (Status.MISSED, Status.NOT_JUDGED)
+    reasons = [f"{r.measure}: {r.note}" for r in said if r.status in unmet]
+    tail = _tail([comparison.summary, *reasons, *comparison.notes])
     room = HEIGHT - len(tail) - 4
     left_out = len(rows) - room
     if left_out > 0:
         rows = rows[: room - 1]
-        tail = [f"... and {left_out + 1} further rows in the report", *tail]
-    widths = [max(len(row[i]) for row in (HEADINGS, *rows)) for i in range(len(HEADINGS))]
+        tail = [f"... and {left_out + 1} more rows in the report", *tail]
+    headings = HEADINGS[:-1]
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (HEADINGS, tuple("-" * width for width in widths), *rows)
+        "  ".join(cell.ljust(width) for cell, width in zip(each, widths, strict=True)).rstrip()
+        for each in (headings, tuple("-" * width for width in widths), *rows)
     ]
     return "\n".join(line[:WIDTH] for line in [*lines, "", *tail])
 
 
-def _tail(comparison: Comparison) -> list[str]:
+def _tail(texts: Sequence[str]) -> list[str]:
     """The summary, and why a target was missed, in at most fifteen lines."""
-    reasons = [
-        f"{v.measure}: {v.note}" for v in comparison.verdicts if v.status in (MISSED, NOT_JUDGED)
-    ]
-    texts = [comparison.summary, *reasons, *comparison.notes]
     lines = [
         line
         for text in texts
@@ -54,10 +56,10 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     """Every figure of the comparison as JSON values; NaN and infinity become None."""
     tree = {
         "format": "galgen-comparison",
-        "version": 2,
+        "version": 3,
         "summary": comparison.summary,
         "notes": comparison.notes,
-        "numbers": numbers(comparison),
+        "numbers": comparison.numbers,
         "verdicts": comparison.verdicts,
         **{f.name: getattr(comparison, f.name) for f in dataclasses.fields(comparison)},
         "splits": [_split(split) for split in comparison.splits],
@@ -78,8 +80,8 @@ def _plain(value: Any) -> Any:
         axis = fields.pop("axis")
         return _plain(axis) | {"centre": _plain(axis.centre)} | _plain(fields)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in dataclasses.fields(value) if field.name != "covariance"]
-        return {name: _plain(getattr(value, name)) for name in names}
+        names = [field.name for field in dataclasses.fields(value)]
+        return {n: _plain(getattr(value, n)) for n in names if n not in LEFT_OUT}
     if isinstance(value, dict):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
