@@ -105,7 +105,8 @@ def parse(arguments: Sequence[str]) -> Command:
             return _parse_options(commands.Train, default, name, rest)
     if name == "sample":
         runs = (path.parent for path in Path("runs").glob("*/encoding.json"))
-        kind = commands.sample_command(_positional(rest, SAMPLE, runs), "--trust" in rest)
+        folder = _positional(rest, SAMPLE, runs)
+        kind = commands.sample_command(folder, "--trust" in rest)
     else:
         kind = getattr(commands, name.capitalize())  # imports this one alone
     return _parse_options(kind, None, name, rest)

@@ -108,14 +108,6 @@ def test_standard_output_that_takes_nothing() -> None:
     assert process("PYTHONIOENCODING=ascii $P galgen wänder 2>&1") == (2, "")
 
 
-def test_help_waits_for_no_library() -> None:
-    code = (
-        "import sys, galgen.cli as c; c.main(['--help']); print({'jax', 'tyro'} & {*sys.modules})"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("\nset()\n")
-
-
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

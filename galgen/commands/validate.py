@@ -17,7 +17,6 @@ from galgen.commands import runs, suites
 from galgen.commands.command import Command
 from galgen.commands.options import Output
 from galgen.commands.statistics import StatisticName, statistics_named
-from galgen.data.features import condition_value
 from galgen.errors import InputError
 from galgen.places import check_folder
 from galgen.printing import say
@@ -209,6 +208,8 @@ def range_note(
     folder: Path, held_out: Mapping[str, Sequence[galgen.Catalogue]], trust: bool
 ) -> Mapping[str, str]:
     """How many held-out catalogues have a condition outside the trained range, if any have."""
+    from galgen.data.features import condition_value
+
     ranges = runs.encoding_of(folder, trust).condition_ranges
     outside = sum(
         any(not low <= condition_value(c, name) <= high for name, (low, high) in ranges.items())

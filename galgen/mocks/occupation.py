@@ -15,8 +15,8 @@ import dataclasses
 from typing import Annotated
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.special import erf
 
 from galgen.arrays import as_finite
 from galgen.checked import Bound, NotNegative, Positive, checked
@@ -62,7 +62,7 @@ class HaloOccupation:
     def mean_centrals(self, mass: ArrayLike) -> Float[np.ndarray, "*shape"]:
         """<N_cen> of haloes of a mass in Msun/h, all above zero."""
         step = (np.log10(_masses(mass)) - self.log_mass_min) / self.sigma_log_mass
-        return np.asarray(0.5 * (1.0 + erf(step)))
+        return np.asarray(0.5 * (1.0 + scipy.special.erf(step)))
 
     def mean_satellites(self, mass: ArrayLike) -> Float[np.ndarray, "*shape"]:
         """<N_sat> of haloes of a mass in Msun/h, those without a central included."""

@@ -30,8 +30,8 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+import scipy
 from jaxtyping import Complex64, Float, Float32
-from scipy import fft
 
 from galgen.cosmology.transfer import top_hat
 from galgen.simulation.initial_field import (
@@ -96,7 +96,7 @@ def infall_displacement(
 def _missing_modes(field: LinearField, radius: float) -> Complex64[np.ndarray, "mesh mesh half"]:
     """Transform of e(delta_R)."""
     missing = missing_infall(field.filtered(lambda k: top_hat(k * radius)))
-    return fft.rfftn(missing.astype(np.float32), workers=1, overwrite_x=True)
+    return scipy.fft.rfftn(missing.astype(np.float32), workers=1, overwrite_x=True)
 
 
 def _band(shortest: float, longest: float) -> Filter:

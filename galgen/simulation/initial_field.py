@@ -24,8 +24,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Complex64, Float, Float32, Int32
-from scipy import fft
 
 from galgen.mass_assignment import shares
 
@@ -91,7 +91,7 @@ def gaussian_field(
 ) -> LinearField:
     """A Gaussian random field with power spectrum ``power(k)`` and zero mean."""
     noise = generator.standard_normal((mesh, mesh, mesh), dtype=np.float32)
-    modes = fft.rfftn(noise, workers=1)
+    modes = scipy.fft.rfftn(noise, workers=1)
     modes *= isotropic(lambda k: np.sqrt(power(k) * (mesh / box) ** 3), box, mesh)
     return LinearField(modes, box)
 
@@ -138,7 +138,7 @@ def lagrangian_displacement(field: LinearField, smoothing: float = 0.0) -> Displ
     source = diagonal[0] * (diagonal[1] + diagonal[2]) + diagonal[1] * diagonal[2]
     for a, b in ((0, 1), (0, 2), (1, 2)):
         source -= _to_real(-(vectors[a] * vectors[b]) * potential) ** 2
-    second_potential = fft.rfftn(source, workers=1, overwrite_x=True)
+    second_potential = scipy.fft.rfftn(source, workers=1, overwrite_x=True)
     second_potential *= isotropic(inverse_laplacian(0.0), box, mesh) * np.float32(-3.0 / 7.0)
     return Displacement(first, gradient(second_potential, box), box)
 
@@ -198,4 +198,4 @@ def _wave_vectors(mesh: int, box: float) -> list[Float32[np.ndarray, "..."]]:
 
 def _to_real(modes: Complex64[np.ndarray, "mesh mesh half"]) -> Float32[np.ndarray, "..."]:
     mesh = modes.shape[0]
-    return fft.irfftn(modes, s=(mesh,) * 3, workers=1, overwrite_x=True)
+    return scipy.fft.irfftn(modes, s=(mesh,) * 3, workers=1, overwrite_x=True)

@@ -15,8 +15,8 @@ import functools
 import math
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.interpolate import CubicSpline
 
 from galgen.checked import NotNegative, checked
 from galgen.cosmology.transfer import top_hat, transfer_function
@@ -75,11 +75,11 @@ class LinearPower:
         return np.asarray(k**known.n_s * transfer**2)
 
     @functools.cached_property
-    def _spline(self) -> CubicSpline:
+    def _spline(self) -> scipy.interpolate.CubicSpline:
         """ln sigma against ln R, before normalisation."""
         weight = _WAVENUMBERS**3 * self._shape(_WAVENUMBERS)
         variance = np.sum(_windows() * weight, axis=-1)
-        return CubicSpline(np.log(_RADII), 0.5 * np.log(variance))
+        return scipy.interpolate.CubicSpline(np.log(_RADII), 0.5 * np.log(variance))
 
 
 @functools.cache

@@ -19,8 +19,8 @@ import itertools
 import math
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Float32, Int64
-from scipy.spatial import cKDTree
 
 from galgen.cosmology.transfer import top_hat
 from galgen.periodic import minimum_image, wrap
@@ -158,7 +158,7 @@ def _merge(found: Patches, new: Patches, box: float) -> Patches:
     positions = np.concatenate([found.positions, new.positions[order]])
     radii = np.concatenate([found.radii, new.radii[order]])
     kept = np.ones(len(radii), bool)
-    tree = cKDTree(positions, boxsize=np.full(3, box))
+    tree = scipy.spatial.cKDTree(positions, boxsize=np.full(3, box))
     reach = min(EXCLUSION * radii.max(), 0.499 * box)
     pairs = tree.query_pairs(reach, output_type="ndarray")
     separation = minimum_image(positions[pairs[:, 0]] - positions[pairs[:, 1]], box)
