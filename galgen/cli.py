@@ -76,7 +76,7 @@ FORMER: Mapping[str, Mapping[str, str]] = {
     "simulate": {"--processes": "--workers"},
     "train": {"--seed": "--trainer.seed"},
     "sample": {"--n": "--number"},
-    "validate": {"--train": "--training"},
+    "validate": {"--train": "--training", "--further": "--statistics"},
     "infer": {"--first": "--number"},
     "demo": {"--processes": "--workers", "--folder": "--run"},
 }

@@ -141,6 +141,7 @@ def test_validate_writes_a_report(home: Path, capsys) -> None:
         ("simulate --output=a.h5", "simulate -o a.h5"),
         ("demo --processes=2 --folder runs/a", "demo --workers 2 --run runs/a"),
         ("validate a.h5 b.h5 --train c.h5", "validate a.h5 b.h5 --training c.h5"),
+        ("validate a.h5 b.h5 --further bispectrum", "validate a.h5 b.h5 --statistics bispectrum"),
         ("validate a.h5 b.h5 --output c", "validate a.h5 b.h5 -o c"),
         ("infer run a.h5 --first 3 --output b", "infer run a.h5 -n 3 -o b"),
         ("mock a.h5 --output b", "mock a.h5 -o b"),

@@ -73,9 +73,7 @@ class Validate(Command):
     """Import classes of other packages that the run names."""
     best: bool = False
     """Draw with the checkpoint that the evaluation in training found best."""
-    statistics: Annotated[
-        tuple[StatisticName, ...], DISTINCT, tyro.conf.arg(aliases=["--further"])
-    ] = ()
+    statistics: Annotated[tuple[StatisticName, ...], DISTINCT] = ()
     """Statistics besides xi and P. By velocities: pairwise-velocity, redshift-space-multipoles; by
     the column mass: marked-correlation; by positions: the others."""
     require: str | None = None
