@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Python keeps what it compiled, also where the environment says otherwise: two runs need it once.
+export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-all lint format docs notebooks clean
+.PHONY: demo quick test test-all record lint format docs notebooks clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,13 +32,21 @@ lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Compiling is most of the time of the tests, and XLA's older emitters of loops take less of it;
-# test-all has those that users have.
+# One folder of tests: make quick ROOM=statistics.
+quick: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m quick tests/$(ROOM)
+
 test: lint
-	XLA_FLAGS=--xla_cpu_use_fusion_emitters=false $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-all: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow or not slow"
+
+# After tests became longer or shorter: writes tests/longer.txt anew.
+record: $(VENV)/.ready-dev
+	rm -rf .compiled && : > tests/longer.txt
+	$(BIN)/python -m pytest --record
+	rm -rf .compiled && $(BIN)/python -m pytest --record -m quick
 
 format: $(VENV)/.ready-dev
 	$(BIN)/ruff format .
@@ -50,4 +60,4 @@ notebooks: $(VENV)/.ready-notebooks
 	$(BIN)/jupytext --sync notebooks/*.py
 
 clean:
-	rm -rf $(VENV) build docs/_build *.egg-info
+	rm -rf $(VENV) .compiled build docs/_build *.egg-info

@@ -11,7 +11,7 @@ import numpy as np
 
 
 def environment(devices: int) -> dict[str, str]:
-    # The compiler is the cost of these tests: it need not try hard.
+    """Variables of a process with so many devices, whose compiler need not try hard."""
     flags = [os.environ.get("XLA_FLAGS", ""), "--xla_backend_optimization_level=0"]
     flags += [f"--xla_force_host_platform_device_count={devices}"]
     return {**os.environ, "XLA_FLAGS": " ".join(flags), "JAX_PLATFORMS": "cpu"}

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from drawn_weights import weights
 
 from galgen.geometry import Euclidean
 from galgen.networks.deep_set import DeepSet
@@ -24,19 +25,6 @@ CONDITION = jnp.array([[0.5, -1.0], [1.0, 0.2]])
 # Real rows are scattered; the first cloud has one point.
 SCATTERED = jnp.zeros((2, POINTS), bool).at[0, 5].set(True).at[1, jnp.array([1, 4, 5, 9])].set(True)
 X = jnp.asarray(np.random.default_rng(1).random((2, POINTS, 3)), jnp.float32)
-
-
-def weights(network: nn.Module, *arguments):
-    """Weights nowhere zero, drawn by NumPy: no initialisation to compile."""
-    rng = np.random.default_rng(0)
-
-    def draw(path, leaf):
-        fan_in = leaf.shape[0] if leaf.ndim > 1 else 10
-        centre = 1.0 if path[-1].key == "scale" else 0.0
-        return (centre + rng.normal(size=leaf.shape) / np.sqrt(fan_in)).astype(np.float32)
-
-    shapes = jax.eval_shape(network.init, jax.random.key(0), *arguments)
-    return jax.tree_util.tree_map_with_path(draw, shapes)
 
 
 @pytest.fixture(params=NETWORKS, scope="module")

@@ -48,21 +48,19 @@ ONCE = """
             return a + 0.1 * jnp.cos(jnp.arange(a.size, dtype=a.dtype)).reshape(a.shape)
         return jax.tree.map(shake, params)
 
-    for name in sys.argv[2:]:
-        params, loss = shaken(initial(networks[name])), loss_of(networks[name])
-        one = jax.jit(gradients_of(loss)).lower(params, key, first).compile()
-        arguments = jax.device_put((params, key), replicated(mesh))
-        arguments += (put_batch(first, mesh),)
-        step = jax.jit(gradients_of(gathering(loss, mesh)))
-        many = step.lower(*arguments).compile()
-        (a, b), (c, d) = one(params, key, first), many(*arguments)
-        largest = max(float(jnp.max(jnp.abs(g))) for g in jax.tree.leaves(b))
-        apart = jax.tree.map(lambda x, y: float(np.max(np.abs(np.asarray(x) - y))), b, d)
-        found[name] = {
-            "loss": [float(a), float(c)],
-            "gradient": [max(jax.tree.leaves(apart)), largest],
-            "flops": [c.cost_analysis()["flops"] for c in (one, many)],
-        }
+    network = networks[sys.argv[1]]
+    params, loss = shaken(initial(network)), loss_of(network)
+    one = jax.jit(gradients_of(loss)).lower(params, key, first).compile()
+    arguments = jax.device_put((params, key), replicated(mesh))
+    arguments += (put_batch(first, mesh),)
+    step = jax.jit(gradients_of(gathering(loss, mesh)))
+    many = step.lower(*arguments).compile()
+    (a, b), (c, d) = one(params, key, first), many(*arguments)
+    largest = max(float(jnp.max(jnp.abs(g))) for g in jax.tree.leaves(b))
+    apart = jax.tree.map(lambda x, y: float(np.max(np.abs(np.asarray(x) - y))), b, d)
+    found["loss"] = [float(a), float(c)]
+    found["gradient"] = [max(jax.tree.leaves(apart)), largest]
+    found["flops"] = [c.cost_analysis()["flops"] for c in (one, many)]
 
     rng = np.random.default_rng(0)
     columns = dict(zip("xyz", rng.random((3, 40)) * 100, strict=True))
@@ -72,10 +70,9 @@ ONCE = """
     standard = standardizer.encode_condition(standardizer.condition_values(known), True)
     numbers = Cardinality.fit([40] * 9, np.stack([standard] * 9))
     encoding = CloudEncoding(standardizer, numbers, (48,))
-    network = networks[sys.argv[1]]
     data, sampler = ToyDataset(EightGaussians()), Sampler(Euler(), 2)
     experiment = Experiment(data, network, Bridge(TorusGeodesic()), sampler)
-    run = Run(experiment, encoding, shaken(initial(network)), Path("run"))
+    run = Run(experiment, encoding, params, Path("run"))
     conditions = [{"omega_m": 0.3, "sigma_8": 0.8}] * 2
 
     def drawn(devices, mesh):
@@ -109,23 +106,22 @@ ONCE = """
         found["halo"][-1].append(float(np.sum(np.sin(values[rows, indices], dtype=np.float64))))
     print(json.dumps(found))
 """
-KINDS = ["GraphNetwork", "SetTransformer"]
-ALL_KINDS = [*KINDS, "ParticleMesh", "induced", "painted"]
+OTHER_KINDS = ["SetTransformer", "ParticleMesh", "induced", "painted"]
+KINDS = ["GraphNetwork", *(pytest.param(kind, marks=pytest.mark.slow) for kind in OTHER_KINDS[:2])]
 
 
-@pytest.fixture(scope="module")
-def found() -> dict:
+@pytest.fixture(scope="module", params=KINDS)
+def found(request: pytest.FixtureRequest) -> dict:
     """One step and one sample with eight devices, of which four share each cloud."""
-    return json.loads(run_with_devices(8, ONCE, "ParticleMesh", *KINDS).splitlines()[-1])
+    return json.loads(run_with_devices(8, ONCE, request.param).splitlines()[-1])
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_shared_cloud_has_the_same_loss_and_gradient(found: dict, kind: str) -> None:
-    one, many = found[kind]["loss"]
+def test_a_shared_cloud_has_the_same_loss_and_gradient(found: dict) -> None:
+    one, many = found["loss"]
     assert many == pytest.approx(one, rel=1e-5)
-    apart, largest = found[kind]["gradient"]
+    apart, largest = found["gradient"]
     assert apart < 1e-5 * largest and largest > 1e-2
-    one, many = found[kind]["flops"]
+    one, many = found["flops"]
     assert many < one / 5, "eight devices share the work"
 
 
@@ -147,7 +143,7 @@ def test_neighbors_are_read_from_other_devices(found: dict, case: int, crowded: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ALL_KINDS)
+@pytest.mark.parametrize("kind", ["GraphNetwork", *OTHER_KINDS])
 def test_training_with_shared_clouds_agrees_with_one_device(tmp_path: Path, kind: str) -> None:
     """Clouds shared by eight; by four, two at a time; and by two, whose weights two share."""
     meshes = ("points", "both", "all")

@@ -23,25 +23,27 @@ from galgen.training.distributed import join
 from galgen.training.sharding import MeshShape, data_mesh, put_batch, shared_over_model, whole
 from galgen.types import Batch
 
-NETWORKS = [
-    "GraphNetwork",
-    pytest.param("SetTransformer", marks=pytest.mark.slow),
-    pytest.param("ParticleMesh", marks=pytest.mark.slow),
+# The mesh of "model" has both axes.
+MESHES = [
+    ("GraphNetwork", "model"),
+    *(
+        pytest.param(network, mesh, marks=pytest.mark.slow)
+        for network, mesh in [
+            ("GraphNetwork", "data"),
+            ("SetTransformer", "data"),
+            ("SetTransformer", "model"),
+            ("ParticleMesh", "data"),
+            ("ParticleMesh", "model"),
+        ]
+    ),
 ]
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
-def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty steps of a network on every mesh."""
-    folder = tmp_path_factory.mktemp("meshes")
-    train_on_meshes(folder, request.param, "one", "data", "model")
-    return folder
-
-
-@pytest.mark.parametrize("mesh", ["data", "model"])
-def test_a_mesh_agrees_with_one_device(trained: Path, mesh: str) -> None:
+@pytest.mark.parametrize(("network", "mesh"), MESHES)
+def test_a_mesh_agrees_with_one_device(tmp_path: Path, network: str, mesh: str) -> None:
     """Losses, norms of gradients, weights, averages and moments of gradients."""
-    one, many = trained / "one", trained / mesh
+    train_on_meshes(tmp_path, network, "one", mesh)
+    one, many = tmp_path / "one", tmp_path / mesh
     devices, share = json.loads((many / "share.json").read_text())
     assert devices == 8
     assert share == 1.0 if mesh == "data" else share < 0.55, "each holds its part"
