@@ -32,7 +32,6 @@ from galgen.data.augmentation import Dequantization
 from galgen.data.batching import ArraySource
 from galgen.data.dataset import DigitDataset
 from galgen.data.digits import LEVEL, load_digits
-from galgen.experiment import Run
 from galgen.generative import (
     Euler,
     FixedSteps,
@@ -45,6 +44,7 @@ from galgen.generative import (
     SamplingMethod,
 )
 from galgen.networks.classifier import ConvolutionalClassifier
+from galgen.run import Run
 from galgen.training.state import initial_state, make_step
 
 CLASSES = 10
@@ -132,9 +132,9 @@ def bits_per_dimension(run: Run, options: Options) -> tuple[float, float]:
     x = Dequantization(LEVEL)(jax.random.key(0), jnp.asarray(images))
     condition = jnp.asarray(run.encoding.one_hot(labels))
     model = run.experiment.model
-    denoiser = model.bind(run.experiment.network, run.params)
+    flow = model.with_params(run.experiment.network, run.params)
     likelihood = Likelihood(Hutchinson(4), FixedSteps(24))
-    find = jax.jit(lambda key, x, c: likelihood(model, denoiser, key, x, None, c).value)
+    find = jax.jit(lambda key, x, c: likelihood(flow, key, x, None, c).value)
     parts = np.split(np.arange(len(x)), range(20, len(x), 20))
     found = [find(jax.random.key(i), x[rows], condition[rows]) for i, rows in enumerate(parts)]
     bits = -np.log2(LEVEL) - np.concatenate(found) / np.log(2) / images[0].size

@@ -29,7 +29,7 @@ from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import CatalogueDataset
 from galgen.data.suite import write_suite
 from galgen.data.toys import ThomasProcess
-from galgen.experiment import Experiment, Run
+from galgen.experiment import Experiment
 from galgen.generative import (
     Bridge,
     Exchange,
@@ -38,13 +38,14 @@ from galgen.generative import (
     Sampler,
     TorusDiffusion,
 )
+from galgen.generative.sampling.log_density import ByBound
 from galgen.inference.calibration import plot_tarp, ranks_of, tarp
 from galgen.inference.likelihood.field_level import FieldLevel
-from galgen.inference.likelihood.log_density import ByBound
 from galgen.inference.likelihood.profile import grid_posterior
 from galgen.inference.priors.prior import uniform_prior
 from galgen.networks import ParticleMesh
 from galgen.plot_style import DOTS_PER_INCH, STYLE
+from galgen.run import Run
 from galgen.training import Trainer
 
 RANGES = {"members": (2.0, 8.0), "width": (0.02, 0.08)}
@@ -161,9 +162,7 @@ def trained(settings: Settings) -> Run:
 
 def field_level(run: Run, observed: list[Catalogue], settings: Settings) -> np.ndarray:
     """Draws of the field-level posterior of every cloud, and a line on their noise printed."""
-    experiment = run.experiment
-    density = ByBound(settings.evaluations)
-    field = FieldLevel(experiment.model, experiment.network, run.params, run.encoding, density)
+    field = FieldLevel.of(run, ByBound(settings.evaluations))
     ranges = run.encoding.condition_ranges
     draws, noise = [], []
     options = {"number": settings.grid, "replicas": settings.replicas, "batch": settings.grid**2}

@@ -133,8 +133,7 @@ def draw(
 
     @jax.jit
     def draws(key, x, mask):
-        drawn_from, denoiser = model.drawn_from(params), model.bind(network, params)
-        return sampler(drawn_from, denoiser, key, x.shape, mask).x
+        return sampler(model.with_params(network, params), key, x.shape, mask).x
 
     drawn: list[np.ndarray] = []
     parts = np.array_split(order, max(len(order) // (2 * options.batch), 1))

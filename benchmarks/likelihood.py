@@ -22,9 +22,9 @@ import tyro
 
 from galgen.data.batching import pad
 from galgen.data.suite import Suite
-from galgen.experiment import Run
 from galgen.generative import Bridge, VariationalDiffusion
 from galgen.generative.objectives.times import UniformTimes
+from galgen.run import Run
 
 BATCH = 8
 """Draws of the predecessor's batches."""
@@ -59,7 +59,7 @@ def main(options: Options) -> None:
     here = [standardizer.encode_condition(standardizer.condition_values(c), True) for c in chosen]
     there = np.array(here) + 0.1
     """A tenth of a standard deviation of the training conditions away."""
-    denoiser = model.bind(run.experiment.network, run.params)
+    denoiser = model.with_params(run.experiment.network, run.params).denoiser
     conditions = jnp.stack([jnp.asarray(here), jnp.asarray(there)])
 
     def totals(key: jax.Array, draws: int) -> jax.Array:

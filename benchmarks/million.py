@@ -74,7 +74,7 @@ def main(options: Options) -> None:
     shape, condition = (1, options.points, 3), jnp.zeros((1, 2))
 
     def sample(params: Params, key: jax.Array) -> jax.Array:
-        return sampler(bridge, bridge.bind(network, params), key, shape, None, condition).x
+        return sampler(bridge.with_params(network, params), key, shape, None, condition).x
 
     key = jax.random.key(3)
     start = time.process_time()

@@ -19,10 +19,10 @@ import tyro
 
 from galgen.data.dataset import CatalogueDataset
 from galgen.data.suite import Suite
-from galgen.experiment import Run
+from galgen.generative.sampling.log_density import log_density_of
 from galgen.inference.likelihood.field_level import FieldLevel
-from galgen.inference.likelihood.log_density import ByBound, log_density_of
 from galgen.inference.likelihood.number import log_number, number_constant
+from galgen.run import Run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +44,8 @@ def main(settings: Settings) -> None:
     run = Run.load(settings.folder)
     experiment, data = run.experiment, run.experiment.data
     assert isinstance(data, CatalogueDataset)
-    density = log_density_of(experiment.model)
-    if isinstance(density, ByBound):
-        density = dataclasses.replace(density, draws=settings.evaluations)
-    field = FieldLevel(
-        experiment.model, experiment.network, run.params, run.encoding, density, extrapolate=True
-    )
+    model = experiment.model.with_params(experiment.network, run.params)
+    field = FieldLevel.of(run, log_density_of(model, settings.evaluations), extrapolate=True)
     with Suite(data.path) as suite:
         train = np.concatenate(
             [np.log10(suite[int(i)].column("mass")) for i in suite.indices("train")[:200]]
@@ -60,9 +56,9 @@ def main(settings: Settings) -> None:
     histogram = histogram / histogram.sum() / np.diff(edges)
     rows = []
     for i, catalogue in enumerate(held_out):
-        observation = field.observe(catalogue)
+        encoded = field.encode(catalogue)
         condition = np.array([list(run.encoding.standardizer.condition_values(catalogue).values())])
-        values = field.evaluate(observation, condition, i, settings.replicas)[:, 0]
+        values = field.evaluate(encoded, condition, i, settings.replicas)[:, 0]
         values = values - _log_number(run, len(catalogue), condition)
         values -= np.sum(np.log(np.arange(1, len(catalogue) + 1)))
         mass = np.log10(catalogue.column("mass"))

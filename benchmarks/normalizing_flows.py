@@ -25,7 +25,6 @@ from scipy import special
 from toys import draw_figure
 
 from galgen.data.toys import Checkerboard, EightGaussians, Toy, TwoMoons
-from galgen.generative.models.maximum_likelihood import BoundFlow
 from galgen.generative.normalizing_flow import (
     Affine,
     NormalizingFlow,
@@ -139,7 +138,7 @@ def measure(name: str, tasks: list[Task], options: Options) -> tuple[list[float]
             jax.block_until_ready(metrics)
         seconds += time.process_time() - clock
         figures.append(task.divergence(lambda x, params=state.ema: apply(params, x)))
-        stages = BoundFlow(flow, state.ema).stages(jax.random.key(2), (1000, 2))
+        stages = flow.bind(state.ema).stages(jax.random.key(2), (1000, 2))
         ways = np.asarray(stages) * task.std + task.mean
         title = f"{name}, {type(task.toy).__name__}"
         file = options.output / f"{title.replace(', ', '_').replace(' ', '_')}.png"

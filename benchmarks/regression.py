@@ -22,8 +22,7 @@ import tyro
 
 from galgen.data.dataset import CatalogueDataset, Dataset
 from galgen.data.suite import Suite
-from galgen.experiment import Experiment, Run
-from galgen.inference.neural.inference_model import NoDraws
+from galgen.experiment import Experiment
 from galgen.inference.neural.regression import Regression, compare_regressions, regression_table
 from galgen.inference.neural.summaries import SummaryDataset
 from galgen.measurements.counts import Joint, LogNumber
@@ -38,6 +37,7 @@ from galgen.networks import (
     SetTransformer,
     VectorNetwork,
 )
+from galgen.run import Run
 from galgen.training import Trainer
 
 EDGES = tuple(np.geomspace(3.0, 40.0, 11).tolist())
@@ -88,7 +88,7 @@ def trained(name: str, options: Options, folder: Path) -> Run:
         seed=options.seed,
         checkpoint_every=options.steps,
     )
-    experiment = Experiment(data, network, Regression(), NoDraws(), trainer)
+    experiment = Experiment(data, network, Regression(), None, trainer)
     return experiment.train(folder)
 
 

@@ -27,9 +27,9 @@ from timing import measure
 from galgen.data.catalogue import Catalogue
 from galgen.data.features import condition_value
 from galgen.data.suite import Suite
-from galgen.experiment import Run
 from galgen.generative import DDIM, Churn, Heun, Sampler, Step
 from galgen.networks import ParticleMesh
+from galgen.run import Run
 from galgen.statistics.pairs.correlation import two_point_correlation
 
 EDGES = np.geomspace(3.1, 25.6, 8)

@@ -27,9 +27,8 @@ import numpy as np
 import tyro
 
 from galgen.evaluation import Evaluation
-from galgen.experiment import Experiment, Run
+from galgen.experiment import Experiment
 from galgen.inference.calibration.two_sample import ClassifierTest
-from galgen.inference.neural.inference_model import NoDraws
 from galgen.inference.neural.neural_posterior import NeuralPosterior
 from galgen.inference.neural.posterior_head import (
     FlowHead,
@@ -46,6 +45,7 @@ from galgen.inference.neural.tasks import (
 )
 from galgen.inference.priors.support import Bounded, Unbounded
 from galgen.networks import MLP, VectorNetwork
+from galgen.run import Run
 from galgen.training import Trainer
 from galgen.types import Batch
 
@@ -103,7 +103,6 @@ def trained(task: Task, number: int, head: str, options: Options, folder: Path) 
         data=TaskDataset(task, number, options.seed),
         network=VectorNetwork(layers=0),
         model=NeuralPosterior(HEADS[head], support),
-        sampler=NoDraws(),
         trainer=Trainer(
             steps=steps,
             batch_size=128,
@@ -141,7 +140,7 @@ def observations(task: Task, number: int, draws: int) -> list[tuple[np.ndarray, 
 def judge(run: Run, task: Task, judged: list, options: Options) -> tuple[list[float], float]:
     """C2ST at each observation, and the mean of -log q at fresh simulations."""
     encoding, model = run.encoding, run.experiment.model
-    posterior = model.bind(run.experiment.network, run.params)
+    posterior = model.with_params(run.experiment.network, run.params)
 
     @jax.jit
     def draw(key, x):

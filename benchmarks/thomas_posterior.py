@@ -35,18 +35,18 @@ from galgen.data.dataset import CatalogueDataset, Dataset
 from galgen.data.suite import write_suite
 from galgen.data.toys import ThomasProcess
 from galgen.evaluation import Evaluation
-from galgen.experiment import Experiment, Run
+from galgen.experiment import Experiment
 from galgen.inference.calibration import tarp
 from galgen.inference.neural.amortized import sample_posterior
-from galgen.inference.neural.inference_model import NoDraws
+from galgen.inference.neural.catalogue_batches import catalogue_batches
 from galgen.inference.neural.neural_posterior import NeuralPosterior
-from galgen.inference.neural.observation import observe
 from galgen.inference.neural.posterior_head import FlowHead, posterior_flow
 from galgen.inference.neural.summaries import SummaryDataset
 from galgen.inference.neural.vectors import Parameters
 from galgen.measurements.counts import Joint, LogNumber
 from galgen.measurements.pairs import LogCorrelation
 from galgen.networks import GraphNetwork, PooledNetwork, VectorNetwork
+from galgen.run import Run
 from galgen.training import Trainer
 from galgen.types import Batch
 
@@ -102,7 +102,6 @@ def trained(data: Dataset, network, options: Options, rate: float, folder: Path)
         data=data,
         network=network,
         model=NeuralPosterior(FlowHead(posterior_flow(layers=2, width=32))),
-        sampler=NoDraws(),
         trainer=Trainer(
             steps=options.steps,
             batch_size=options.batch,
@@ -118,12 +117,12 @@ def trained(data: Dataset, network, options: Options, rate: float, folder: Path)
 
 def log_prob(run: Run, catalogues: list[Catalogue]) -> np.ndarray:
     """log q at the true parameters of each, standardised."""
-    posterior = run.experiment.model.bind(run.experiment.network, run.params)
+    posterior = run.experiment.model.with_params(run.experiment.network, run.params)
     parameters = Parameters.of(run.encoding.standardizer)
     truth = parameters.encode(np.array([[c.cosmology[n] for n in NAMES] for c in catalogues]))
     found = np.empty(len(catalogues))
     compiled = jax.jit(lambda theta, batch: posterior.log_prob(theta, batch))
-    for rows, batch in observe(run.encoding, catalogues):
+    for rows, batch in catalogue_batches(run.encoding, catalogues):
         filled = np.resize(rows, len(batch.x))
         values = compiled(jnp.asarray(truth[filled][:, None]), Batch(batch.x, batch.mask))
         found[rows] = np.asarray(values)[: len(rows), 0]

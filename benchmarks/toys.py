@@ -190,7 +190,7 @@ def draw(
 
     @jax.jit
     def ways(key):
-        return sampler(model, denoiser, key, (number, 2), trajectory=True).trajectory
+        return sampler(model.flow(denoiser), key, (number, 2), trajectory=True).trajectory
 
     return pair.unit * np.asarray(ways(jax.random.key(2)))
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from galgen.data.dataset import CatalogueDataset
 from galgen.experiment import Experiment
-from galgen.inference.neural.inference_model import NoDraws
 from galgen.inference.neural.neural_posterior import NeuralPosterior
 from galgen.networks import ParticleMesh, PooledNetwork
 from galgen.training import Trainer
@@ -27,6 +26,5 @@ experiment = Experiment(
     ),
     network=PooledNetwork(ParticleMesh(width=48, layers=2)),
     model=NeuralPosterior(),
-    sampler=NoDraws(),
     trainer=Trainer(steps=2000, batch_size=16, learning_rate=1e-3, ema_decay=0.995),
 )

@@ -9,6 +9,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
     "Roof: the wiring and the commands": (
         "experiment",
         "drawing",
+        "run",
         "run_folder",
         "trajectory",
         "evaluation",

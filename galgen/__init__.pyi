@@ -18,13 +18,13 @@ from galgen.data.suite_writing import write_suite as write_suite
 from galgen.drawing import sample as sample
 from galgen.errors import InputError as InputError
 from galgen.experiment import Experiment as Experiment
-from galgen.experiment import Run as Run
 from galgen.generative.models.bridge import Bridge as Bridge
 from galgen.generative.sampling.sampler import Sampler as Sampler
 from galgen.inference.posteriors import infer as infer
 from galgen.mocks.populating import populate as populate
 from galgen.mocks.sky_catalogue_files import write_sky_catalogue as write_sky_catalogue
 from galgen.mocks.survey import Survey as Survey
+from galgen.run import Run as Run
 from galgen.simulation.cosmology import Cosmology as Cosmology
 from galgen.simulation.recipe import SuiteRecipe as SuiteRecipe
 from galgen.simulation.simulator import HaloSimulator as HaloSimulator

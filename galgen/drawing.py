@@ -16,9 +16,9 @@ from galgen.data.examples import SuiteView
 from galgen.data.suite import Suite
 from galgen.data.suite_parts import SuiteParts
 from galgen.errors import InputError
-from galgen.experiment import Run
 from galgen.places import HDF5, check_file
 from galgen.randomness import STREAMS
+from galgen.run import Run
 from galgen.training.sharding import ALL_ON_DATA, MeshShape
 
 

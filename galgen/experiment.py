@@ -1,53 +1,45 @@
-"""The wiring: data, network, bridge, sampler and trainer in one experiment, and its runs.
+"""The wiring: data, network, model, sampler and trainer in one experiment.
 
-A run is a folder (:mod:`galgen.run_folder`). Experiment and run share a room, for each is made of
-the other: one trains into runs, and a run holds the experiment that it draws with.
+An experiment trains into a folder (:mod:`galgen.run_folder`) and gives a :class:`galgen.run.Run`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import flax.errors
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
-from tqdm import tqdm
 
-from galgen import __version__
 from galgen.checked import checked
-from galgen.collectives import POINTS, use_mesh
+from galgen.collectives import use_mesh
 from galgen.data.dataset import Dataset, Prepared
-from galgen.data.encoding import Condition, Draw, Encoding
+from galgen.data.encoding import Condition, Encoding
 from galgen.data.fingerprint import Fingerprint
 from galgen.errors import InputError
 from galgen.evaluation import Evaluation
-from galgen.generative import Model, Sampler, Samples, SamplingMethod
+from galgen.generative import Model, Samples
+from galgen.generative.sampling.method import OptionalSampler
 from galgen.losses import MeanLoss
-from galgen.printing import printable
 from galgen.randomness import Role, child_seed, random_key
+from galgen.run import Run, built_for_data
 from galgen.run_folder import RunFolder
-from galgen.serialization import read_json, require_readable
-from galgen.training import Checkpoints, Loss, Trainer
+from galgen.serialization import require_readable
+from galgen.training import Loss, Trainer
 from galgen.training.distributed import is_first, require_agreement, together
-from galgen.training.evaluator import BEST, Evaluator
+from galgen.training.evaluator import Evaluator
 from galgen.training.exclusive import held
 from galgen.training.precision import Precision, multiplying_in
 from galgen.training.sharding import (
     ALL_ON_DATA,
     MeshShape,
-    data_mesh,
     put_batch,
-    replicated,
     share_of_rows,
     whole,
 )
@@ -64,7 +56,7 @@ class Experiment:
         data: where examples come from.
         network: denoiser, a Flax Linen module called as ``network(x, t, mask, condition)``.
         model: the family: a bridge, or another of :mod:`galgen.generative.models.model`.
-        sampler: how draws are made of it.
+        sampler: how draws are made of it; the family's own if not given. None where it infers.
         trainer: how the network is trained.
         precision: in which dense layers multiply, in training and in sampling; all else is float32.
         evaluation: what is measured on held-out examples in training.
@@ -73,13 +65,13 @@ class Experiment:
     data: Dataset
     network: nn.Module
     model: Model
-    sampler: SamplingMethod = Sampler()
+    sampler: OptionalSampler = None
     trainer: Trainer = Trainer()
     precision: Precision = "float32"
     evaluation: Evaluation = Evaluation()
 
     def __post_init__(self) -> None:
-        self.sampler.check(self.model)
+        object.__setattr__(self, "sampler", self.model.sampler_or_default(self.sampler))
 
     def initial_params(self, batch: Batch) -> Params:
         """Fresh weights, of the trainer's seed."""
@@ -167,11 +159,11 @@ class Experiment:
         )
         if resume and evaluator is not None:
             place.require_held_out(held_out)
-        with _built_for_data():
+        with built_for_data():
             params = self.initial_params(first)
             key = random_key(Role.STEPS, self.trainer.seed)
             jax.eval_shape(self.loss(prepared), params, key, first)
-            if not self.sampler.refuses:
+            if self.sampler is not None:
                 jax.eval_shape(lambda *inputs: self._drawn(*inputs).x, params, key, first)
         return _Started(devices, prepared, params, evaluator, held_out)
 
@@ -219,10 +211,15 @@ class Experiment:
         self, params: Params, key: jax.Array, batch: Batch, trajectory: bool = False
     ) -> Samples:
         """Draws of the shapes, mask and condition of a batch."""
+        if self.sampler is None:
+            raise InputError(
+                "expected a run of a generative model to draw from, got a "
+                f"{type(self.model).__name__}, which infers from data; give it catalogues by "
+                "galgen infer"
+            )
         with multiplying_in(self.precision):
             return self.sampler(
-                self.model.drawn_from(params),
-                self.model.bind(self.network, params),
+                self.model.with_params(self.network, params),
                 key,
                 batch.x.shape,
                 batch.mask,
@@ -240,187 +237,3 @@ class _Started:
     params: Params
     evaluator: Evaluator | None
     held_out: Fingerprint
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A trained model.
-
-    Attributes:
-        experiment: what was trained.
-        encoding: between its numbers and data.
-        params: averaged weights.
-        folder: where it was trained.
-    """
-
-    experiment: Experiment
-    encoding: Encoding[Any]
-    params: Params
-    folder: Path
-
-    @classmethod
-    def load(
-        cls,
-        folder: str | Path,
-        ema_decay: float | None = None,
-        best: bool = False,
-        trust: bool = False,
-    ) -> Run:
-        """The run in ``folder``, with the averaged weights of its newest checkpoint.
-
-        Args:
-            folder: of the run.
-            best: take the checkpoint that its evaluation found best.
-            ema_decay: which average, by its decay; the trainer's ``ema_decay`` if not given.
-            trust: import the modules of classes that are not galgen's, which the run names: only
-                for a run of your own, or of somebody whom you trust.
-
-        Raises:
-            InputError: if there is no run or no checkpoint, or it cannot be read.
-        """
-        place = RunFolder(folder)
-        folder = place.path
-        experiment: Experiment = read_json(place.description, Experiment, trust)
-        place.require_encoding()
-        encoding: Encoding[Any] = read_json(place.encoding, Encoding, trust)
-        condition = [{name: low for name, (low, _) in encoding.condition_ranges.items()}]
-        draw = encoding.plan(condition, 1, 0)[0]
-        with _built_for_data():
-            params = jax.eval_shape(lambda: experiment.initial_params(draw.blank))
-        trainer = experiment.trainer
-        if ema_decay is not None and ema_decay not in trainer.decays:
-            raise InputError(
-                f"expected the decay of an average that {folder} keeps, got {ema_decay}; "
-                f"choose of {', '.join(map(str, trainer.decays))}"
-            )
-        if best and not (folder / BEST).is_dir():
-            raise InputError(
-                f"expected the best checkpoint in {folder / BEST}, got none; leave out best, or "
-                "train with --evaluation.every"
-            )
-        like = jax.eval_shape(trainer.initial_state, params)
-        with Checkpoints(folder / (BEST if best else "checkpoints")) as checkpoints:
-            state = checkpoints.restore(like, replicated(data_mesh()))
-        averages = dict(zip(trainer.decays, (state.ema, *state.further_ema), strict=True))
-        return cls(
-            experiment,
-            encoding,
-            averages[trainer.ema_decay if ema_decay is None else ema_decay],
-            folder,
-        )
-
-    def sample(
-        self,
-        conditions: Sequence[Condition],
-        seed: int = 0,
-        batch: int = 16,
-        points: int | None = None,
-        extrapolate: bool = False,
-        progress: bool = False,
-        mesh: MeshShape = ALL_ON_DATA,
-    ) -> list[Any]:
-        """One catalogue (or array) per condition, in order.
-
-        Args:
-            conditions: physical values by name; ``[{}] * n`` for an unconditional model.
-            seed: of the numbers of points and the base draws.
-            batch: examples per call of the sampler, rounded up to what the mesh divides.
-            points: a fixed number of points per catalogue, else drawn from p(N | condition).
-            extrapolate: allow conditions outside the trained range.
-            progress: show a progress bar.
-            mesh: of all devices of this process. The same key gives the same numbers on any mesh
-                that leaves ``batch`` as it is.
-
-        Raises:
-            InputError: for a condition that is missing or outside the trained range, or a mesh that
-                does not fit the devices or the clouds.
-        """
-        draws = self.plan(conditions, seed, batch, points, extrapolate, mesh)
-        examples: dict[int, Any] = {}
-        with tqdm(total=len(conditions), desc="sample", disable=not progress) as bar:
-            for number, drawn in self.draw(draws, seed, range(len(draws)), mesh):
-                examples |= dict(zip(draws[number].wanted, drawn, strict=True))
-                bar.update(len(drawn))
-        return [examples[row] for row in range(len(conditions))]
-
-    def plan(
-        self,
-        conditions: Sequence[Condition],
-        seed: int = 0,
-        batch: int = 16,
-        points: int | None = None,
-        extrapolate: bool = False,
-        mesh: MeshShape = ALL_ON_DATA,
-    ) -> list[Draw]:
-        """The calls of the sampler that give one example per condition, of like size together.
-
-        Raises:
-            InputError: for no condition, or one that is missing or outside the trained range, or a
-                mesh that does not fit the devices.
-        """
-        if not conditions:
-            raise InputError("expected at least one catalogue to draw, got none; raise --number")
-        devices = mesh.over(jax.local_devices())
-        groups = devices.size // devices.shape[POINTS]
-        batch = -(-min(batch, len(conditions)) // groups) * groups
-        return self.encoding.plan(conditions, batch, seed, points, extrapolate)
-
-    def draw(
-        self,
-        draws: Sequence[Draw],
-        seed: int,
-        numbers: Iterable[int],
-        mesh: MeshShape = ALL_ON_DATA,
-    ) -> Iterator[tuple[int, list[Any]]]:
-        """Some of the draws of a plan, by number: what each gives does not depend on the others.
-
-        Examples come in the order of ``draws[number].wanted``, as soon as they are drawn.
-        """
-        devices = mesh.over(jax.local_devices())
-        params = jax.device_put(self.params, replicated(devices))
-        for number in numbers:
-            key = random_key(Role.DRAWS, seed, number)
-            draw = draws[number]
-            batch = put_batch(draw.blank, devices)
-            x = np.asarray(self.experiment.sample_batch(params, key, batch, devices))
-            yield number, self.encoding.decode(draw, x, self._provenance(seed, number))
-
-    def _provenance(self, seed: int, number: int) -> Mapping[str, str]:
-        return {
-            "source": f"galgen {__version__}",
-            "run": self.folder.name,
-            "seed": str(seed),
-            "draw": str(number),
-        }
-
-    def __repr__(self) -> str:
-        parts = self.experiment.model, self.experiment.network
-        kinds = " with ".join(type(part).__name__ for part in parts)
-        weights = sum(leaf.size for leaf in jax.tree.leaves(self.params))
-        ranges = [f"{n} {a:.4g} to {b:.4g}" for n, (a, b) in self.encoding.condition_ranges.items()]
-        trained = f"trained over {', '.join(ranges)}" if ranges else "without condition"
-        return printable(
-            f"Run({str(self.folder)!r}: {kinds}, {weights} weights; {self.encoding}; {trained})"
-        )
-
-    @property
-    def weights_hash(self) -> str:
-        """SHA-256 of the weights, which tells runs and their checkpoints apart."""
-        digest = hashlib.sha256()
-        for path, leaf in jax.tree_util.tree_leaves_with_path(self.params):
-            digest.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())
-        return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _built_for_data() -> Iterator[None]:
-    """What Python, JAX or Flax raise of a network's fields is an error in the configuration."""
-    try:
-        yield
-    except InputError:
-        raise
-    except (ValueError, TypeError, ArithmeticError, flax.errors.FlaxError) as error:
-        raise InputError(
-            f"expected a network and a model that fit the data, got {type(error).__name__}: "
-            f"{str(error).strip().splitlines()[0]}; change the network or the model"
-        ) from error

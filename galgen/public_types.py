@@ -35,7 +35,6 @@ _CLASSES = {
     "generative.paths.interpolant": "StochasticInterpolant",
     "generative.models.learned_diffusion": "LearnedDiffusion",
     "generative.sampling.likelihood": "ExactDivergence Hutchinson Likelihood",
-    "generative.objectives.log_snr_times": "LogSNRTimes",
     "generative.models.maximum_likelihood": "FlowSampler MaximumLikelihood",
     "generative.models.mean_flow": "MeanFlow MeanFlowSampler",
     "generative.paths.noise_schedule": (
@@ -54,13 +53,12 @@ _CLASSES = {
     "generative.paths.product": "ProductPath",
     "generative.sampling.sampler": "Sampler",
     "generative.sampling.step": "Churn DDIM DPMSolver Euler Heun",
-    "generative.objectives.times": "LogitNormalTimes UniformTimes",
+    "generative.objectives.times": "LogSNRTimes LogitNormalTimes UniformTimes",
     "generative.paths.torus": "TorusDiffusion TorusGeodesic",
     "generative.models.variational": "VariationalDiffusion",
     "generative.objectives.weighting": "MinSNRWeighting SNRWeighting SigmoidWeighting",
     "geometry": "Euclidean PeriodicBox",
     "inference.neural.classifier": "Classification CloudClassifier",
-    "inference.neural.inference_model": "NoDraws",
     "inference.neural.neural_likelihood": "NeuralLikelihood",
     "inference.neural.neural_posterior": "NeuralPosterior",
     "inference.neural.neural_ratio": "NeuralRatio",
@@ -105,6 +103,8 @@ ALIASES: Mapping[str, str] = {
     "PowerSummary": "LogPower",
 }
 """Names of classes as they once were, and as they are."""
+GONE = ("NoDraws",)
+"""Names of classes that are no longer there, and are read as None."""
 FIELD_ALIASES: Mapping[str, Mapping[str, str]] = {
     "Experiment": {"monitor": "evaluation"},
     "Sampler": {"lateness": "rho"},

@@ -22,7 +22,7 @@ from typing import Any
 
 from galgen.checked import visible_fields
 from galgen.errors import InputError
-from galgen.public_types import FIELD_ALIASES, public_class, public_name
+from galgen.public_types import FIELD_ALIASES, GONE, public_class, public_name
 from galgen.publishing import publish_text
 from galgen.reading import reading, regular_file
 
@@ -93,6 +93,8 @@ def from_json(value: Any, trusted: Trusted = (), depth: int = 0) -> Any:
         )
     if name == "path":
         return _path(fields)
+    if name.rpartition(".")[2] in GONE and not _is_foreign(name):
+        return None
     if not _is_foreign(name):
         kind = public_class(name)
         now = FIELD_ALIASES.get(kind.__name__, {})

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from galgen.data.encoding import Condition
-from galgen.experiment import Run
 from galgen.randomness import Role, random_key
+from galgen.run import Run
 from galgen.training.sharding import data_mesh, put_batch
 
 

@@ -106,7 +106,7 @@ def programs(network):
     return (
         jax.jit(start),
         jax.jit(make_step(loss, trainer.optimizer(), trainer.ema_decay)),
-        jax.jit(lambda params, x: model.bind(network, params).log_probability(Batch(x))),
+        jax.jit(lambda params, x: model.with_params(network, params)(Batch(x))),
     )
 
 

@@ -219,12 +219,12 @@ def log_density(run, x):
     """log p in the data's units, of either kind of flow."""
     experiment, unit = run.experiment, run.encoding.scale
     standard = jnp.asarray((x - run.encoding.mean) / unit, jnp.float32)
-    bound = experiment.model.bind(experiment.network, run.params)
+    trained = experiment.model.with_params(experiment.network, run.params)
     if isinstance(experiment.model, MaximumLikelihood):
-        value = bound.log_prob(standard)
+        value = trained.log_prob(standard)
     else:
         likelihood = Likelihood(solver=FixedSteps(24))
-        value = likelihood(experiment.model, bound, jax.random.key(0), standard).value
+        value = likelihood(trained, jax.random.key(0), standard).value
     return np.asarray(value) - 2 * np.log(unit)
 
 

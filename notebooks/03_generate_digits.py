@@ -62,7 +62,7 @@ images, held_out = halved(images), halved(held_out)
 
 # %%
 def train(name, model, network, learning_rate=2e-3):
-    """Averaged weights of the network, and the network with them."""
+    """The model with averaged weights."""
     trainer = Trainer(steps=STEPS, batch_size=64, learning_rate=learning_rate)
     source = ArraySource(images, np.eye(10)[labels], trainer.batch_size)
 
@@ -76,11 +76,13 @@ def train(name, model, network, learning_rate=2e-3):
     step = jax.jit(make_step(loss, trainer.optimizer(), 0.995))
     for number in tqdm(range(STEPS), desc=name):
         state, _ = step(state, jax.random.key(1), source.batch(number))
-    return model.bind(network, state.ema)
+    return model.with_params(network, state.ema)
 
 
-judge = train("classifier", Classification(), ConvolutionalClassifier(10, widths=(8, 16, 32)))
-classify = jax.jit(lambda x: judge.classify(Batch(x)))
+log_probability = train(
+    "classifier", Classification(), ConvolutionalClassifier(10, widths=(8, 16, 32))
+)
+classify = jax.jit(lambda x: jnp.argmax(log_probability(Batch(x)), axis=-1))
 
 
 def share(right):
@@ -112,13 +114,13 @@ unet = ConvolutionalNetwork(widths=(16, 32, 48))
 flow = train("flow matching", bridge, unet)
 
 
-def draw(model, denoiser, sampler, digits, trajectory=False):
+def draw(model, sampler, digits, trajectory=False):
     """Draws of the digits asked for; the same noise for every sampler."""
     condition = jnp.asarray(np.eye(10)[digits], jnp.float32)
     shape = (len(digits), *images.shape[1:])
 
     def sample(key):
-        return sampler(model, denoiser, key, shape, None, condition, trajectory)
+        return sampler(model, key, shape, None, condition, trajectory)
 
     drawn = jax.jit(sample)(jax.random.key(2))
     return np.asarray(drawn.trajectory if trajectory else drawn.x)
@@ -140,12 +142,12 @@ def show(panel, rows, title):
 
 # %%
 sampler = Sampler(Heun(), 12)
-way = draw(bridge, flow, sampler, np.arange(10), trajectory=True)
+way = draw(flow, sampler, np.arange(10), trajectory=True)
 stages = [0, 2, 4, 6, 9, 12]
 times = sampler.times[stages]
-digits = jnp.eye(10)
+conditional = flow.given(None, jnp.eye(10))
 expected = [
-    bridge.ends(flow, jnp.asarray(way[i]), jnp.float32(t), None, digits).data
+    conditional.ends(jnp.asarray(way[i]), jnp.float32(t)).data
     for i, t in zip(stages[:-1], times[:-1], strict=True)
 ]
 way_figure = new_figure(8, 2.4)
@@ -184,7 +186,7 @@ def variety(drawn, digits):
 
 asked = np.arange(DRAWS) % 10
 scales = (1.0, 1.5, 2.0, 3.0, 5.0)
-guided = {s: draw(bridge, flow, Sampler(Heun(), 8, guidance=Guidance(s)), asked) for s in scales}
+guided = {s: draw(flow, Sampler(Heun(), 8, guidance=Guidance(s)), asked) for s in scales}
 agreement = {s: share(np.asarray(classify(x)) == asked) for s, x in guided.items()}
 spread = {s: variety(x, asked) for s, x in guided.items()}
 
@@ -231,11 +233,9 @@ jumps = MeanFlow(LinearPath(), times=LogitNormalTimes(), guidance=2.0, condition
 mean_flow = train("mean flow", jumps, unet)
 few = {"flow": {}, "guided flow": {}, "mean flow": {}}
 for n in (1, 2, 4):
-    few["flow"][n] = draw(bridge, flow, Sampler(Euler(), n), asked)
-    few["guided flow"][2 * n] = draw(
-        bridge, flow, Sampler(Euler(), n, guidance=Guidance(2.0)), asked
-    )
-    few["mean flow"][n] = draw(jumps, mean_flow, MeanFlowSampler(n), asked)
+    few["flow"][n] = draw(flow, Sampler(Euler(), n), asked)
+    few["guided flow"][2 * n] = draw(flow, Sampler(Euler(), n, guidance=Guidance(2.0)), asked)
+    few["mean flow"][n] = draw(mean_flow, MeanFlowSampler(n), asked)
 few_scores = {
     name: {n: share(np.asarray(classify(x)) == asked) for n, x in drawn.items()}
     for name, drawn in few.items()

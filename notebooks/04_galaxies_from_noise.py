@@ -21,7 +21,7 @@ from galgen.data.batching import pad
 from galgen.data.dataset import CatalogueDataset
 from galgen.data.suite import Suite
 from galgen.data.suite_writing import write_suite
-from galgen.experiment import Experiment, Run
+from galgen.experiment import Experiment
 from galgen.generative import (
     Bridge,
     Churn,
@@ -36,6 +36,7 @@ from galgen.generative import (
 )
 from galgen.networks import ParticleMesh
 from galgen.plot_style import BASE, GENERATED, HELD_OUT, log_abscissa, new_figure
+from galgen.run import Run
 from galgen.simulation.recipe import SuiteRecipe
 from galgen.statistics.fourier import power_spectrum
 from galgen.statistics.pairs import two_point_correlation

@@ -29,12 +29,11 @@ from galgen.generative import (
     Sampler,
     TorusDiffusion,
 )
+from galgen.generative.sampling.log_density import ByBound
 from galgen.inference.calibration import plot_ranks, plot_tarp, ranks_of, tarp
 from galgen.inference.likelihood.field_level import FieldLevel
-from galgen.inference.likelihood.log_density import ByBound
 from galgen.inference.likelihood.profile import grid_posterior, profile
 from galgen.inference.neural.amortized import sample_posterior
-from galgen.inference.neural.inference_model import NoDraws
 from galgen.inference.neural.neural_posterior import NeuralPosterior
 from galgen.inference.neural.posterior_head import FlowHead, posterior_flow
 from galgen.inference.neural.summaries import SummaryDataset
@@ -118,13 +117,7 @@ generator = Experiment(
     trainer=Trainer(steps=STEPS, batch_size=16, learning_rate=3e-3, ema_decay=0.995),
 ).train(folder / "generator")
 
-field = FieldLevel(
-    generator.experiment.model,
-    generator.experiment.network,
-    generator.params,
-    generator.encoding,
-    ByBound(16),
-)
+field = FieldLevel.of(generator, ByBound(16))
 prior = uniform_prior(generator.encoding.condition_ranges)
 
 # %% [markdown]
@@ -180,7 +173,6 @@ neural = Experiment(
     ),
     network=VectorNetwork(),
     model=NeuralPosterior(FlowHead(posterior_flow(layers=2, width=32))),
-    sampler=NoDraws(),
     trainer=Trainer(steps=STEPS, batch_size=64, learning_rate=1e-3, ema_decay=0.995),
 ).train(folder / "neural")
 by_summaries = sample_posterior(neural, held_out, 1000)

@@ -127,8 +127,8 @@ def compiled_over(mesh, points):
 
     def sample(weights, key):
         with use_mesh(mesh):
-            denoiser = bridge.bind(network, weights)
-            return sampler(bridge, denoiser, key, (1, points, 3), None, condition).x
+            flow = bridge.with_params(network, weights)
+            return sampler(flow, key, (1, points, 3), None, condition).x
 
     placed = jax.device_put((weights, jax.random.key(2)), replicated(mesh))
     return jax.jit(sample).lower(*placed).compile(), placed

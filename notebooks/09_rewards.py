@@ -108,7 +108,7 @@ toy_tuning = RewardTuning(TEMPERATURE, ROUNDS, draws=2048, batch_size=512, steps
 toy_rounds = {
     strength: list(
         toy_tuning(
-            Anchored(plane, plane.bind(denoiser, first), strength),
+            Anchored(plane, plane.with_params(denoiser, first), strength),
             denoiser,
             first,
             Sampler(steps=16),
@@ -232,7 +232,7 @@ def reward(x):
 def tune(strength, temperature):
     """The rounds of tuning with a penalty of this strength."""
     tuning = RewardTuning(temperature, rounds=max(STEPS // 60, 2), learning_rate=2e-3)
-    model = Anchored(bridge, bridge.bind(network, original), strength)
+    model = Anchored(bridge, bridge.with_params(network, original), strength)
     sampler = Sampler(DDIM(eta=1.0), steps=16)
     rounds = tuning(model, network, original, sampler, (POINTS, 3), reward, symmetries)
     return list(rounds)

@@ -69,7 +69,7 @@ PARAMETERS = Parameters(("omega_m",), (0.3,), (0.1,), ((0.2, 0.4),))
 VECTORS = VectorEncoding((0.0, 1.0), (1.0, 1.0), PARAMETERS)
 BRIDGE = Bridge(LinearPath())
 NEEDED = {
-    "Anchored": {"bridge": BRIDGE, "reference": lambda x, t, mask, condition: x},
+    "Anchored": {"bridge": BRIDGE, "reference": BRIDGE.flow(lambda x, t, mask, condition: x)},
     "ArrayEncoding": {"shape": (2,), "mean": 0.0, "scale": 1.0},
     "Bridge": {"path": LinearPath()},
     "Cardinality": {"coefficients": (1.0, 2.0), "order": 1, "parameters": 1},

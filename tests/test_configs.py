@@ -11,10 +11,11 @@ from galgen.configuration import load_config
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import CatalogueDataset, DigitDataset, ToyDataset
 from galgen.data.suite import Suite, write_suite
-from galgen.experiment import Experiment, Run
+from galgen.experiment import Experiment
 from galgen.inference.neural.amortized import sample_posterior
 from galgen.inference.neural.neural_posterior import NeuralPosterior
 from galgen.inference.neural.posterior_head import FlowHead, posterior_flow
+from galgen.run import Run
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SHARED = Path(__file__).parents[2] / "shared"

@@ -18,12 +18,13 @@ from galgen.data.suite import write_suite
 from galgen.data.toys import EightGaussians, ThomasProcess
 from galgen.errors import InputError
 from galgen.evaluation import LOSS, Evaluation
-from galgen.experiment import Experiment, Run
+from galgen.experiment import Experiment
 from galgen.generative import Bridge, LinearPath, ProductPath, Sampler, TorusGeodesic
 from galgen.losses import example_weight, mean_over_examples, pooled
 from galgen.masking import masked_mean
 from galgen.networks import MLP, DeepSet
 from galgen.randomness import Role, random_key
+from galgen.run import Run
 from galgen.training import Trainer
 from galgen.training.sharding import data_mesh
 from galgen.training.state import initial_state

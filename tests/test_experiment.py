@@ -7,9 +7,10 @@ import numpy as np
 
 from galgen.data.dataset import ToyDataset
 from galgen.data.toys import EightGaussians
-from galgen.experiment import Experiment, Run
+from galgen.experiment import Experiment
 from galgen.generative import Bridge, LinearPath, Sampler
 from galgen.networks import MLP
+from galgen.run import Run
 from galgen.training import Trainer
 from galgen.trajectory import sample_trajectory
 

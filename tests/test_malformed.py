@@ -16,7 +16,7 @@ import galgen.inference.posteriors
 from data_prep.command import main as prepare
 from galgen.cli import main
 from galgen.commands.mock import Mock
-from galgen.experiment import Run
+from galgen.run import Run
 from galgen.simulation.recipe import SuiteRecipe
 from galgen.training import Trainer
 

@@ -18,9 +18,10 @@ from galgen.configuration import load_config
 from galgen.data.dataset import ToyDataset
 from galgen.data.toys import EightGaussians
 from galgen.errors import InputError
-from galgen.experiment import Experiment, Run
+from galgen.experiment import Experiment
 from galgen.generative import Bridge, LinearPath, Sampler
 from galgen.networks import MLP
+from galgen.run import Run
 from galgen.serialization import from_json, require_readable, to_json
 from galgen.training import Trainer
 

@@ -15,12 +15,13 @@ from galgen.data.encoding import CloudEncoding
 from galgen.data.normalization import Standardizer
 from galgen.data.suite import Suite, write_suite
 from galgen.errors import InputError
-from galgen.experiment import Experiment, Run
+from galgen.experiment import Experiment
 from galgen.generative import Bridge, LinearPath
 from galgen.inference.sampling import PosteriorSamples
 from galgen.mocks.sky_catalogue import SkyCatalogue
 from galgen.networks import DeepSet
 from galgen.printing import printable
+from galgen.run import Run
 from galgen.serialization import write_json
 
 EVIL = "om\x1b]0;owned\x07\x1b[2J\u202eega\ud800\n  galgen: all is well"

@@ -21,7 +21,7 @@ import galgen.cli
 from galgen.data.encoding import ArrayEncoding
 from galgen.serialization import write_json
 
-SLOW = ("compare(", "FieldLevel(", ".train(", "Likelihood(")
+SLOW = ("compare(", "FieldLevel.of(", ".train(", "Likelihood(")
 """What compiles much: blocks with these run with the others in the slow test."""
 NOT_RUN = {
     "galgen train configs/demo.py --run runs/large --coordinator host:1234 --processes 2 "

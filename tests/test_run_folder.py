@@ -27,9 +27,10 @@ from galgen.data.suite import Suite, write_suite
 from galgen.data.toys import EightGaussians, TwoMoons
 from galgen.errors import InputError
 from galgen.evaluation import Evaluation
-from galgen.experiment import Experiment, Run
+from galgen.experiment import Experiment
 from galgen.generative import Bridge, LinearPath, Sampler
 from galgen.networks import MLP
+from galgen.run import Run
 from galgen.run_folder import FREE, RunFolder
 from galgen.serialization import read_json
 from galgen.training import Trainer

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from galgen.data.suite import Suite
-from galgen.experiment import Run
+from galgen.run import Run
 
 SAVED = Path(__file__).parent / "saved"
 WEIGHTS = {"module_names": "d637b5c8", "public_names": "6e60d716"}

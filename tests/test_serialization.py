@@ -43,7 +43,7 @@ from galgen.generative import (
     VariancePreserving,
     VariationalDiffusion,
 )
-from galgen.public_types import ALIASES, FIELD_ALIASES, MODULES, public_class, public_name
+from galgen.public_types import ALIASES, FIELD_ALIASES, GONE, MODULES, public_class, public_name
 from galgen.serialization import FORMAT, from_json, read_json, to_json, write_json
 from galgen.training import Trainer
 
@@ -139,6 +139,9 @@ def test_every_name_once_given_is_read() -> None:
     """``public_names.txt`` only grows: a class as it was saved, and its fields after a dot."""
     for given in GIVEN:
         name, _, field = given.partition(".")
+        if name in GONE:
+            assert from_json({"type": name}) is None
+            continue
         kind = public_class(name)
         if field:
             now = FIELD_ALIASES.get(kind.__name__, {}).get(field, field)

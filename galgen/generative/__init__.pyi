@@ -9,7 +9,6 @@ from galgen.generative.coupling import SpaceFillingCurve as SpaceFillingCurve
 from galgen.generative.models.bridge import Bridge as Bridge
 from galgen.generative.models.continuous_flow import ContinuousFlow as ContinuousFlow
 from galgen.generative.models.learned_diffusion import LearnedDiffusion as LearnedDiffusion
-from galgen.generative.models.maximum_likelihood import BoundFlow as BoundFlow
 from galgen.generative.models.maximum_likelihood import FlowSampler as FlowSampler
 from galgen.generative.models.maximum_likelihood import MaximumLikelihood as MaximumLikelihood
 from galgen.generative.models.mean_flow import MeanFlow as MeanFlow
@@ -35,7 +34,6 @@ from galgen.generative.normalizing_flow import (
     masked_autoregressive_flow as masked_autoregressive_flow,
 )
 from galgen.generative.objectives.exchange import Exchange as Exchange
-from galgen.generative.objectives.log_snr_times import LogSNRTimes as LogSNRTimes
 from galgen.generative.objectives.preconditioning import (
     PreconditionedPrediction as PreconditionedPrediction,
 )
@@ -45,6 +43,7 @@ from galgen.generative.objectives.prediction import Prediction as Prediction
 from galgen.generative.objectives.prediction import ScorePrediction as ScorePrediction
 from galgen.generative.objectives.prediction import VelocityPrediction as VelocityPrediction
 from galgen.generative.objectives.times import LogitNormalTimes as LogitNormalTimes
+from galgen.generative.objectives.times import LogSNRTimes as LogSNRTimes
 from galgen.generative.objectives.times import Times as Times
 from galgen.generative.objectives.times import UniformTimes as UniformTimes
 from galgen.generative.objectives.weighting import MinSNRWeighting as MinSNRWeighting
@@ -73,24 +72,28 @@ from galgen.generative.paths.product import ProductPath as ProductPath
 from galgen.generative.paths.torus import TorusDiffusion as TorusDiffusion
 from galgen.generative.paths.torus import TorusGeodesic as TorusGeodesic
 from galgen.generative.sampling.adaptive import AdaptiveSampler as AdaptiveSampler
+from galgen.generative.sampling.flow import Flow as Flow
 from galgen.generative.sampling.guidance import Guidance as Guidance
 from galgen.generative.sampling.likelihood import Divergence as Divergence
 from galgen.generative.sampling.likelihood import ExactDivergence as ExactDivergence
 from galgen.generative.sampling.likelihood import Hutchinson as Hutchinson
 from galgen.generative.sampling.likelihood import Likelihood as Likelihood
 from galgen.generative.sampling.likelihood import LogLikelihood as LogLikelihood
+from galgen.generative.sampling.log_density import ByBound as ByBound
+from galgen.generative.sampling.log_density import ByFlow as ByFlow
+from galgen.generative.sampling.log_density import LogDensity as LogDensity
+from galgen.generative.sampling.log_density import log_density_of as log_density_of
+from galgen.generative.sampling.method import Samples as Samples
+from galgen.generative.sampling.method import SamplingMethod as SamplingMethod
 from galgen.generative.sampling.ode import AdaptiveSteps as AdaptiveSteps
 from galgen.generative.sampling.ode import FixedSteps as FixedSteps
 from galgen.generative.sampling.ode import RungeKutta as RungeKutta
 from galgen.generative.sampling.ode import Solver as Solver
 from galgen.generative.sampling.sampler import Sampler as Sampler
-from galgen.generative.sampling.sampler import Samples as Samples
-from galgen.generative.sampling.sampler import SamplingMethod as SamplingMethod
 from galgen.generative.sampling.step import DDIM as DDIM
 from galgen.generative.sampling.step import Churn as Churn
 from galgen.generative.sampling.step import DPMSolver as DPMSolver
 from galgen.generative.sampling.step import Euler as Euler
-from galgen.generative.sampling.step import Flow as Flow
 from galgen.generative.sampling.step import Heun as Heun
 from galgen.generative.sampling.step import Step as Step
 from galgen.generative.sampling.tilting import Anchored as Anchored

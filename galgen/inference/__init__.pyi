@@ -1,3 +1,7 @@
+from galgen.generative.sampling.log_density import ByBound as ByBound
+from galgen.generative.sampling.log_density import ByFlow as ByFlow
+from galgen.generative.sampling.log_density import LogDensity as LogDensity
+from galgen.generative.sampling.log_density import log_density_of as log_density_of
 from galgen.inference.calibration.catalogue_test import CatalogueTest as CatalogueTest
 from galgen.inference.calibration.plots import plot_coverage as plot_coverage
 from galgen.inference.calibration.plots import plot_predictive as plot_predictive
@@ -11,10 +15,6 @@ from galgen.inference.calibration.tarp import Tarp as Tarp
 from galgen.inference.calibration.tarp import tarp as tarp
 from galgen.inference.calibration.two_sample import ClassifierTwoSample as ClassifierTwoSample
 from galgen.inference.likelihood.field_level import FieldLevel as FieldLevel
-from galgen.inference.likelihood.log_density import ByBound as ByBound
-from galgen.inference.likelihood.log_density import ByFlow as ByFlow
-from galgen.inference.likelihood.log_density import LogDensity as LogDensity
-from galgen.inference.likelihood.log_density import log_density_of as log_density_of
 from galgen.inference.likelihood.profile import GridPosterior as GridPosterior
 from galgen.inference.likelihood.profile import Profile as Profile
 from galgen.inference.likelihood.profile import grid_posterior as grid_posterior
@@ -22,7 +22,6 @@ from galgen.inference.likelihood.profile import profile as profile
 from galgen.inference.neural.amortized import sample_posterior as sample_posterior
 from galgen.inference.neural.classifier import Classification as Classification
 from galgen.inference.neural.classifier import CloudClassifier as CloudClassifier
-from galgen.inference.neural.inference_model import NoDraws as NoDraws
 from galgen.inference.neural.neural_likelihood import NeuralLikelihood as NeuralLikelihood
 from galgen.inference.neural.neural_posterior import NeuralPosterior as NeuralPosterior
 from galgen.inference.neural.neural_ratio import NeuralRatio as NeuralRatio

@@ -12,14 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from galgen.data.catalogue import Catalogue
 from galgen.data.features import condition_value
 from galgen.errors import InputError
+from galgen.generative.sampling.log_density import log_density_of
 from galgen.inference.likelihood.field_level import FieldLevel
-from galgen.inference.likelihood.log_density import ByBound, log_density_of
 from galgen.inference.likelihood.profile import grid_posterior
 from galgen.inference.neural.amortized import sample_posterior
 from galgen.inference.neural.inference_model import PosteriorModel
-from galgen.inference.neural.observation import TrainedRun
 from galgen.inference.priors.prior import Prior, uniform_prior
-from galgen.inference.results.caution import Caution
+from galgen.inference.results.result_warning import ResultWarning
 from galgen.inference.sampling import (
     HMC,
     NUTS,
@@ -31,6 +30,7 @@ from galgen.inference.sampling import (
     field_target,
 )
 from galgen.inference.settings import InferenceSettings
+from galgen.inference.trained_run import TrainedRun
 from galgen.randomness import Role, child_seed
 
 SAMPLERS: Mapping[str, type[PosteriorSampler]] = {
@@ -54,7 +54,7 @@ def infer(
     """Draws of the posterior of each catalogue.
 
     Args:
-        run: a trained run, as :meth:`galgen.experiment.Run.load` gives it.
+        run: a trained run, as :meth:`galgen.run.Run.load` gives it.
         catalogues: of the box, boundary and columns that the run was trained on.
         prior: of a generative run; uniform over the trained range if not given.
         settings: how they are drawn.
@@ -89,7 +89,7 @@ def infer_each(
         pairs = _field_level(run, catalogues, prior, settings)
     for number, samples in pairs:
         beyond = _beyond(run, known_parameters(samples.names, catalogues[number]), prior)
-        yield number, dataclasses.replace(samples, cautions=samples.cautions + beyond)
+        yield number, dataclasses.replace(samples, warnings=samples.warnings + beyond)
 
 
 def is_amortized(model: object) -> bool:
@@ -119,7 +119,9 @@ def known_parameters(names: Sequence[str], catalogue: Catalogue) -> dict[str, fl
 def _field_level(
     run: TrainedRun, catalogues: Mapping[int, Catalogue], prior: Prior, settings: InferenceSettings
 ) -> Iterator[tuple[int, PosteriorSamples]]:
-    field = _field(run, settings)
+    model = run.experiment.model.with_params(run.experiment.network, run.params)
+    density = log_density_of(model, settings.evaluations)
+    field = FieldLevel.of(run, density, settings.extrapolate)
     few = len(field.names) <= 2
     method = ("grid" if few else "nuts") if settings.method == "auto" else settings.method
     if method == "grid" and not few:
@@ -138,25 +140,9 @@ def _field_level(
             yield number, SAMPLERS[method](chains=chains, draws=draws)(target, seed)
 
 
-def _field(run: TrainedRun, settings: InferenceSettings) -> FieldLevel:
-    experiment = run.experiment
-    density = log_density_of(experiment.model)
-    if isinstance(density, ByBound):
-        density = dataclasses.replace(density, draws=settings.evaluations)
-    return FieldLevel(
-        experiment.model,
-        experiment.network,
-        run.params,
-        run.encoding,
-        density,
-        experiment.precision,
-        settings.extrapolate,
-    )
-
-
 def _beyond(
     run: TrainedRun, truth: Mapping[str, float], prior: Prior | None
-) -> tuple[Caution, ...]:
+) -> tuple[ResultWarning, ...]:
     """Says which parameters of a catalogue the model or the prior does not reach."""
     ranges = run.encoding.condition_ranges
     if prior is not None:
@@ -166,4 +152,4 @@ def _beyond(
         for name, value in truth.items()
         if not ranges[name][0] - 1e-6 <= value <= ranges[name][1] + 1e-6
     ]
-    return (Caution("range", f"made with {', '.join(out)}"),) if out else ()
+    return (ResultWarning("range", f"made with {', '.join(out)}"),) if out else ()

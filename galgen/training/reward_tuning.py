@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 
 from galgen.checked import Count, Positive, ProperFraction, Seed, checked
 from galgen.errors import InputError
-from galgen.generative.sampling.sampler import SamplingMethod
+from galgen.generative.sampling.method import SamplingMethod
 from galgen.generative.sampling.tilting import Anchored, tilted
 from galgen.losses import MeanLoss
 from galgen.randomness import Role, random_key
@@ -120,9 +120,9 @@ class RewardTuning:
         @jax.jit
         def draw(params, key):
             key_draw, key_departure = jax.random.split(key)
-            denoiser = model.bind(network, params)
-            x = sampler(model.bridge, denoiser, key_draw, (self.draws, *event)).x
-            return x, model.departure(denoiser, key_departure, Batch(x))
+            flow = model.with_params(network, params)
+            x = sampler(flow, key_draw, (self.draws, *event)).x
+            return x, model.departure(flow, key_departure, Batch(x))
 
         optimizer = optax.chain(
             optax.clip_by_global_norm(self.clip_norm),

@@ -14,7 +14,7 @@ import pytest
 from galgen.cli import main
 from galgen.data.catalogue import Catalogue
 from galgen.data.suite import Suite, write_suite
-from galgen.experiment import Run
+from galgen.run import Run
 
 CONFIG = """
 from pathlib import Path

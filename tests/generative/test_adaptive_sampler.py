@@ -34,11 +34,11 @@ def test_gaussian_to_gaussian_and_back() -> None:
 
     @jit
     def draw(key):
-        return sampler(bridge, to_gaussian, key, (500, 2), trajectory=True)
+        return sampler(bridge.flow(to_gaussian), key, (500, 2), trajectory=True)
 
     draws = draw(KEY)
     start = draws.trajectory[0]
-    other = Sampler(Heun(), 1)(bridge, to_gaussian, KEY, (500, 2), trajectory=True)
+    other = Sampler(Heun(), 1)(bridge.flow(to_gaussian), KEY, (500, 2), trajectory=True)
     assert np.allclose(start, other.trajectory[0], atol=1e-6)
     assert np.allclose(draws.x, MEAN + SCALE * start, atol=1e-4)
     # Between the ends x_t has mean t m and variance t^2 s^2 + (1 - t)^2, and quantiles are kept.
@@ -47,7 +47,7 @@ def test_gaussian_to_gaussian_and_back() -> None:
     assert draws.trajectory.shape == (5, 500, 2) and np.allclose(draws.trajectory, way, atol=1e-3)
     assert draws.evaluations.shape == (500,) and 20 < draws.evaluations.mean() < 200
     likelihood = Likelihood(ExactDivergence(), FixedSteps(32))
-    back = jit(functools.partial(likelihood, bridge, to_gaussian))(KEY, draws.x)
+    back = jit(functools.partial(likelihood, bridge.flow(to_gaussian)))(KEY, draws.x)
     assert np.allclose(back.start, start, atol=3e-4)
 
 
@@ -63,7 +63,7 @@ def test_motion_on_the_torus_is_geodesic_and_padding_stays_zero() -> None:
 
     @jit
     def draw(key, mask, condition):
-        return AdaptiveSampler()(bridge, drifting, key, (2, 6, 4), mask, condition, True)
+        return AdaptiveSampler()(bridge.flow(drifting), key, (2, 6, 4), mask, condition, True)
 
     draws = draw(KEY, mask, np.array([[1.0], [2.0]], np.float32))
     assert draws.trajectory.shape == (33, 2, 6, 4)

@@ -65,9 +65,8 @@ def test_padding_does_not_change_the_loss(coupling) -> None:
 
 def test_velocity_is_zero_on_padding() -> None:
     mask = jnp.arange(5)[None] < 3
-    velocity = Bridge(TORUS).velocity(
-        lambda x, *_: x + 1, jnp.zeros((1, 5, 4)), jnp.array(0.5), mask, None
-    )
+    flow = Bridge(TORUS).flow(lambda x, *_: x + 1).given(mask, None)
+    velocity = flow.velocity(jnp.zeros((1, 5, 4)), jnp.array(0.5))
     assert np.all(np.asarray(velocity)[0, 3:] == 0) and np.all(np.asarray(velocity)[0, :3] == 1)
 
 
@@ -81,7 +80,7 @@ def test_ends_are_those_of_the_prediction() -> None:
     data = jnp.where(mask[..., None], 0.7, 0)
     for prediction, output in ((NoisePrediction(), noise), (DataPrediction(), data)):
         bridge = Bridge(path, prediction=prediction)
-        ends = bridge.ends(lambda *_, output=output: output, x, t, mask, None)
+        ends = bridge.flow(lambda *_, output=output: output).given(mask, None).ends(x, t)
         assert np.allclose(ends.noise, noise, atol=1e-5) and np.allclose(ends.data, data, atol=1e-5)
 
 
@@ -95,7 +94,7 @@ def test_the_network_sees_a_scaled_input() -> None:
 
     x = jax.random.normal(jax.random.key(0), (2_000, 2))
     bridge.loss(denoiser, jax.random.key(1), Batch(x))
-    bridge.velocity(denoiser, 80.0 * x, jnp.array(0.0), None, None)
+    bridge.flow(denoiser).velocity(80.0 * x, jnp.array(0.0))
     assert all(float(y.std()) == pytest.approx(1, abs=0.05) for y in seen) and len(seen) == 2
 
 
@@ -112,7 +111,7 @@ def test_an_interpolant_carries_one_mixture_to_another() -> None:
         covariance = t * std**2 - (1 - t) * 0.25 + gamma * rate
         return mean + 2 + covariance / variance * (x - (1 - t) * -2.0 - t * mean)
 
-    draw = Sampler(Heun(), 64)(Bridge(path), denoiser, jax.random.key(0), (10_000, 1)).x
+    draw = Sampler(Heun(), 64)(Bridge(path).flow(denoiser), jax.random.key(0), (10_000, 1)).x
     assert float(draw.mean()) == pytest.approx(mean, abs=0.02)
     assert float(draw.std()) == pytest.approx(std, rel=0.03)
 
@@ -144,7 +143,8 @@ def test_bfloat16_is_kept_and_close_to_float32(bridge: Bridge) -> None:
     assert seen == [(jnp.bfloat16, jnp.float32), (jnp.float32, jnp.float32)]
     assert losses[0].dtype == losses[1].dtype == jnp.float32
     assert losses[0] == pytest.approx(float(losses[1]), rel=0.05)
-    velocity = bridge.velocity(denoiser, x.astype(jnp.bfloat16), jnp.array(0.5), mask, None)
+    flow = bridge.flow(denoiser).given(mask, None)
+    velocity = flow.velocity(x.astype(jnp.bfloat16), jnp.array(0.5))
     assert velocity.dtype == jnp.bfloat16 and np.all(np.isfinite(velocity.astype(np.float32)))
 
 
@@ -154,14 +154,15 @@ def test_bad_input_is_named() -> None:
     def denoiser(x, *_):
         return jnp.zeros_like(x)
 
+    flow = bridge.flow(denoiser)
     for t in (-0.2, 1.2):
         with pytest.raises(ValueError, match=r"expected times from 0 \(base\) to 1 \(data\), got"):
-            bridge.velocity(denoiser, x, jnp.array(t), None, None)
+            flow.velocity(x, jnp.array(t))
         with pytest.raises(ValueError, match=r"expected times from 0 \(base\) to 1 \(data\), got"):
-            bridge.ends(denoiser, x, jnp.array(t), None, None)
+            flow.ends(x, jnp.array(t))
     wrong = jnp.ones((4, 29), bool)
     with pytest.raises(ValueError, match=r"expected a mask of shape \(4, 30\).*got \(4, 29\)"):
-        bridge.velocity(denoiser, x, jnp.array(0.5), wrong, None)
+        flow.given(wrong, None).velocity(x, jnp.array(0.5))
     with pytest.raises(ValueError, match=r"expected a mask of shape \(4, 30\).*got \(4, 29\)"):
         bridge.loss(denoiser, jax.random.key(0), Batch(x, wrong))
     inside = jitted(lambda x: bridge.loss(denoiser, jax.random.key(0), Batch(x)))

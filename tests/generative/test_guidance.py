@@ -33,7 +33,7 @@ def test_evaluations_count_twice_and_a_scale_of_one_is_the_model() -> None:
     bridge = Bridge(LinearPath())
     plain, guided = (
         Sampler(Heun(), 3, guidance=guidance)(
-            bridge, denoiser, jax.random.key(0), (3, 2), None, CONDITION
+            bridge.flow(denoiser), jax.random.key(0), (3, 2), None, CONDITION
         )
         for guidance in (None, Guidance(1.0))
     )

@@ -63,7 +63,7 @@ def test_gaussians_and_their_derivatives(path, solver) -> None:
     x = (mean + condition @ slope.T + rng.normal(size=(6, 3))).astype(np.float32)
 
     def total(x, condition):
-        found = likelihood(Bridge(path), denoiser, KEY, x, None, condition)
+        found = likelihood(Bridge(path).flow(denoiser), KEY, x, None, condition)
         return jnp.sum(found.value), found
 
     ((score, response), found) = jit(jax.grad(total, (0, 1), has_aux=True))(x, condition)
@@ -109,7 +109,7 @@ def test_eight_gaussians_by_number_of_steps(path, method, order, figure) -> None
         x = EightGaussians().sample(np.random.default_rng(0), 200).astype(np.float64)
         for steps in (50, 100):
             likelihood = Likelihood(ExactDivergence(), FixedSteps(steps, method))
-            found = jit(functools.partial(likelihood, Bridge(path), mixture(path)))(KEY, x)
+            found = jit(functools.partial(likelihood, Bridge(path).flow(mixture(path))))(KEY, x)
             errors.append(np.abs(found.value - EightGaussians().log_density(x)).mean())
     assert errors[0] == pytest.approx(figure, rel=0.2)
     assert np.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.2)
@@ -121,11 +121,11 @@ def test_cloud_of_independent_points_is_the_sum_over_real_points() -> None:
     truth = np.sum(EightGaussians().log_density(x) * mask, axis=1)
     bridge, denoiser = Bridge(LinearPath()), mixture(LinearPath())
     full = Likelihood(ExactDivergence(), FixedSteps(32))
-    exact = jit(functools.partial(full, bridge, denoiser))(KEY, x, mask)
+    exact = jit(functools.partial(full, bridge.flow(denoiser)))(KEY, x, mask)
     assert np.allclose(exact.value, truth, atol=1e-3)
     assert np.all(np.asarray(exact.start)[~mask] == 0)
     random = Likelihood(Hutchinson(64), FixedSteps(32))
-    estimate = jit(functools.partial(random, bridge, denoiser))(KEY, x, mask)
+    estimate = jit(functools.partial(random, bridge.flow(denoiser)))(KEY, x, mask)
     pull = (estimate.value - truth) / jnp.sqrt(jnp.mean(estimate.error**2))
     assert np.sqrt(np.mean(pull**2)) == pytest.approx(1.0, abs=0.5)
 
@@ -136,10 +136,10 @@ def test_random_probes_are_unbiased_and_know_their_error() -> None:
     x = np.random.default_rng(0).multivariate_normal(mean, covariance, 1500).astype(np.float32)
     likelihood = Likelihood(Hutchinson(16), FixedSteps(8))
     clouds = x.reshape(-1, 3, 2)
-    found = jit(functools.partial(likelihood, Bridge(path), denoiser))(KEY, clouds)
+    found = jit(functools.partial(likelihood, Bridge(path).flow(denoiser)))(KEY, clouds)
     # The steps' own error is common to both; what is tested is that of the probes.
     exact = Likelihood(ExactDivergence(), FixedSteps(8))
-    truth = jit(functools.partial(exact, Bridge(path), denoiser))(KEY, clouds).value
+    truth = jit(functools.partial(exact, Bridge(path).flow(denoiser)))(KEY, clouds).value
     pull = (found.value - truth) / jnp.sqrt(jnp.mean(found.error**2))
     assert found.error.mean() > 0.1
     assert abs(pull.mean()) < 4 / np.sqrt(len(x))
@@ -170,7 +170,7 @@ def test_padding_never_speaks(divergence, solver) -> None:
     likelihood = Likelihood(divergence, solver)
 
     def total(x, condition, mask):
-        found = likelihood(Bridge(LinearPath()), interacting, KEY, x, mask, condition)
+        found = likelihood(Bridge(LinearPath()).flow(interacting), KEY, x, mask, condition)
         return jnp.sum(found.value), found
 
     if isinstance(solver, FixedSteps):
@@ -211,7 +211,7 @@ def test_flow_around_the_torus() -> None:
     @jit
     def call(x, center):
         field = functools.partial(moving_wave, center=center)
-        return likelihood(Bridge(TorusGeodesic()), field, KEY, x)
+        return likelihood(Bridge(TorusGeodesic()).flow(field), KEY, x)
 
     found = call(x, 0.3)
     assert np.allclose(found.value, moving_wave_log_density(x).sum(axis=(1, 2)), atol=1e-4)
@@ -241,7 +241,7 @@ def test_wrapped_diffusion() -> None:
     x = np.linspace(0.0, 0.99, 100, dtype=np.float32)[:, None]
     bridge = Bridge(path, prediction=NoisePrediction())
     likelihood = Likelihood(ExactDivergence(), FixedSteps(64))
-    found = jit(functools.partial(likelihood, bridge, noise))(KEY, x)
+    found = jit(functools.partial(likelihood, bridge.flow(noise)))(KEY, x)
     std = np.hypot(width, path.sigma_min)
     truth = np.log(stats.norm.pdf(x - mean + images, scale=std).sum(axis=-1))
     near = truth > -8
@@ -260,7 +260,7 @@ def test_density_of_any_flow_integrates_to_one() -> None:
     axis = np.linspace(-9, 9, 100, dtype=np.float32)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     likelihood = Likelihood(ExactDivergence(), FixedSteps(8))
-    found = jit(functools.partial(likelihood, Bridge(LinearPath()), swirl))(KEY, grid)
+    found = jit(functools.partial(likelihood, Bridge(LinearPath()).flow(swirl)))(KEY, grid)
     density = np.exp(found.value)
     assert density.sum() * (axis[1] - axis[0]) ** 2 == pytest.approx(1.0, abs=1e-3)
     assert np.abs(found.value - stats.norm.logpdf(grid).sum(axis=-1)).max() > 0.5
@@ -278,7 +278,7 @@ def test_adaptive_steps_are_those_of_the_example_alone() -> None:
 
     @jit
     def call(x, condition):
-        return likelihood(Bridge(LinearPath()), oscillating, KEY, x, None, condition)
+        return likelihood(Bridge(LinearPath()).flow(oscillating), KEY, x, None, condition)
 
     beside, calm = call(x, rough), call(x, np.full((5, 1), 2.0, np.float32))
     assert beside.evaluations[2] > 5 * calm.evaluations[2]
@@ -295,7 +295,7 @@ def test_evaluations_are_those_made(solver) -> None:
         return jnp.sin(5 * x + t[:, None])
 
     likelihood = Likelihood(ExactDivergence(), solver)
-    found = jit(functools.partial(likelihood, Bridge(LinearPath()), counted))(
+    found = jit(functools.partial(likelihood, Bridge(LinearPath()).flow(counted)))(
         KEY, np.ones((1, 2), np.float32)
     )
     jax.effects_barrier()
@@ -321,7 +321,7 @@ def test_base_without_a_density() -> None:
     path = LinearPath(Empirical(((0.0, 1.0), (2.0, 3.0))))
     likelihood = Likelihood(ExactDivergence(), FixedSteps(1, EULER))
     with pytest.raises(ValueError, match="base with a density"):
-        likelihood(Bridge(path), lambda x, *_: x, KEY, jnp.zeros((2, 2)))
+        likelihood(Bridge(path).flow(lambda x, *_: x), KEY, jnp.zeros((2, 2)))
 
 
 def test_settings_read_back_equal_and_errors_say_what_to_do() -> None:

@@ -52,11 +52,11 @@ def intervals(number: int) -> tuple[jax.Array, jax.Array]:
 def test_jumps_from_normal_to_gaussian(steps: int) -> None:
     """Every draw is where the flow takes it, so mean and covariance are exact."""
     flow, sampler = MeanFlow(LinearPath(), time_scale=1.0), MeanFlowSampler(steps)
-    draw = jit(lambda key: sampler(flow, to_gaussian, key, (300, 2), trajectory=True))
+    draw = jit(lambda key: sampler(flow.flow(to_gaussian), key, (300, 2), trajectory=True))
     samples = draw(KEY)
     start = samples.trajectory[0]
     other = Sampler(Heun(), 1)(
-        Bridge(LinearPath()), lambda x, *_: x, KEY, (300, 2), None, None, True
+        Bridge(LinearPath()).flow(lambda x, *_: x), KEY, (300, 2), None, None, True
     )
     assert np.allclose(start, other.trajectory[0], atol=1e-6), "what other samplers start from"
     assert samples.evaluations == steps and len(samples.trajectory) == steps + 1
@@ -135,7 +135,7 @@ def test_data_at_one_point(name: str) -> None:
     )
     assert loss(KEY, 1.0) < 1e-6
     assert loss(KEY, 0.0) == pytest.approx(1, rel=1e-5)
-    draws = jit(lambda key: MeanFlowSampler(1)(flow, denoiser, key, data.shape, mask))(KEY)
+    draws = jit(lambda key: MeanFlowSampler(1)(flow.flow(denoiser), key, data.shape, mask))(KEY)
     apart = np.array(draws.x - point)
     periodic = {"linear": 0}.get(name, 3)
     apart[..., :periodic] -= np.round(apart[..., :periodic])
@@ -182,7 +182,7 @@ def test_padding_changes_nothing() -> None:
     assert value > 0.1 and same == value and np.array_equal(slope, gradient)
     assert np.all(np.isfinite(gradient)) and np.any(gradient != 0)
     bound = functools.partial(network, weights)
-    draw = jit(lambda m: MeanFlowSampler(3)(flow, bound, KEY, x.shape, m).x)
+    draw = jit(lambda m: MeanFlowSampler(3)(flow.flow(bound), KEY, x.shape, m).x)
     drawn = np.asarray(draw(mask))
     real = np.asarray(mask)
     assert np.all(drawn[~real] == 0)

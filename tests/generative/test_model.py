@@ -91,7 +91,7 @@ TRAINED = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for nam
 def test_trains_and_draws(name: str) -> None:
     """Every weight moves, the loss falls, and draws have the shape asked for."""
     model, network, sampler = MODELS[name]
-    sampler.check(model)
+    assert type(model.sampler_or_default(None)) is type(sampler)
     first, last, losses = trained(model, network, 60, batch(256))
     for path, moved in jax.tree_util.tree_leaves_with_path(
         jax.tree.map(lambda a, b: bool(jnp.any(a != b)), first, last)
@@ -100,14 +100,13 @@ def test_trains_and_draws(name: str) -> None:
     assert losses[-10:].mean() < losses[:10].mean()
     draw = jit(
         lambda key, params: sampler(
-            model.drawn_from(params), model.bind(network, params), key, (5, 2), None,
-            batch(5).condition, trajectory=True,
+            model.with_params(network, params), key, (5, 2), None, batch(5).condition, True
         )
-    )  # fmt: skip
+    )
     samples = draw(KEY, last)
     assert samples.x.shape == (5, 2) and np.all(np.isfinite(samples.x))
     assert np.array_equal(samples.trajectory[-1], samples.x)
-    assert isinstance(model.drawn_from(last), model.drawn_as)
+    assert isinstance(model.with_params(network, last), sampler.draws)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -122,8 +121,10 @@ def test_unfit_sampler_is_refused(name: str) -> None:
     for sampler in (Sampler(), MeanFlowSampler(), FlowSampler()):
         if type(sampler) is type(fit):
             continue
-        with pytest.raises(ValueError, match=r"expected a model .* goes with Sampler"):
-            sampler.check(model)
+        with pytest.raises(
+            ValueError, match=rf"draws from {type(model).__name__}, .* {type(fit).__name__}"
+        ):
+            model.sampler_or_default(sampler)
 
 
 @pytest.mark.slow
@@ -132,7 +133,7 @@ def test_learned_schedule_is_in_the_bound() -> None:
     data = Batch(jax.random.normal(jax.random.key(2), (512, 2)))
     model = LearnedDiffusion(MonotoneSchedule(width=8))
     _, last, losses = trained(model, NETWORK, 80, data)
-    bound, denoiser = model.bound(last), model.bind(NETWORK, last)
+    bound, denoiser = model.bound(last), model.with_params(NETWORK, last).denoiser
     loss = jit(lambda params: model.training_loss(NETWORK, params, KEY, data))(last)
     assert np.isclose(loss, jit(lambda key: bound.loss(denoiser, key, data))(KEY), rtol=1e-6)
     log_snr = bound.bridge.path.schedule(jnp.linspace(0, 1, 50))
@@ -149,7 +150,7 @@ def test_flow_stages_end_in_its_draws() -> None:
     flow = coupling_flow(Affine(), 3, 8, 1)
     data = batch(conditional=False)
     params = MaximumLikelihood().initial_params(flow, KEY, data)
-    bound = MaximumLikelihood().bind(flow, params)
+    bound = MaximumLikelihood().with_params(flow, params)
     stages = bound.stages(KEY, (7, 2))
     assert len(stages) == 1 + len(flow.bijection.bijections)
     assert np.array_equal(stages[0], flow.base.sample(KEY, (7, 2)))
@@ -161,4 +162,4 @@ def test_likelihood_of_anything_but_a_flow_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a NormalizingFlow"):
         MaximumLikelihood().initial_params(NETWORK, KEY, batch())
     with pytest.raises(ValueError, match="expected no mask"):
-        FlowSampler()(MaximumLikelihood(), None, KEY, (3, 2), jnp.ones((3, 2), bool))
+        FlowSampler()(coupling_flow(Affine(), 3, 8, 1), KEY, (3, 2), jnp.ones((3, 2), bool))

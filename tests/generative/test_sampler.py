@@ -55,7 +55,9 @@ def gaussian_denoiser(path, prediction):
 def test_gaussian_to_gaussian(path, prediction) -> None:
     bridge = Bridge(path, prediction=prediction)
     sampler = Sampler(Heun(), 64)
-    draws = sampler(bridge, gaussian_denoiser(path, prediction), jax.random.key(0), (20_000, 2))
+    draws = sampler(
+        bridge.flow(gaussian_denoiser(path, prediction)), jax.random.key(0), (20_000, 2)
+    )
     assert np.allclose(draws.x.mean(axis=0), MEAN, atol=0.015)
     assert np.allclose(draws.x.std(axis=0), SCALE, rtol=0.03)
     assert draws.evaluations == 128
@@ -85,13 +87,11 @@ GAUSSIAN = VariancePreserving(LinearSchedule(-6.0, 6.0))
     + [(LinearPath(), VelocityPrediction(), step) for step in (Euler(), Heun(), DDIM())],
 )
 def test_order_of_convergence(path, prediction, step) -> None:
-    bridge, denoiser = Bridge(path, prediction=prediction), gaussian_denoiser(path, prediction)
+    flow = Bridge(path, prediction=prediction).flow(gaussian_denoiser(path, prediction))
 
     def draw_in(steps):
         sampler = Sampler(step, steps)
-        return jit(lambda key: sampler(bridge, denoiser, key, (500, 1), None, None, True))(
-            jax.random.key(0)
-        )
+        return jit(lambda key: sampler(flow, key, (500, 1), None, None, True))(jax.random.key(0))
 
     errors = []
     for steps in (16, 32, 64):
@@ -117,7 +117,8 @@ def test_ancestral_steps_are_exact_for_one_point(eta: float) -> None:
             return alpha * MEAN + sigma * super().sample_start(key, shape)
 
     bridge = Bridge(Exact(path.schedule), prediction=DataPrediction())
-    draw = Sampler(DDIM(eta), 4)(bridge, denoiser, jax.random.key(1), (40_000, 1), trajectory=True)
+    flow = bridge.flow(denoiser)
+    draw = Sampler(DDIM(eta), 4)(flow, jax.random.key(1), (40_000, 1), trajectory=True)
     assert draw.trajectory is not None
     alpha, sigma = path.coefficients(jnp.linspace(0.0, 1.0, 5))
     noise = np.asarray((draw.trajectory[..., 0] - (alpha * MEAN)[:, None]) / sigma[:, None])
@@ -135,7 +136,7 @@ def test_stochastic_and_multistep_marginals(step, steps) -> None:
     path, prediction = VariancePreserving(LinearSchedule(-10.0, 10.0)), NoisePrediction()
     bridge = Bridge(path, prediction=prediction)
     draws = Sampler(step, steps)(
-        bridge, gaussian_denoiser(path, prediction), jax.random.key(0), (20_000, 2)
+        bridge.flow(gaussian_denoiser(path, prediction)), jax.random.key(0), (20_000, 2)
     )
     assert np.allclose(draws.x.mean(axis=0), MEAN, atol=0.02)
     assert np.allclose(draws.x.std(axis=0), SCALE, rtol=0.04)
@@ -156,7 +157,7 @@ def test_steps_on_the_torus_reach_a_wrapped_gaussian(step) -> None:
         weight = jax.nn.softmax(-0.5 * (away / total[..., None]) ** 2, axis=-1)
         return jnp.sum(weight * away, axis=-1) * sigma / total**2
 
-    draws = Sampler(step, 128)(bridge, denoiser, jax.random.key(0), (10_000, 1))
+    draws = Sampler(step, 128)(bridge.flow(denoiser), jax.random.key(0), (10_000, 1))
     away = np.asarray(draws.x) - centre
     away = away - np.round(away)
     assert abs(away.mean()) < 0.003
@@ -170,9 +171,9 @@ def test_step_rules_refuse_paths_they_cannot_follow() -> None:
 
     torus = Bridge(TorusDiffusion(), prediction=NoisePrediction())
     with pytest.raises(ValueError, match="affine path for DPM-Solver"):
-        Sampler(DPMSolver(), 2)(torus, zero, jax.random.key(0), (2, 5, 3))
+        Sampler(DPMSolver(), 2)(torus.flow(zero), jax.random.key(0), (2, 5, 3))
     with pytest.raises(ValueError, match="Gaussian noise for fresh noise"):
-        Sampler(DDIM(1.0), 2)(Bridge(TorusGeodesic()), zero, jax.random.key(0), (2, 5, 3))
+        Sampler(DDIM(1.0), 2)(Bridge(TorusGeodesic()).flow(zero), jax.random.key(0), (2, 5, 3))
     with pytest.raises(ValueError, match="without memory"):
         Churn(DPMSolver())
 
@@ -182,8 +183,7 @@ def test_torus_steps_are_geodesic_and_padding_stays_zero() -> None:
     drift = jnp.array([2.3, -1.7, 0.0, 1.0])
     mask = jnp.arange(6)[None] < jnp.array([[6], [4]])
     draw = Sampler(Heun(), 5)(
-        bridge,
-        lambda x, t, mask, condition: jnp.broadcast_to(drift, x.shape),
+        bridge.flow(lambda x, t, mask, condition: jnp.broadcast_to(drift, x.shape)),
         jax.random.key(0),
         (2, 6, 4),
         mask,
@@ -205,7 +205,7 @@ def test_late_times_are_finer_and_reach_the_end() -> None:
     path = LinearPath()
     sampler = Sampler(Heun(), 32, 1.5)
     denoiser = gaussian_denoiser(path, VelocityPrediction())
-    draw = sampler(Bridge(path), denoiser, jax.random.key(0), (500, 1), trajectory=True)
+    draw = sampler(Bridge(path).flow(denoiser), jax.random.key(0), (500, 1), trajectory=True)
     assert draw.trajectory is not None
     assert np.allclose(draw.x, MEAN + SCALE * draw.trajectory[0], atol=5e-3)
 
@@ -216,7 +216,7 @@ def test_churn_keeps_the_marginals(path, step, steps) -> None:
     prediction = NoisePrediction()
     bridge = Bridge(path, prediction=prediction)
     draws = Sampler(step, steps)(
-        bridge, gaussian_denoiser(path, prediction), jax.random.key(0), (20_000, 2)
+        bridge.flow(gaussian_denoiser(path, prediction)), jax.random.key(0), (20_000, 2)
     )
     assert np.allclose(draws.x.mean(axis=0), MEAN, atol=0.02)
     assert np.allclose(draws.x.std(axis=0), SCALE, rtol=0.04)
@@ -234,7 +234,7 @@ def test_churn_forgets_a_wrong_start() -> None:
 
     bridge = Bridge(Wrong(LinearSchedule(-12.0, 12.0)), prediction=NoisePrediction())
     widths = [
-        float(Sampler(step, 64)(bridge, denoiser, jax.random.key(0), (5_000, 1)).x.std())
+        float(Sampler(step, 64)(bridge.flow(denoiser), jax.random.key(0), (5_000, 1)).x.std())
         for step in (Heun(), Churn(Heun()))
     ]
     assert widths[0] == pytest.approx(2 * SCALE, rel=0.05)
@@ -243,4 +243,5 @@ def test_churn_forgets_a_wrong_start() -> None:
 
 def test_churn_needs_a_path_with_noise() -> None:
     with pytest.raises(ValueError, match="stochastic sampler"):
-        Sampler(Churn(), 2)(Bridge(TorusGeodesic()), lambda x, *_: x, jax.random.key(0), (2, 5, 3))
+        flow = Bridge(TorusGeodesic()).flow(lambda x, *_: x)
+        Sampler(Churn(), 2)(flow, jax.random.key(0), (2, 5, 3))

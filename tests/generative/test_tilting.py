@@ -54,7 +54,7 @@ def test_a_tilted_normal_is_the_known_normal() -> None:
 def test_the_anchored_minimiser_lies_between_the_tilt_and_the_reference() -> None:
     """(f* + s f_0) / (1 + s), with f* the denoiser of the tilted law and f_0 of the first one."""
     reference, strength = noise_of_normal(0.0, 1.0), 1.5
-    model = Anchored(HALF_WAY, affine(jnp.asarray(reference)), strength)
+    model = Anchored(HALF_WAY, HALF_WAY.flow(affine(jnp.asarray(reference))), strength)
     data = tilted_normal()
 
     @jit
@@ -95,7 +95,7 @@ def test_conditions_do_not_compete() -> None:
 def test_without_strength_it_is_the_bridge() -> None:
     """Value and gradient; and a reference has not departed from itself."""
     data, key = Batch(jax.random.normal(jax.random.key(0), (64, 1))), jax.random.key(1)
-    params, first = jnp.array([0.3, 0.8]), affine(jnp.array([0.0, 1.0]))
+    params, first = jnp.array([0.3, 0.8]), HALF_WAY.flow(affine(jnp.array([0.0, 1.0])))
     free, held = Anchored(HALF_WAY, first, 0.0), Anchored(HALF_WAY, first, 3.0)
 
     @jit
@@ -104,21 +104,21 @@ def test_without_strength_it_is_the_bridge() -> None:
             jax.value_and_grad(lambda p, model=model: model.loss(affine(p), key, data))(params)
             for model in (HALF_WAY, free)
         ]
-        departures = [held.departure(f, key, data) for f in (first, affine(params))]
+        departures = [held.departure(f, key, data) for f in (first, HALF_WAY.flow(affine(params)))]
         return *values, departures, held.loss(affine(params), key, data)
 
     plain, tuned, (still, away), anchored = jax.device_get(measured(params))
     assert np.array_equal(plain[0], tuned[0]) and np.array_equal(plain[1], tuned[1])
     assert still == 0 and away > 0.01
     assert anchored == pytest.approx(plain[0] + 3 * away, rel=1e-6)
-    Sampler().check(held)
-    assert held.drawn_from(params) == HALF_WAY
+    assert held.sampler_or_default(None) == Sampler()
 
 
 def test_padding_never_speaks() -> None:
     x = jax.random.uniform(jax.random.key(0), (4, 9, 3))
     mask = jnp.arange(9)[None] < jnp.array([[9], [4], [1], [6]])
-    model = Anchored(Bridge(TorusGeodesic()), affine(jnp.array([0.1, 0.2])), 2.0)
+    bridge = Bridge(TorusGeodesic())
+    model = Anchored(bridge, bridge.flow(affine(jnp.array([0.1, 0.2]))), 2.0)
 
     @jit
     def loss(data):

@@ -98,7 +98,7 @@ def test_uniform_is_carried_to_a_wrapped_gaussian(step) -> None:
     width, centre = 0.07, 0.97
     bridge = Bridge(PATH, prediction=NoisePrediction())
     draw = Sampler(step, 64)(
-        bridge, wrapped_gaussian_denoiser(width, centre), jax.random.key(0), (20_000, 2)
+        bridge.flow(wrapped_gaussian_denoiser(width, centre)), jax.random.key(0), (20_000, 2)
     )
     d = np.asarray(PeriodicBox().displacement(jnp.full_like(draw.x, centre), draw.x))
     assert d.mean() == pytest.approx(0.0, abs=1.5e-3)

@@ -12,10 +12,9 @@ from scipy import integrate, stats
 
 from galgen.generative.models.bridge import Bridge
 from galgen.generative.models.variational import Elbo, VariationalDiffusion
-from galgen.generative.objectives.log_snr_times import LogSNRTimes
 from galgen.generative.objectives.preconditioning import PreconditionedPrediction
 from galgen.generative.objectives.prediction import DataPrediction, NoisePrediction
-from galgen.generative.objectives.times import LogitNormalTimes, UniformTimes
+from galgen.generative.objectives.times import LogitNormalTimes, LogSNRTimes, UniformTimes
 from galgen.generative.paths.affine import LinearPath, VarianceExploding, VariancePreserving
 from galgen.generative.paths.base import Uniform
 from galgen.generative.paths.noise_schedule import (

@@ -1,6 +1,8 @@
 """Posteriors of catalogues from a trained run, and what is refused or warned of."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,16 +13,17 @@ from known_suites import BOUNDS, catalogue, catalogues, suite
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import CatalogueDataset
 from galgen.errors import InputError
-from galgen.experiment import Experiment, Run
-from galgen.generative import Affine, Chain, MaskedAutoregressive, NormalizingFlow
+from galgen.experiment import Experiment
+from galgen.generative import Affine, Chain, MaskedAutoregressive, NormalizingFlow, Sampler
 from galgen.inference.neural.amortized import sample_posterior
-from galgen.inference.neural.inference_model import NoDraws
 from galgen.inference.neural.neural_posterior import NeuralPosterior
 from galgen.inference.neural.posterior_head import FlowHead
 from galgen.inference.neural.regression import Regression
 from galgen.inference.neural.tasks import TaskDataset, TwoMoonsTask
 from galgen.networks import DeepSet, PooledNetwork
 from galgen.randomness import Role, random_key
+from galgen.run import Run
+from galgen.serialization import read_json
 from galgen.training import Trainer
 from galgen.types import Batch
 
@@ -36,7 +39,6 @@ def run(tmp_path_factory) -> Run:
         data=CatalogueDataset(path, columns=("x", "y", "z"), buckets=1, bounds=BOUNDS),
         network=PooledNetwork(DeepSet(8, 1, relative=True), 4, 8, 0),
         model=NeuralPosterior(AFFINE),
-        sampler=NoDraws(),
         trainer=Trainer(steps=2, batch_size=8, warmup=1),
     )
     experiment.train(folder / "run")
@@ -68,7 +70,7 @@ def test_draws_depend_on_the_seed_and_place_only(run: Run) -> None:
 
 def test_it_is_the_bound_posterior_of_the_encoded_cloud(run: Run) -> None:
     held_out = catalogues(1, 5)[0]
-    posterior = run.experiment.model.bind(run.experiment.network, run.params)
+    posterior = run.experiment.model.with_params(run.experiment.network, run.params)
     encoded = run.encoding.standardizer.encode(held_out)
     size = run.encoding.padded_size(len(encoded))
     x = np.zeros((1, size, 3), np.float32)
@@ -93,8 +95,8 @@ def test_what_is_unlike_the_training_is_refused_or_warned_of(run: Run) -> None:
         sample_posterior(run, [Catalogue(columns, usual.box)])
     unusual = catalogue(rng, 3.0, 0.8, redshift=1.0)
     first, second = sample_posterior(run, [usual, unusual], 200)
-    assert not first.cautions
-    assert {caution.name for caution in second.cautions} == {"points", "redshift"}
+    assert not first.warnings
+    assert {warning.name for warning in second.warnings} == {"points", "redshift"}
 
 
 def test_runs_of_another_kind_are_refused(run: Run) -> None:
@@ -107,8 +109,19 @@ def test_runs_of_another_kind_are_refused(run: Run) -> None:
         sample_posterior(dataclasses.replace(run, encoding=encoding), held_out)
     with pytest.raises(InputError, match=r"expected a run of a generative model .* galgen infer"):
         run.sample([{"omega_m": 0.3, "sigma_8": 0.8}])
-    with pytest.raises(ValueError, match="expected a model that is drawn as a Bridge"):
-        Experiment(run.experiment.data, run.experiment.network, run.experiment.model)
+    with pytest.raises(InputError, match=r"draws from NeuralPosterior, got Sampler.* no sampler"):
+        dataclasses.replace(run.experiment, sampler=Sampler())
+
+
+@pytest.mark.parametrize("name", ["NoDraws", "galgen.inference.inference_model.NoDraws"])
+def test_a_run_whose_sampler_refused_to_draw_is_read_as_one_without(
+    run: Run, name: str, tmp_path: Path
+) -> None:
+    written = json.loads((run.folder / "experiment.json").read_text())
+    assert written["sampler"] is None and run.experiment.sampler is None
+    before = tmp_path / "experiment.json"
+    before.write_text(json.dumps(written | {"sampler": {"type": name}}))
+    assert read_json(before) == run.experiment
 
 
 def test_bounds_standardise_the_condition(run: Run) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from galgen.data.dataset import DigitDataset
 from galgen.errors import InputError
-from galgen.experiment import Experiment, Run
+from galgen.experiment import Experiment
 from galgen.inference.neural.classifier import Classification, CloudClassifier
-from galgen.inference.neural.inference_model import NoDraws
 from galgen.networks import DeepSet, MLPClassifier, PooledNetwork
+from galgen.run import Run
 from galgen.serialization import from_json, to_json
 from galgen.training import Trainer
 from galgen.types import Batch
@@ -33,10 +33,9 @@ def test_loss_is_the_cross_entropy() -> None:
     assert np.isclose(loss(params), np.log(3))
     bias = params["params"]["Dense_1"]["bias"]
     params["params"]["Dense_1"]["bias"] = jnp.array([0.0, 1.0, 3.0])
-    bound = model.bind(network, params)
+    log_probability = model.with_params(network, params)
     expected = np.array([0.0, 1.0, 3.0]) - np.log(1 + np.exp(1) + np.exp(3))
-    assert bias.shape == (3,) and np.allclose(jit(bound.log_probability)(data), expected, atol=1e-6)
-    assert np.array_equal(jit(bound.classify)(data), [2] * 4)
+    assert bias.shape == (3,) and np.allclose(jit(log_probability)(data), expected, atol=1e-6)
     assert np.isclose(loss(params), -expected[[0, 1, 2, 2]].mean())
     with pytest.raises(InputError, match="expected batches with a condition"):
         model.initial_params(network, KEY, dataclasses.replace(data, condition=None))
@@ -58,12 +57,11 @@ def test_digits_are_an_experiment(tmp_path: Path) -> None:
         data=DigitDataset(MNIST, number=300),
         network=MLPClassifier(10, 32, 1),
         model=Classification(),
-        sampler=NoDraws(),
         trainer=Trainer(steps=80, batch_size=50, learning_rate=5e-3, warmup=5),
     )
     experiment.train(tmp_path / "run")
     run = Run.load(tmp_path / "run")
     batch = experiment.data.held_out_source(run.encoding, 300, "test").batch(0)
-    bound = run.experiment.model.bind(run.experiment.network, run.params)
-    right = np.asarray(jax.jit(bound.classify)(batch)) == batch.condition.argmax(axis=1)
+    log_probability = run.experiment.model.with_params(run.experiment.network, run.params)
+    right = np.argmax(jax.jit(log_probability)(batch), axis=1) == batch.condition.argmax(axis=1)
     assert right.mean() > 0.6, "300 digits teach more than one in ten"

@@ -89,8 +89,8 @@ def test_a_dataset_of_summaries_names_what_it_leaves_out(tmp_path) -> None:
     few = {name: np.full(5, 1.0) for name in "xyz"}
     same = Catalogue({n: np.arange(7.0) for n in "xyz"}, (9.0,) * 3, cosmology={"omega_m": 0.3})
     assert prepared.encoding.check(same) == ()
-    (caution,) = prepared.encoding.check(same.replace(columns=few))
-    assert caution.name == "constant" and "shape bin 1-2 was constant in training" in caution.text
+    (warning,) = prepared.encoding.check(same.replace(columns=few))
+    assert warning.name == "constant" and "shape bin 1-2 was constant in training" in warning.text
 
 
 def test_a_parameter_that_never_varied_is_not_inferred(tmp_path) -> None:
@@ -146,12 +146,12 @@ def test_a_predictive_check_of_a_constant_component(magnitude: float, dtype: typ
 def test_a_likelihood_leaves_out_a_constant_column_and_condition() -> None:
     catalogue = draw((0.3, 0.8), seed=4)
     field = marks(means=(2.0, -1.0), scales=(5.0, 0.0), condition_scales=(0.1, 0.0))
-    observation = field.observe(catalogue)
-    (caution,) = observation.cautions
-    assert np.isfinite(observation.constant) and np.all(observation.x[:, 1] == 0)
-    assert caution.name == "constant" and "b was -1 in all training" in caution.text
+    encoded = field.encode(catalogue)
+    (warning,) = encoded.warnings
+    assert np.isfinite(encoded.constant) and np.all(encoded.x[:, 1] == 0)
+    assert warning.name == "constant" and "b was -1 in all training" in warning.text
     theta = jnp.array([[0.3, 0.7], [0.3, 0.9]])
-    found = np.asarray(field.log_prob(observation, theta, jax.random.key(0)))
+    found = np.asarray(field.log_prob(encoded, theta, jax.random.key(0)))
     assert np.isfinite(found).all() and found[0] == found[1]
     still = catalogue.replace(columns={**catalogue.columns, "b": np.full(len(catalogue), -1.0)})
-    assert field.observe(still).cautions == ()
+    assert field.encode(still).warnings == ()

@@ -1,7 +1,9 @@
-"""log p(catalogue | condition) against closed forms, and what it refuses or cautions against."""
+"""log p(catalogue | condition) against closed forms, and what it refuses or warns of."""
 
 import dataclasses
+from pathlib import Path
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import known_fields
@@ -10,9 +12,13 @@ import pytest
 from known_fields import BOX, draw, exact, law_of_the_flow, marks, uniform_points
 
 from galgen.data.catalogue import Catalogue
+from galgen.data.dataset import ToyDataset
+from galgen.data.toys import TwoMoons
 from galgen.errors import InputError
+from galgen.experiment import Experiment
 from galgen.generative import (
     AdaptiveSteps,
+    Affine,
     Bridge,
     ContinuousFlow,
     ExactDivergence,
@@ -24,12 +30,22 @@ from galgen.generative import (
     LogSNRTimes,
     MaximumLikelihood,
     MeanFlow,
+    MonotoneSchedule,
+    TorusDiffusion,
     TorusGeodesic,
     VariationalDiffusion,
+    coupling_flow,
 )
+from galgen.generative.sampling.log_density import ByBound, ByFlow, log_density_of
 from galgen.inference.likelihood.field_level import FieldLevel
-from galgen.inference.likelihood.log_density import ByBound, ByFlow, log_density_of
 from galgen.inference.priors.prior import uniform_prior
+from galgen.networks import MLP
+from galgen.run import Run
+
+
+def still(x, t, mask, condition):
+    return jnp.zeros_like(x)
+
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 KEY = jax.random.key(3)
@@ -48,7 +64,7 @@ def catalogue() -> Catalogue:
 @pytest.fixture(scope="module")
 def by_bound(catalogue) -> np.ndarray:
     field = marks(ByBound(draws=32))
-    return field.evaluate(field.observe(catalogue), GRID, seed=1, replicas=64, batch=3)
+    return field.evaluate(field.encode(catalogue), GRID, seed=1, replicas=64, batch=3)
 
 
 def test_the_bound_is_the_density_in_physical_units(catalogue, by_bound) -> None:
@@ -71,7 +87,7 @@ def test_differences_are_known_better_than_values(catalogue, by_bound) -> None:
 
 def test_the_flow_is_the_density_too(catalogue) -> None:
     field = marks(FLOW)
-    values = field.evaluate(field.observe(catalogue), GRID, seed=1, replicas=2, batch=4)
+    values = field.evaluate(field.encode(catalogue), GRID, seed=1, replicas=2, batch=4)
     # The divergence is a number times the identity: probes have no noise.
     assert np.allclose(values, exact(catalogue, GRID, *law_of_the_flow()), atol=0.02)
 
@@ -81,7 +97,7 @@ def test_uniform_points_are_a_poisson_process() -> None:
     rng = np.random.default_rng(0)
     columns = dict(zip("xyz", 20.0 * rng.random((3, 30)), strict=True))
     field = uniform_points(ByBound(draws=64))
-    values = field.evaluate(field.observe(Catalogue(columns, BOX)), GRID, replicas=16)
+    values = field.evaluate(field.encode(Catalogue(columns, BOX)), GRID, replicas=16)
     mean = known_fields.CARDINALITY.mean(known_fields.standard(GRID))
     truth = 30 * np.log(mean / 8000.0) - mean
     error = values.std(axis=0, ddof=1) / 4
@@ -95,7 +111,7 @@ def slopes(density, catalogue) -> tuple[np.ndarray, np.ndarray]:
     """The gradient of log p at the truth, and differences of the same estimate, in float64."""
     with jax.enable_x64(True):
         field = marks(density)
-        seen = field.observe(catalogue)
+        seen = field.encode(catalogue)
         seen = dataclasses.replace(seen, x=seen.x.astype(np.float64))
 
         def log_prob(theta):
@@ -120,36 +136,65 @@ def test_gradient_of_the_flow_follows_differences_and_the_closed_form(catalogue)
     assert np.allclose(slope, (up - down) / (2 * STEP), rtol=1e-3)
 
 
+class OneLayer(nn.Module):
+    """A dense layer of rows and their condition."""
+
+    @nn.compact
+    def __call__(self, x, t, mask, condition):
+        condition = jnp.broadcast_to(condition[:, None], (*x.shape[:2], condition.shape[-1]))
+        return nn.Dense(x.shape[-1])(jnp.concatenate([x, condition], axis=-1))
+
+
+def test_of_a_run_it_multiplies_as_in_training(catalogue) -> None:
+    network, model = OneLayer(), marks().model
+    params = network.init(KEY, jnp.zeros((1, 3, 2)), None, None, jnp.zeros((1, 2)))
+    theta, values = jnp.asarray(GRID, jnp.float32), {}
+    for precision in ("float32", "bfloat16"):
+        experiment = Experiment(ToyDataset(TwoMoons()), network, model, precision=precision)
+        run = Run(experiment, marks().encoding, params, Path("run"))
+        field = FieldLevel.of(run, ByBound(8))
+        assert (field.precision, field.density) == (precision, ByBound(8))
+        values[precision] = field.log_prob(field.encode(catalogue), theta, KEY)
+    assert not np.allclose(values["float32"], values["bfloat16"], rtol=1e-5)
+    assert np.allclose(values["float32"], values["bfloat16"], rtol=1e-2)
+    assert FieldLevel.of(run, extrapolate=True).extrapolate
+
+
 def test_padding_says_nothing(catalogue, by_bound) -> None:
     large = marks(ByBound(draws=32), sizes=(48,))
-    assert large.observe(catalogue).x.shape == (48, 2)
-    values = large.evaluate(large.observe(catalogue), GRID, seed=1, replicas=2, batch=3)
+    assert large.encode(catalogue).x.shape == (48, 2)
+    values = large.evaluate(large.encode(catalogue), GRID, seed=1, replicas=2, batch=3)
     assert np.allclose(values, by_bound[:2], rtol=1e-5, atol=1e-3)
 
 
 def test_families_get_the_density_that_suits_them() -> None:
-    assert isinstance(log_density_of(marks().model), ByBound)
-    assert isinstance(log_density_of(LearnedDiffusion()), ByBound)
+    params = {"network": {}, "schedule": MonotoneSchedule().init(KEY, jnp.zeros(1))}
+    assert isinstance(log_density_of(Bridge(TorusDiffusion()).flow(still)), ByBound)
+    assert isinstance(log_density_of(LearnedDiffusion().with_params(MLP(), params)), ByBound)
     geodesic = Bridge(TorusGeodesic())
-    assert isinstance(log_density_of(geodesic), ByFlow)
-    continuous = log_density_of(ContinuousFlow(geodesic, Likelihood(ExactDivergence())))
-    assert continuous == ByFlow(Likelihood(Hutchinson(2), AdaptiveSteps()))
-    for model in (MeanFlow(LinearPath()), MaximumLikelihood()):
+    assert isinstance(log_density_of(geodesic.flow(still)), ByFlow)
+    continuous = ContinuousFlow(geodesic, Likelihood(ExactDivergence())).flow(still)
+    assert log_density_of(continuous) == ByFlow(Likelihood(Hutchinson(2), AdaptiveSteps()))
+    with pytest.raises(InputError, match=r"Gaussian noise for an evidence.*use ByFlow"):
+        ByBound().check(geodesic.flow(still))
+    flow = MaximumLikelihood().with_params(coupling_flow(Affine(), 2), {})
+    for model in (MeanFlow(LinearPath()).flow(still), flow):
         with pytest.raises(InputError, match="a model with a density of clouds"):
             log_density_of(model)
-    with pytest.raises(InputError, match=r"Gaussian noise for an evidence.*use ByFlow"):
-        ByBound().check(geodesic)
-    with pytest.raises(InputError, match="a bridge, whose flow has a density"):
-        ByFlow().check(MeanFlow(LinearPath()))
 
 
 def test_every_bound_shares_its_noise_and_takes_the_draws() -> None:
     bridge = Bridge(LinearPath())
     times = LogSNRTimes(LinearPath(), -5.0, 6.0)
-    bound = ByBound(8).bound_of(VariationalDiffusion(bridge, times, draws=2), {})
+    bound = ByBound(8).bound_of(VariationalDiffusion(bridge, times, draws=2).flow(still))
     assert (bound.draws, bound.shared, bound.times) == (8, True, times)
-    assert isinstance(ByBound(8).bound_of(bridge, {}).times, LogSNRTimes)  # its ends are infinite
-    assert ByBound(8, times).bound_of(bridge, {}).times == times
+    flow = bridge.flow(still)
+    assert ByBound(8, times).bound_of(flow).times == times
+    # The ends of the path are infinite, as they are in a compiled program.
+    assert isinstance(ByBound(8).bound_of(flow).times, LogSNRTimes)
+    seen = []
+    jax.jit(lambda: seen.append(ByBound(8).bound_of(flow)))()
+    assert isinstance(seen[0].times, LogSNRTimes)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +209,7 @@ def test_every_bound_shares_its_noise_and_takes_the_draws() -> None:
 )
 def test_catalogues_the_model_was_not_trained_for(catalogue, change, words) -> None:
     with pytest.raises(InputError, match=words):
-        marks().observe(catalogue.replace(**change))
+        marks().encode(catalogue.replace(**change))
 
 
 @pytest.mark.parametrize(
@@ -178,14 +223,14 @@ def test_catalogues_the_model_was_not_trained_for(catalogue, change, words) -> N
     ],
 )
 def test_what_is_unusual_is_named(catalogue, change, name, words) -> None:
-    (caution,) = marks().observe(catalogue.replace(**change)).cautions
-    assert caution.name == name and words in str(caution)
-    assert marks().observe(catalogue).cautions == ()
+    (warning,) = marks().encode(catalogue.replace(**change)).warnings
+    assert warning.name == name and words in str(warning)
+    assert marks().encode(catalogue).warnings == ()
 
 
 def test_conditions_outside_the_training_and_wrong_runs(catalogue) -> None:
     field = marks()
-    seen = field.observe(catalogue)
+    seen = field.encode(catalogue)
     with pytest.raises(InputError, match=r"omega_m in the trained range \[0.1, 0.5\], got 0.6"):
         field.evaluate(seen, np.array([[0.6, 0.8]]))
     with pytest.raises(InputError, match="2 replicas or more"):

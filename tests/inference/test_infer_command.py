@@ -18,7 +18,6 @@ from galgen.data.suite import write_suite
 from galgen.errors import InputError
 from galgen.inference.likelihood.profile import grid_posterior
 from galgen.inference.priors.prior import Gaussian, ProductPrior, Uniform
-from galgen.inference.results.caution import Caution
 from galgen.inference.results.corner_plot import corner_plot
 from galgen.inference.results.posterior_file import (
     CataloguePosterior,
@@ -27,6 +26,7 @@ from galgen.inference.results.posterior_file import (
     write_posteriors,
 )
 from galgen.inference.results.posterior_report import calibration_of, summary_table
+from galgen.inference.results.result_warning import ResultWarning
 from galgen.inference.sampling.result import PosteriorSamples
 from galgen.plot_style import STYLE
 from galgen.serialization import write_json
@@ -55,7 +55,6 @@ from pathlib import Path
 from galgen.data.dataset import CatalogueDataset
 from galgen.experiment import Experiment
 from galgen.generative import Affine, Chain, MaskedAutoregressive, NormalizingFlow
-from galgen.inference.neural.inference_model import NoDraws
 from galgen.inference.neural.neural_posterior import NeuralPosterior
 from galgen.inference.neural.posterior_head import FlowHead
 from galgen.networks import DeepSet, PooledNetwork
@@ -69,7 +68,6 @@ experiment = Experiment(
     model=NeuralPosterior(
         FlowHead(NormalizingFlow(Chain((MaskedAutoregressive(Affine(), 8, 1),))))
     ),
-    sampler=NoDraws(),
     trainer=Trainer(steps=2, batch_size=4, warmup=1, checkpoint_every=2),
 )
 """
@@ -149,10 +147,10 @@ def test_writes_samples_summary_and_figures(home: Path, inferred: Path) -> None:
 
 def test_what_is_unusual_is_in_the_result(inferred: Path) -> None:
     found = read_posteriors(inferred / "posterior.h5")
-    text = {c.name: c.text for c in found[10].samples.cautions}
+    text = {c.name: c.text for c in found[10].samples.warnings}
     assert {"redshift", "points", "range"} <= set(text)
     assert "omega_m=0.7 outside" in text["range"] and "too few" in text["points"]
-    assert not {"redshift", "points"} & {c.name for c in found[0].samples.cautions}
+    assert not {"redshift", "points"} & {c.name for c in found[0].samples.warnings}
 
 
 @pytest.mark.slow
@@ -245,7 +243,7 @@ def test_files_of_posteriors_come_back_equal(tmp_path: Path) -> None:
         log_density=np.zeros((2, 300)),
         acceptance=np.array([0.7, 0.8]),
         divergences=np.array([0, 3]),
-        cautions=(Caution("points", "too few"),),
+        warnings=(ResultWarning("points", "too few"),),
         noise=np.array([0.01, 0.02]),
     )
     wanted = {

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from galgen.errors import InputError
-from galgen.inference.results.caution import Caution
 from galgen.inference.results.posterior_file import (
     CataloguePosterior,
     left_over,
     read_posteriors,
     write_posteriors,
 )
+from galgen.inference.results.result_warning import ResultWarning
 from galgen.inference.sampling import PosteriorSamples
 
 JOB = {"run": "mine", "settings": {"seed": 0}}
@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
         rng.normal(size=(2, 4)),
         np.ones(2),
         np.zeros(2, int),
-        (Caution("few", "words"),),
+        (ResultWarning("few", "words"),),
         np.ones(2),
     )
     one = CataloguePosterior(samples, {"file": "a.h5"}, {"omega_m": 0.3})
@@ -40,14 +40,14 @@ def path(tmp_path: Path) -> Path:
 def same(one: CataloguePosterior, other: CataloguePosterior) -> bool:
     names = ("samples", "log_density", "acceptance", "divergences", "noise")
     arrays = all(np.array_equal(getattr(one.samples, n), getattr(other.samples, n)) for n in names)
-    told = one.samples.cautions == other.samples.cautions
+    told = one.samples.warnings == other.samples.warnings
     return arrays and told and (one.catalogue, one.truth) == (other.catalogue, other.truth)
 
 
 def test_what_is_written_is_read_back(path: Path) -> None:
     found = read_posteriors(path)
     assert sorted(found) == [0, 7] and same(found[0], found[7])
-    assert found[0].samples.cautions == (Caution("few", "words"),)
+    assert found[0].samples.warnings == (ResultWarning("few", "words"),)
     assert sorted(left_over(path, JOB)) == [0, 7] and left_over(path, {"run": "other"}) == {}
 
 

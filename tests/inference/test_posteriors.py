@@ -98,7 +98,7 @@ def both(model, network, params, data: Batch, theta):
 
     @jit
     def compiled(params, key, data, theta):
-        posterior = model.bind(network, params)
+        posterior = model.with_params(network, params)
         return posterior.sample(key, data, 1500), posterior.log_prob(theta, data)
 
     return compiled(params, KEY, data, theta)
@@ -123,7 +123,7 @@ def test_recovers_the_posterior_of_a_gaussian(name: str) -> None:
 @SLOW
 def test_ratio_is_nearly_normalised() -> None:
     model, network = MODELS["ratio"]
-    posterior = model.bind(network, trained("ratio"))
+    posterior = model.with_params(network, trained("ratio"))
     axis = jnp.linspace(-4, 4, 41)
     grid = jnp.stack(jnp.meshgrid(axis, axis), axis=-1).reshape(1, -1, 2)
     data = Batch(jnp.array([[0.5, 0.2]]))
@@ -156,7 +156,7 @@ def test_loss_of_a_flow_is_minus_the_log_density() -> None:
 
     @jit
     def both(params):
-        log_prob = model.bind(RAW, params).log_prob(theta[:, None], data)
+        log_prob = model.with_params(RAW, params).log_prob(theta[:, None], data)
         return model.training_loss(RAW, params, KEY, data), log_prob
 
     found, log_prob = both(params)

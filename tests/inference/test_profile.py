@@ -8,8 +8,8 @@ import pytest
 from known_fields import RANGES, draw, exact, marks
 
 from galgen.errors import InputError
+from galgen.generative.sampling.log_density import ByBound
 from galgen.inference.likelihood.chebyshev import ChebyshevGrid, product, weights
-from galgen.inference.likelihood.log_density import ByBound
 from galgen.inference.likelihood.profile import GridPosterior, Profile, grid_posterior, profile
 from galgen.inference.priors.prior import Gaussian, ProductPrior, Uniform, uniform_prior
 
@@ -83,7 +83,7 @@ def test_errors_are_those_seen_over_seeds(seeds) -> None:
     assert np.allclose(values.std(axis=0, ddof=1), rms, rtol=0.4)
     rms = np.sqrt(np.mean(told[:, 1:] ** 2, axis=0))
     assert np.allclose(differences[:, 1:].std(axis=0, ddof=1), rms, rtol=0.4)
-    assert seeds[0].cautions == () and seeds[0].names == ("omega_m", "sigma_8")
+    assert seeds[0].warnings == () and seeds[0].names == ("omega_m", "sigma_8")
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_posterior_is_the_exact_one_within_its_noise(posterior) -> None:
     miss = np.abs(posterior.std - std)
     assert np.all(miss < 4 * posterior.std_error + 0.01 * std)
     assert posterior.probability.sum() == pytest.approx(1.0)
-    assert posterior.cautions == ()
+    assert posterior.warnings == ()
 
 
 def test_a_gaussian_prior_counts() -> None:
@@ -131,9 +131,9 @@ def test_jackknife_of_the_mean_is_that_seen_over_seeds() -> None:
 def test_noise_and_coarse_grids_are_named() -> None:
     few = dataclasses.replace(FIELD, density=ByBound(draws=2))
     found = grid_posterior(few, CATALOGUE, PRIOR, number=3, fine=41, replicas=2)
-    cautions = {c.name: c.text for c in found.cautions}
-    assert set(cautions) == {"noise", "grid"}, cautions
-    assert "raise --replicas" in cautions["noise"] and "raise --grid" in cautions["grid"]
+    warnings = {c.name: c.text for c in found.warnings}
+    assert set(warnings) == {"noise", "grid"}, warnings
+    assert "raise --replicas" in warnings["noise"] and "raise --grid" in warnings["grid"]
 
 
 def test_a_prior_wider_than_the_training_is_refused() -> None:

@@ -7,8 +7,7 @@ from known_suites import BOUNDS, catalogues, suite
 from galgen.data.catalogue import Catalogue
 from galgen.data.toys import ThomasProcess
 from galgen.errors import InputError
-from galgen.experiment import Experiment, Run
-from galgen.inference.neural.inference_model import NoDraws
+from galgen.experiment import Experiment
 from galgen.inference.neural.regression import (
     Regression,
     compare_regressions,
@@ -21,6 +20,7 @@ from galgen.measurements.counts import Joint, LogNumber
 from galgen.measurements.fourier import LogPower
 from galgen.measurements.pairs import LogCorrelation
 from galgen.networks import VectorNetwork
+from galgen.run import Run
 from galgen.serialization import from_json, to_json
 from galgen.training import Trainer
 
@@ -36,7 +36,6 @@ def run(tmp_path_factory) -> Run:
         data=SummaryDataset(path, LogNumber(), bounds=BOUNDS),
         network=VectorNetwork(16, 1),
         model=Regression(),
-        sampler=NoDraws(),
         trainer=Trainer(steps=150, batch_size=64, learning_rate=1e-2, warmup=5),
     )
     experiment.train(folder / "run")

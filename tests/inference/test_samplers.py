@@ -10,10 +10,10 @@ from jax.tree_util import Partial
 from known_fields import draw, marks
 
 from galgen.errors import InputError
-from galgen.inference.likelihood.log_density import ByBound
+from galgen.generative.sampling.log_density import ByBound
 from galgen.inference.likelihood.profile import grid_posterior
 from galgen.inference.priors.prior import DensityPrior, Gaussian, ProductPrior, uniform_prior
-from galgen.inference.results.caution import Caution
+from galgen.inference.results.result_warning import ResultWarning
 from galgen.inference.sampling import (
     HMC,
     NUTS,
@@ -83,7 +83,7 @@ def test_gaussian(sampler) -> None:
     log = -0.5 * np.sum(gap @ np.linalg.inv(POSTERIOR) * gap, axis=1)
     known = found.log_density.ravel()
     assert np.allclose(known - known.mean(), log - log.mean(), atol=0.02)
-    assert "variational" not in [c.name for c in found.cautions]
+    assert "variational" not in [c.name for c in found.warnings]
 
 
 def test_data_of_one_shape_are_compiled_once() -> None:
@@ -157,14 +157,14 @@ def test_field_level_nuts_is_the_grid_with_the_same_noise() -> None:
     error = grid.std / np.sqrt(found.ess_bulk)
     assert np.all(np.abs(found.flat.mean(axis=0) - grid.mean) < 4 * error)
     assert np.allclose(found.flat.std(axis=0), grid.std, rtol=0.15)
-    assert [c.name for c in found.cautions][:1] == ["redshift"]
+    assert [c.name for c in found.warnings][:1] == ["redshift"]
 
 
 def test_diagnostics_of_chains_that_are_known() -> None:
     rng = np.random.default_rng(0)
     good = PosteriorSamples(("a",), rng.normal(size=(4, 1000, 1)))
     assert good.r_hat[0] < 1.005
-    assert good.ess_bulk[0] == pytest.approx(4000, rel=0.2) and good.judged().cautions == ()
+    assert good.ess_bulk[0] == pytest.approx(4000, rel=0.2) and good.judged().warnings == ()
     noise = rng.normal(size=(4, 4000))
     slow = np.zeros((4, 4000))
     for i in range(1, 4000):
@@ -176,10 +176,10 @@ def test_diagnostics_of_chains_that_are_known() -> None:
     for bad in (apart, wide):
         judged = PosteriorSamples(("a",), bad, divergences=np.array([0, 2, 0, 1])).judged()
         assert judged.r_hat[0] > 1.05
-        text = {c.name: c.text for c in judged.cautions}
+        text = {c.name: c.text for c in judged.warnings}
         assert "chains differ" in text["r_hat"] and "3 of 4000" in text["divergences"]
-    few = PosteriorSamples(("a",), good.samples[:, :12], cautions=(Caution("points", "few"),))
-    assert [c.name for c in few.judged().cautions][-1] == "ess" and few.judged().cautions[
+    few = PosteriorSamples(("a",), good.samples[:, :12], warnings=(ResultWarning("points", "few"),))
+    assert [c.name for c in few.judged().warnings][-1] == "ess" and few.judged().warnings[
         0
     ].name == "points"
 
@@ -198,7 +198,7 @@ def test_summary_and_repr_are_of_all_draws() -> None:
 def test_no_normal_fits_a_banana_and_it_says_so() -> None:
     bent = dataclasses.replace(BANANA, log_likelihood=lambda t: 3 * banana(t))
     found = VariationalGaussian(draws=1000, warmup=400)(bent)
-    assert "variational" in [c.name for c in found.cautions]
+    assert "variational" in [c.name for c in found.warnings]
 
 
 def test_wrong_settings_and_likelihoods() -> None:

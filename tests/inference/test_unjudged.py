@@ -49,7 +49,7 @@ TENTH = np.float32(0.1)
 DRIFT = np.linspace(-3, 3, 1000)[None, :, None] + 1.5 * RNG.normal(size=(1, 1000, 2))
 
 DRAWS = {
-    # name -> draws, and the parameters that each caution names
+    # name -> draws, and the parameters that each warning names
     "good": (NORMAL, {}),
     "never moved": (with_b(0.8, np.full_like(NORMAL, 0.3)), {"constant": "ab"}),
     "one constant": (with_b(0.8), {"constant": "b"}),
@@ -78,9 +78,9 @@ DRAWS = {
 
 
 @pytest.mark.parametrize("case", DRAWS)
-def test_cautions_name_every_parameter_and_no_other(case: str) -> None:
+def test_warnings_name_every_parameter_and_no_other(case: str) -> None:
     samples, expected = DRAWS[case]
-    found = {c.name: c.text for c in PosteriorSamples(NAMES, samples).judged().cautions}
+    found = {c.name: c.text for c in PosteriorSamples(NAMES, samples).judged().warnings}
     assert set(found) == set(expected), found
     for name, parameters in expected.items():
         said = set(re.findall(r"\b[ab]\b", found[name]))
@@ -189,7 +189,7 @@ def test_samplers_that_do_not_arrive_say_so() -> None:
         (TemperedSMC(chains=2, draws=100), "tempering"),
         (VariationalGaussian(chains=2, draws=50, warmup=50), "variational"),
     ):
-        assert word in [c.name for c in sampler(target).cautions]
+        assert word in [c.name for c in sampler(target).warnings]
 
 
 def grid(width: float, noise: float) -> GridPosterior:

@@ -20,7 +20,7 @@ from training_on_meshes import (
 from galgen.data.catalogue import Catalogue
 from galgen.data.suite import Suite, write_suite
 from galgen.errors import InputError
-from galgen.experiment import Run
+from galgen.run import Run
 from galgen.training.sharding import MeshShape, put_batch, share_of_rows
 from galgen.types import Batch
 
@@ -31,7 +31,8 @@ ONCE = """
     from galgen.data.encoding import CloudEncoding
     from galgen.data.normalization import Standardizer
     from galgen.data.toys import EightGaussians
-    from galgen.experiment import Experiment, Run
+    from galgen.experiment import Experiment
+from galgen.run import Run
     from galgen.generative import Bridge, Euler, Sampler, TorusGeodesic
     from galgen.neighbors import Halo, read_neighbors
     from galgen.collectives import POINT_SPEC, use_mesh

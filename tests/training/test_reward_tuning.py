@@ -27,7 +27,7 @@ class Drift(nn.Module):
 def tuned(strength: float, tuning: RewardTuning, reward=lambda x: x[:, 0]) -> list:
     network = Drift()
     params = network.init(jax.random.key(0), jnp.zeros((1, 1)), jnp.zeros(1), None, None)
-    model = Anchored(BRIDGE, BRIDGE.bind(network, params), strength)
+    model = Anchored(BRIDGE, BRIDGE.with_params(network, params), strength)
     return list(tuning(model, network, params, Sampler(Euler(), 8), (1,), reward))
 
 

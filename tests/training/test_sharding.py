@@ -18,7 +18,7 @@ from training_on_meshes import assert_same_training, environment, lines, train_o
 
 from galgen.errors import InputError
 from galgen.evaluation import LOSS
-from galgen.experiment import Run
+from galgen.run import Run
 from galgen.training.distributed import join
 from galgen.training.sharding import MeshShape, data_mesh, put_batch, shared_over_model, whole
 from galgen.types import Batch

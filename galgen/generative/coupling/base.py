@@ -36,6 +36,15 @@ class Coupling(abc.ABC):
         """How far a row travels, to order of magnitude, in model space; one per example."""
         return jnp.ones(len(x), x.dtype)
 
+    def unit(
+        self,
+        path: ProbabilityPath,
+        x: Float[Array, "batch *event"],
+        mask: Bool[Array, "batch points"] | None,
+    ) -> Float[Array, "..."]:
+        """How far each column of each example travels along ``path``, to order of magnitude."""
+        return path.displacement_scale(self.length(x, mask), x)
+
 
 @dataclasses.dataclass(frozen=True)
 @checked

@@ -1,4 +1,4 @@
-r"""A bridge model: path, coupling and prediction in one object, its loss and its velocity.
+r"""A bridge model: path, coupling and prediction in one object, and its loss.
 
 The training loss is the masked mean squared error of the network's prediction, per column in units
 of the batch's own target power::
@@ -34,10 +34,13 @@ from galgen.generative.coupling import Coupling, Independent
 from galgen.generative.models.model import Denoiser, DenoisingModel
 from galgen.generative.objectives.exchange import Exchange
 from galgen.generative.objectives.prediction import Prediction, VelocityPrediction, require_noise
-from galgen.generative.objectives.times import Times, UniformTimes
-from galgen.generative.objectives.weighting import Weighting, log_snr, mean_weight, noise_error
-from galgen.generative.paths.path import Ends, ProbabilityPath, check_time
+from galgen.generative.objectives.times import Times, UniformTimes, log_snr
+from galgen.generative.objectives.weighting import Weighting, mean_weight, noise_error
+from galgen.generative.paths.path import ProbabilityPath
+from galgen.generative.sampling.flow import Flow, check_mask
 from galgen.generative.sampling.guidance import drop_condition
+from galgen.generative.sampling.method import SamplingMethod
+from galgen.generative.sampling.sampler import Sampler
 from galgen.losses import MeanLoss, mean_over_examples, mean_over_points, weight_of_clouds
 from galgen.masking import zero_padding
 from galgen.types import Batch
@@ -124,7 +127,7 @@ class Bridge(DenoisingModel):
             InputError: for a mask of the wrong shape, or data that are not finite (not under jit).
         """
         key_base, key_coupling, key_time, key_exchange, key_way, key_drop = jax.random.split(key, 6)
-        _check_mask(batch.x, batch.mask)
+        check_mask(batch.x, batch.mask)
         data = zero_padding(batch.x, batch.mask)
         _check_finite(data)
         base = self.path.sample_base(key_base, data.shape).astype(data.dtype)
@@ -149,8 +152,8 @@ class Bridge(DenoisingModel):
 
     def answer(self, denoiser: Denoiser, task: Regression) -> Float[Array, "batch *event"]:
         """What ``denoiser`` outputs, in the precision of the target."""
-        output = self._output(denoiser, task.x, task.t, task.mask, task.condition)
-        return output.astype(task.target.dtype)
+        x = self.prediction.scale_input(self.path, task.x, task.t)
+        return denoiser(x, task.t, task.mask, task.condition).astype(task.target.dtype)
 
     def mean_error(self, task: Regression, error: Float[Array, "batch *event"]) -> MeanLoss:
         """The loss of an ``error`` of the output; of any difference between two outputs."""
@@ -167,60 +170,14 @@ class Bridge(DenoisingModel):
         self, x: Float[Array, "batch *event"], mask: Bool[Array, "batch points"] | None
     ) -> Float[Array, "..."]:
         """How far each column of each example travels, to order of magnitude."""
-        return self.path.displacement_scale(self.coupling.length(x, mask), x)
+        return self.coupling.unit(self.path, x, mask)
 
-    def ends(
-        self,
-        denoiser: Denoiser,
-        x: Float[Array, "batch *event"],
-        t: Float[Array, ""],
-        mask: Bool[Array, "batch points"] | None,
-        condition: Float[Array, "batch condition"] | None,
-    ) -> Ends:
-        """The data and noise that ``denoiser`` sees in ``x`` at time ``t``; zero on padded rows.
+    def flow(self, denoiser: Denoiser) -> Flow:
+        return Flow(self.path, self.coupling, self.prediction, denoiser)
 
-        Raises:
-            InputError: for a path whose ends the prediction does not determine, a mask of the wrong
-                shape, or a time outside [0, 1] (not under jit).
-        """
-        times, output = self._evaluate(denoiser, x, t, mask, condition)
-        ends = self.prediction.solve(self.path, output, x, times, self.unit(x, mask))
-        return Ends(zero_padding(ends.data, mask), zero_padding(ends.noise, mask))
-
-    def velocity(
-        self,
-        denoiser: Denoiser,
-        x: Float[Array, "batch *event"],
-        t: Float[Array, ""],
-        mask: Bool[Array, "batch points"] | None,
-        condition: Float[Array, "batch condition"] | None,
-    ) -> Float[Array, "batch *event"]:
-        """d x / d t of the generating flow at ``x``; zero on padded rows.
-
-        Raises:
-            InputError: for a mask of the wrong shape, or a time outside [0, 1] (not under jit).
-        """
-        times, output = self._evaluate(denoiser, x, t, mask, condition)
-        unit = self.unit(x, mask)
-        return zero_padding(self.prediction.velocity(self.path, output, x, times, unit), mask)
-
-    def _evaluate(self, denoiser, x, t, mask, condition):
-        """The time of every example, and the output of ``denoiser`` in the precision of ``x``."""
-        _check_mask(x, mask)
-        check_time(t)
-        times = jnp.full((len(x),), t)
-        return times, self._output(denoiser, x, times, mask, condition).astype(x.dtype)
-
-    def _output(self, denoiser, x, t, mask, condition):
-        return denoiser(self.prediction.scale_input(self.path, x, t), t, mask, condition)
-
-
-def _check_mask(x: Float[Array, "..."], mask: Bool[Array, "..."] | None) -> None:
-    if mask is not None and mask.shape != x.shape[:2]:
-        raise InputError(
-            f"expected a mask of shape {x.shape[:2]}, one entry per row of data {x.shape}, got "
-            f"{mask.shape}; pass mask=None if all rows are real"
-        )
+    @property
+    def default_sampler(self) -> SamplingMethod:
+        return Sampler()
 
 
 def _check_finite(data: Float[Array, "..."]) -> None:

@@ -19,11 +19,13 @@ import jax
 
 from galgen.checked import checked
 from galgen.generative.models.bridge import Bridge
-from galgen.generative.models.model import Denoiser, DenoisingModel, Model
+from galgen.generative.models.model import Denoiser, DenoisingModel
+from galgen.generative.sampling.flow import Flow
 from galgen.generative.sampling.likelihood import ExactDivergence, Likelihood
+from galgen.generative.sampling.method import SamplingMethod
 from galgen.generative.sampling.ode import FixedSteps
 from galgen.losses import MeanLoss, dimensions, mean_over_examples, weight_of_clouds
-from galgen.types import Batch, Params
+from galgen.types import Batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +46,13 @@ class ContinuousFlow(DenoisingModel):
 
     def sums(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> MeanLoss:
         """The mean negative log likelihood of one batch, in nats per dimension."""
-        found = self.likelihood(
-            self.bridge, denoiser, key, batch.x, batch.mask, batch.condition
-        ).value
+        flow = self.bridge.flow(denoiser)
+        found = self.likelihood(flow, key, batch.x, batch.mask, batch.condition).value
         return mean_over_examples(-found / dimensions(batch), weight_of_clouds(batch))
 
-    def drawn_from(self, params: Params) -> Model:
-        return self.bridge
+    def flow(self, denoiser: Denoiser) -> Flow:
+        return dataclasses.replace(self.bridge.flow(denoiser), likelihood=self.likelihood)
 
     @property
-    def drawn_as(self) -> type[Model]:
-        return Bridge
+    def default_sampler(self) -> SamplingMethod:
+        return self.bridge.default_sampler

@@ -19,11 +19,14 @@ from jaxtyping import Array, Float
 
 from galgen.checked import PairedDraws, checked
 from galgen.generative.models.bridge import Bridge
-from galgen.generative.models.model import Denoiser, Model, bind_denoiser, initial_denoiser
+from galgen.generative.models.model import Model, denoiser_of, initial_denoiser
 from galgen.generative.models.variational import VariationalDiffusion
 from galgen.generative.objectives.prediction import NoisePrediction, Prediction
 from galgen.generative.paths.affine import VariancePreserving
 from galgen.generative.paths.noise_schedule import MonotoneSchedule
+from galgen.generative.sampling.flow import Flow
+from galgen.generative.sampling.method import SamplingMethod
+from galgen.generative.sampling.sampler import Sampler
 from galgen.losses import MeanLoss
 from galgen.types import Batch, Params
 
@@ -64,14 +67,11 @@ class LearnedDiffusion(Model):
     def mean_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
     ) -> MeanLoss:
-        return self.bound(params).sums(self.bind(network, params), key, batch)
+        return self.bound(params).sums(denoiser_of(network, params["network"]), key, batch)
 
-    def bind(self, network: nn.Module, params: Params) -> Denoiser:
-        return bind_denoiser(network, params["network"])
-
-    def drawn_from(self, params: Params) -> Model:
-        return self.bound(params).bridge
+    def with_params(self, network: nn.Module, params: Params) -> Flow:
+        return self.bound(params).with_params(network, params["network"])
 
     @property
-    def drawn_as(self) -> type[Model]:
-        return Bridge
+    def default_sampler(self) -> SamplingMethod:
+        return Sampler()

@@ -7,7 +7,7 @@ A configuration with ``network=coupling_flow(RationalQuadraticSpline())`` and
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, cast
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -18,38 +18,9 @@ from galgen.checked import checked
 from galgen.errors import InputError
 from galgen.generative.models.model import Model
 from galgen.generative.normalizing_flow import NormalizingFlow
-from galgen.generative.sampling.sampler import Samples, SamplingMethod
+from galgen.generative.sampling.method import Samples, SamplingMethod
 from galgen.losses import MeanLoss
 from galgen.types import Batch, Params
-
-
-@dataclasses.dataclass(frozen=True)
-class BoundFlow:
-    """A normalizing flow with its weights.
-
-    Attributes:
-        flow: the flow.
-        params: its weights.
-    """
-
-    flow: NormalizingFlow
-    params: Params
-
-    def log_prob(
-        self, x: Float[Array, "*lead features"], condition: Float[Array, "*lead _"] | None = None
-    ) -> Float[Array, "*lead"]:
-        """log p(x | condition), in nats."""
-        return cast(Array, self.flow.apply(self.params, x, condition))
-
-    def stages(
-        self,
-        key: jax.Array,
-        shape: tuple[int, ...],
-        condition: Float[Array, "*lead _"] | None = None,
-    ) -> Float[Array, "stages *lead features"]:
-        """Draws of the base, and where each layer carries them; the last are draws of p(x)."""
-        found = self.flow.apply(self.params, key, shape, condition, method="stages")
-        return cast(Array, found)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,16 +36,14 @@ class MaximumLikelihood(Model):
     ) -> MeanLoss:
         return _checked(network, batch).negative_log_likelihood(params, key, batch)
 
-    def bind(self, network: nn.Module, params: Params) -> BoundFlow:
+    def with_params(self, network: nn.Module, params: Params) -> NormalizingFlow:
+        """The flow, whose methods ``log_prob``, ``sample`` and ``stages`` use the weights."""
         assert isinstance(network, NormalizingFlow)
-        return BoundFlow(network, params)
-
-    def drawn_from(self, params: Params) -> Model:
-        return self
+        return network.bind(params)
 
     @property
-    def drawn_as(self) -> type[Model]:
-        return MaximumLikelihood
+    def default_sampler(self) -> SamplingMethod:
+        return FlowSampler()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,21 +51,18 @@ class MaximumLikelihood(Model):
 class FlowSampler(SamplingMethod):
     """Draws of a normalizing flow; the trajectory has the state after every layer."""
 
-    @property
-    def draws(self) -> type[Model]:
-        return MaximumLikelihood
+    draws = NormalizingFlow
 
     def __call__(
         self,
-        model: Any,
-        denoiser: Any,
+        model: NormalizingFlow,
         key: jax.Array,
         shape: tuple[int, ...],
         mask: Any = None,
         condition: Float[Array, "batch condition"] | None = None,
         trajectory: bool = False,
     ) -> Samples:
-        """Draw ``shape[0]`` examples of a :class:`BoundFlow`, which stands for the denoiser.
+        """Draw ``shape[0]`` examples of a normalizing flow.
 
         Raises:
             InputError: for a mask.
@@ -105,7 +71,7 @@ class FlowSampler(SamplingMethod):
             raise InputError(
                 f"expected no mask, got one of shape {mask.shape}; flows draw vectors of one length"
             )
-        stages = denoiser.stages(key, shape, condition)
+        stages = model.stages(key, shape, condition)
         return Samples(stages[-1], 1, stages if trajectory else None)
 
 

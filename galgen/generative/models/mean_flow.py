@@ -6,7 +6,7 @@ the average velocity from t until s >= t is (their eq. 3)::
 
     (s - t) u(x_t, t, s) = integral of v(x_tau, tau) d tau  from t to s  = x_s - x_t
 
-so that one evaluation carries x_t to x_s, along a geodesic on the torus::
+One evaluation carries x_t to x_s, along a geodesic on the torus::
 
     x_s = x_t + (s - t) u(x_t, t, s)
 
@@ -23,9 +23,9 @@ sec. 4.1). Where s = t the target is v, and this is flow matching. The weights b
 divides the error of each example are left out: with them the minimiser is no longer a mean, which
 matters in few dimensions.
 
-Guidance (:mod:`galgen.generative.sampling.guidance`) is trained in, so that it costs nothing in
-drawing: v is replaced by that of the guided flow, in which the network stands for the flow without
-condition (their eq. 19, with stopped gradients)::
+Guidance (:mod:`galgen.generative.sampling.guidance`) is part of training and costs nothing in
+drawing. The velocity v is replaced by that of the guided flow, in which the network stands for the
+flow without condition (their eq. 19, with stopped gradients)::
 
     scale v + (1 - scale) u(x_t, t, t | no condition)
 
@@ -50,13 +50,14 @@ from jaxtyping import Array, Bool, Float
 from galgen.checked import Count, Fraction, NotNegative, Positive, ProperFraction, checked
 from galgen.errors import InputError
 from galgen.generative.coupling import Coupling, Independent
-from galgen.generative.models.model import Denoiser, DenoisingModel, Model
+from galgen.generative.models.model import Denoiser, DenoisingModel
 from galgen.generative.objectives.times import Times, UniformTimes
 from galgen.generative.paths.affine import LinearPath
 from galgen.generative.paths.path import ProbabilityPath, expand_time
 from galgen.generative.paths.torus import TorusGeodesic
 from galgen.generative.sampling.guidance import drop_condition
-from galgen.generative.sampling.sampler import Samples, SamplingMethod, integrate
+from galgen.generative.sampling.method import Samples, SamplingMethod
+from galgen.generative.sampling.sampler import integrate
 from galgen.losses import MeanLoss, mean_over_examples, mean_over_points, weight_of_clouds
 from galgen.masking import zero_padding
 from galgen.types import Batch
@@ -133,7 +134,7 @@ class MeanFlow(DenoisingModel):
         average = self.average(denoiser, mask, condition)
         output, target = self.output_and_target(average, followed, x, t, until)
         precise = jnp.promote_types(data.dtype, jnp.float32)
-        unit = self.path.displacement_scale(self.coupling.length(data, mask), data)
+        unit = self.coupling.unit(self.path, data, mask)
         error, scale = (((a / unit).astype(precise)) for a in (output - target, velocity))
         each, power = (mean_over_points(a**2, mask) for a in (error, scale))
         return mean_over_examples(each, weight_of_clouds(batch), power)
@@ -167,6 +168,13 @@ class MeanFlow(DenoisingModel):
         other = jnp.where(rank < self.matching * number, one, other)
         return jnp.minimum(one, other), jnp.maximum(one, other)
 
+    def flow(self, denoiser: Denoiser) -> TrainedMeanFlow:
+        return TrainedMeanFlow(self, denoiser)
+
+    @property
+    def default_sampler(self) -> SamplingMethod:
+        return MeanFlowSampler()
+
     def average(
         self,
         denoiser: Denoiser,
@@ -178,9 +186,7 @@ class MeanFlow(DenoisingModel):
         def average(x, t, until):
             seen = _with_jump(condition, (until - t)[:, None])
             output = denoiser(x, self.time_scale * t, mask, seen).astype(x.dtype)
-            return zero_padding(
-                output * self.path.displacement_scale(self.coupling.length(x, mask), x), mask
-            )
+            return zero_padding(output * self.coupling.unit(self.path, x, mask), mask)
 
         return average
 
@@ -205,6 +211,19 @@ def _with_jump(
     return jump if condition is None else jnp.concatenate([condition, jump], axis=-1)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainedMeanFlow:
+    """A mean flow with its weights.
+
+    Attributes:
+        model: the mean flow.
+        denoiser: the network with its weights.
+    """
+
+    model: MeanFlow
+    denoiser: Denoiser
+
+
 @dataclasses.dataclass(frozen=True)
 @checked
 class MeanFlowSampler(SamplingMethod):
@@ -216,16 +235,14 @@ class MeanFlowSampler(SamplingMethod):
 
     steps: Count = 1
 
-    @property
-    def draws(self) -> type[Model]:
-        return MeanFlow
+    draws = TrainedMeanFlow
 
-    def __call__(self, model, denoiser, key, shape, mask=None, condition=None, trajectory=False):
-        path = model.path
+    def __call__(self, model, key, shape, mask=None, condition=None, trajectory=False):
+        path = model.model.path
         start_key = jax.random.split(key)[0]  # the start that other samplers draw from this key
         start = zero_padding(path.sample_start(start_key, shape), mask)
         times = jnp.linspace(0.0, 1.0, self.steps + 1, dtype=start.dtype)
-        average = model.average(denoiser, mask, condition)
+        average = model.model.average(model.denoiser, mask, condition)
 
         def advance(number, x, t, later, memory):
             t, later = (jnp.full(len(x), time) for time in (t, later))

@@ -1,14 +1,17 @@
-"""A generative model but its network: what all families have in common.
+"""A model but its network: what all families have in common.
 
-Training and sampling know a family by four things: fresh weights, a loss of the network with given
-weights, the network as its sampling methods call it, and what these methods take beside it. So a
-configuration goes from one family to another in the line that names the model::
+Training and drawing know a family by four things: fresh weights, a loss, the model with its
+weights, and how draws are made of it where nothing else is said. So a configuration goes from one
+family to another in the line that names the model::
 
     model=Bridge(LinearPath())                          flow matching
     model=MeanFlow(LinearPath())                        few steps
     model=LearnedDiffusion()                            a learned noise schedule, by the ELBO
     model=ContinuousFlow(Bridge(LinearPath()))          a continuous flow, by likelihood
     model=MaximumLikelihood()                           a normalizing flow, which is the network
+
+The families of :mod:`galgen.inference.neural` infer from data. No data are drawn of them, and they
+have no sampler.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from galgen.errors import InputError
+from galgen.generative.sampling.method import SamplingMethod
 from galgen.losses import MeanLoss
 from galgen.types import Batch, Params
 
@@ -34,11 +39,11 @@ Denoiser = Callable[
     ],
     Float[Array, "batch *event"],
 ]
-"""``denoiser(x, t, mask, condition)``: a network with its weights bound."""
+"""``denoiser(x, t, mask, condition)``: a network with its weights."""
 
 
 class Model(abc.ABC):
-    """Everything that defines a generative model but its network."""
+    """Everything that defines a model but its network."""
 
     @abc.abstractmethod
     def initial_params(self, network: nn.Module, key: jax.Array, batch: Batch) -> Params:
@@ -57,21 +62,46 @@ class Model(abc.ABC):
         return self.mean_loss(network, params, key, batch).value
 
     @abc.abstractmethod
-    def bind(self, network: nn.Module, params: Params) -> Any:
-        """The network with its weights, as the sampling methods of the model call it."""
+    def with_params(self, network: nn.Module, params: Params) -> Any:
+        """The model with its weights. Pure: weights may be arguments of ``jax.jit``.
 
-    @abc.abstractmethod
-    def drawn_from(self, params: Params) -> Model:
-        """The model that sampling methods take: itself, or what the weights make of it."""
+        Returns:
+            What is used of a trained model. Of a generative one, what its sampling methods draw
+            from: a :class:`~galgen.generative.sampling.flow.Flow` of all bridges, which has a log
+            density too, a ``NormalizingFlow`` or a ``TrainedMeanFlow``. Of one that infers, a
+            :class:`~galgen.inference.neural.inference_model.Posterior`, or a function of a batch.
+        """
 
     @property
-    @abc.abstractmethod
-    def drawn_as(self) -> type[Model]:
-        """The class of ``drawn_from``."""
+    def default_sampler(self) -> SamplingMethod | None:
+        """How data are drawn where nothing else is said; None for a model that infers."""
+        return None
+
+    def sampler_or_default(self, chosen: SamplingMethod | None) -> SamplingMethod | None:
+        """The sampler that was chosen, or the default.
+
+        Raises:
+            InputError: for one that does not draw from this family; the message names the remedy.
+        """
+        usual = self.default_sampler
+        if chosen is None or (usual is not None and chosen.draws is usual.draws):
+            return chosen or usual
+        fit = "no sampler, for it infers" if usual is None else type(usual).__name__
+        raise InputError(
+            f"expected a sampler that draws from {type(self).__name__}, got "
+            f"{type(chosen).__name__}; it goes with {fit}: leave the sampler out"
+        )
 
 
 class DenoisingModel(Model):
     """A model whose network is a denoiser."""
+
+    @abc.abstractmethod
+    def flow(self, denoiser: Denoiser) -> Any:
+        """The model with a denoiser: :meth:`with_params` of a network with its weights."""
+
+    def with_params(self, network: nn.Module, params: Params) -> Any:
+        return self.flow(denoiser_of(network, params))
 
     @abc.abstractmethod
     def sums(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> MeanLoss:
@@ -93,17 +123,7 @@ class DenoisingModel(Model):
     def mean_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
     ) -> MeanLoss:
-        return self.sums(self.bind(network, params), key, batch)
-
-    def bind(self, network: nn.Module, params: Params) -> Denoiser:
-        return bind_denoiser(network, params)
-
-    def drawn_from(self, params: Params) -> Model:
-        return self
-
-    @property
-    def drawn_as(self) -> type[Model]:
-        return type(self)
+        return self.sums(denoiser_of(network, params), key, batch)
 
 
 def initial_denoiser(
@@ -118,7 +138,7 @@ def initial_denoiser(
     return network.init(key, batch.x, jnp.zeros(number), batch.mask, condition)
 
 
-def bind_denoiser(network: nn.Module, params: Params) -> Denoiser:
+def denoiser_of(network: nn.Module, params: Params) -> Denoiser:
     """``network`` with ``params`` as a denoiser."""
 
     def denoise(x, t, mask, condition):

@@ -21,7 +21,7 @@ weigh by d l / d quantile. Where that varies much, few draws carry the integral,
 error's square stays right on average many examples underrate theirs: for Gaussian data the mean of
 (miss / error)^2 over 64 draws is near 1 where l rises evenly (within 0.25, by test), 1.7 for a
 cosine schedule in uniform times, and 48 for a linear path in logit-normal times.
-:class:`~galgen.generative.objectives.log_snr_times.LogSNRTimes` make any path's l rise evenly.
+:class:`~galgen.generative.objectives.times.LogSNRTimes` make any path's l rise evenly.
 
 On the torus the same holds. Backwards in time the noise is a Brownian motion dx = g dW with
 g^2 = -d sigma^2 / dt, on the torus as in the plane, and its law at t given y is the wrapped normal
@@ -61,16 +61,18 @@ from jaxtyping import Array, Bool, Float
 from galgen.checked import PairedDraws, Positive, checked
 from galgen.errors import InputError
 from galgen.generative.models.bridge import Bridge
-from galgen.generative.models.model import Denoiser, DenoisingModel, Model
+from galgen.generative.models.model import Denoiser, DenoisingModel
 from galgen.generative.objectives.prediction import require_noise
-from galgen.generative.objectives.times import Times, UniformTimes
-from galgen.generative.objectives.weighting import log_snr, noise_error
+from galgen.generative.objectives.times import Times, UniformTimes, log_snr
+from galgen.generative.objectives.weighting import noise_error
 from galgen.generative.paths.path import ProbabilityPath
 from galgen.generative.paths.product import ProductPath
 from galgen.generative.paths.wrapped_normal import gaussian_cross_entropy
+from galgen.generative.sampling.flow import Flow
+from galgen.generative.sampling.method import SamplingMethod
 from galgen.losses import MeanLoss, dimensions, mean_over_examples, weight_of_clouds
 from galgen.masking import masked_sum, zero_padding
-from galgen.types import Batch, Params
+from galgen.types import Batch
 
 
 @flax.struct.dataclass
@@ -174,12 +176,12 @@ class VariationalDiffusion(DenoisingModel):
         found = self(denoiser, key, batch.x, batch.mask, batch.condition)
         return mean_over_examples(-found.total / dimensions(batch), weight_of_clouds(batch))
 
-    def drawn_from(self, params: Params) -> Model:
-        return self.bridge
+    def flow(self, denoiser: Denoiser) -> Flow:
+        return dataclasses.replace(self.bridge.flow(denoiser), bound=self)
 
     @property
-    def drawn_as(self) -> type[Model]:
-        return Bridge
+    def default_sampler(self) -> SamplingMethod:
+        return self.bridge.default_sampler
 
     def _prior(self, data, mask):
         """log p(x_0) is quadratic, or constant: two points give its mean over the noise."""

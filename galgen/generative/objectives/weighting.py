@@ -6,8 +6,8 @@ A weighting w(l) of log-SNR l multiplies the squared error of the *noise*::
 
 An error e of an output that is another linear function of (x_t, noise) is an error
 (d noise / d output) e of the noise, so noise, data, score and velocity predictions of one denoiser
-have one loss. Since noise has unit variance the loss is 1 where noise is taken to be zero. E_t[w]
-is a constant of the path and of the density of times (a quadrature), so that the minimiser is
+have one loss. Noise has unit variance: a network that predicts zero noise has the loss 1. E_t[w] is
+a constant of the path and of the density of times, found by a quadrature. So the minimiser is
 exactly the conditional mean, and times drawn together do not change one another's weights.
 
 Weights of the data's error in the papers are those below times SNR = e^l::
@@ -33,7 +33,7 @@ from jaxtyping import Array, Float
 
 from galgen.checked import Positive, checked
 from galgen.generative.objectives.prediction import Prediction
-from galgen.generative.objectives.times import Times
+from galgen.generative.objectives.times import Times, log_snr
 from galgen.generative.paths.path import ProbabilityPath
 
 LEVELS = 256
@@ -77,14 +77,6 @@ class SigmoidWeighting(Weighting):
 
     def __call__(self, log_snr: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         return jax.nn.sigmoid(self.bias - log_snr)
-
-
-def log_snr(
-    path: ProbabilityPath, t: Float[Array, " number"], x: Float[Array, "batch *event"]
-) -> Float[Array, "number ..."]:
-    """log(alpha^2 / sigma^2) at each time, to broadcast against the columns of ``x``."""
-    alpha, sigma = path.scales(t, x)
-    return 2 * (jnp.log(alpha) - jnp.log(sigma))
 
 
 def mean_weight(

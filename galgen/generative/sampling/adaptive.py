@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from galgen.checked import between, checked
+from galgen.generative.sampling.flow import Flow
+from galgen.generative.sampling.method import Samples, SamplingMethod
 from galgen.generative.sampling.ode import AdaptiveSteps
-from galgen.generative.sampling.sampler import Samples, SamplingMethod
 from galgen.masking import zero_padding
 
 
@@ -34,7 +35,9 @@ class AdaptiveSampler(SamplingMethod):
     solver: AdaptiveSteps = AdaptiveSteps(1e-4, 1e-4)
     frames: Annotated[int, between(2, 2**20)] = 33
 
-    def __call__(self, model, denoiser, key, shape, mask=None, condition=None, trajectory=False):
+    draws = Flow
+
+    def __call__(self, model, key, shape, mask=None, condition=None, trajectory=False):
         path = model.path
         start_key = jax.random.split(key)[0]
         start = zero_padding(path.sample_start(start_key, shape), mask)
@@ -42,10 +45,10 @@ class AdaptiveSampler(SamplingMethod):
 
         def example(start, mask, condition):
             start, mask, condition = jax.tree.map(lambda a: a[None], (start, mask, condition))
+            flow = model.given(mask, condition)
 
             def field(t, displacement):
-                here = path.move(start, displacement)
-                return model.velocity(denoiser, here, t, mask, condition)
+                return flow.velocity(path.move(start, displacement), t)
 
             displacements, evaluations = self.solver(field, jnp.zeros_like(start), times)
             return jax.vmap(path.move, (None, 0))(start, displacements)[:, 0], evaluations

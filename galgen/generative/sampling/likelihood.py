@@ -37,8 +37,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from galgen.checked import at_least, checked
-from galgen.generative.models.bridge import Bridge
-from galgen.generative.models.model import Denoiser
+from galgen.generative.sampling.flow import Flow
 from galgen.generative.sampling.ode import AdaptiveSteps, Solver
 from galgen.masking import zero_padding
 
@@ -112,7 +111,7 @@ class LogLikelihood:
 class Likelihood:
     """The log density of data under a trained flow; see the module's docstring.
 
-    Differentiable with respect to the data, the condition and the weights in ``denoiser``. The
+    Differentiable with respect to the data, the condition and the weights of the flow. The
     denoiser is called with batches of one, under ``jax.vmap``.
 
     Attributes:
@@ -125,8 +124,7 @@ class Likelihood:
 
     def __call__(
         self,
-        bridge: Bridge,
-        denoiser: Denoiser,
+        flow: Flow,
         key: jax.Array,
         x: Float[Array, "batch *event"],
         mask: Bool[Array, "batch points"] | None = None,
@@ -135,8 +133,7 @@ class Likelihood:
         """The log density of every example of ``x``.
 
         Args:
-            bridge: the model that the denoiser was trained for.
-            denoiser: ``denoiser(x, t, mask, condition)``.
+            flow: a bridge with its weights.
             key: of the random probes.
             x: standardised data.
             mask: True where a row is real; the density is that of the real rows.
@@ -148,20 +145,19 @@ class Likelihood:
         x = zero_padding(x, mask)
 
         def example(key, x, mask, condition):
-            return self._example(bridge, denoiser, key, x, mask, condition)
+            return self._example(flow, key, x, mask, condition)
 
         start, integrals, evaluations = jax.vmap(example)(
             jax.random.split(key, len(x)), x, mask, condition
         )
         number = integrals.shape[1]
-        value = bridge.path.log_start(start, mask) - jnp.mean(integrals, axis=1)
+        value = flow.path.log_start(start, mask) - jnp.mean(integrals, axis=1)
         spread = jnp.std(integrals, axis=1, ddof=1) if number > 1 else jnp.zeros_like(value)
         return LogLikelihood(value, spread / math.sqrt(number), start, evaluations)
 
     def _example(
         self,
-        bridge: Bridge,
-        denoiser: Denoiser,
+        flow: Flow,
         key: jax.Array,
         x: Float[Array, "*event"],
         mask: Bool[Array, " points"] | None,
@@ -169,14 +165,14 @@ class Likelihood:
     ) -> tuple[Float[Array, "*event"], Float[Array, " estimates"], Int[Array, ""]]:
         """State at t=0, estimates of the integral of the divergence, and evaluations."""
         x, mask, condition = jax.tree.map(lambda a: a[None], (x, mask, condition))
+        flow = flow.given(mask, condition)
         directions = self.divergence.directions(key, x[0])
         dimensions = x.size if mask is None else jnp.sum(mask) * (x.size // mask.size)
         dimensions = jnp.maximum(dimensions, 1).astype(x.dtype)
 
         def field(t, state):
             def velocity(displacement):
-                here = bridge.path.move(x, displacement[None])
-                return bridge.velocity(denoiser, here, t, mask, condition)[0]
+                return flow.velocity(flow.path.move(x, displacement[None]), t)[0]
 
             rate, jacobian = jax.linearize(velocity, state[0])
             products = jax.vmap(lambda e: jnp.vdot(e, jacobian(e)))(directions)
@@ -187,4 +183,4 @@ class Likelihood:
         states, evaluations = self.solver(field, (jnp.zeros_like(x[0]), none), times)
         displacement, integral = jax.tree.map(lambda y: y[-1], states)
         # The integral was run from t=1 to t=0.
-        return bridge.path.move(x, displacement[None])[0], -dimensions * integral, evaluations
+        return flow.path.move(x, displacement[None])[0], -dimensions * integral, evaluations

@@ -6,93 +6,20 @@ What varies is the step rule (:mod:`galgen.generative.sampling.step`), or the wh
 
 from __future__ import annotations
 
-import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from galgen.checked import Count, Positive, checked
-from galgen.errors import InputError
-from galgen.generative.models.bridge import Bridge
-from galgen.generative.models.model import Model
+from galgen.generative.sampling.flow import Flow
 from galgen.generative.sampling.guidance import Guidance
-from galgen.generative.sampling.step import Flow, Heun, Memory, Step
+from galgen.generative.sampling.method import Samples, SamplingMethod
+from galgen.generative.sampling.step import Heun, Memory, Step
 from galgen.masking import zero_padding
-
-
-@flax.struct.dataclass
-class Samples:
-    """What a sampler returns.
-
-    =========== ================================ ======================================
-    field       shape                            meaning
-    =========== ================================ ======================================
-    x           ``(batch, *event)``              draws, standardised; padded rows zero
-    evaluations int or ``(batch,)``              network evaluations per draw
-    trajectory  ``(steps + 1, batch, *event)``   states at every time, if asked for
-    =========== ================================ ======================================
-    """
-
-    x: Float[Array, "batch *event"]
-    evaluations: int | Int[Array, "*batch"]
-    trajectory: Float[Array, "times batch *event"] | None = None
-
-
-class SamplingMethod(abc.ABC):
-    """A way to draw from a trained model."""
-
-    refuses: ClassVar[bool] = False
-    """Whether a call always raises: what it stands for makes no draws."""
-
-    @property
-    def draws(self) -> type[Model]:
-        """The models that it draws from."""
-        return Bridge
-
-    @abc.abstractmethod
-    def __call__(
-        self,
-        model: Any,
-        denoiser: Any,
-        key: jax.Array,
-        shape: tuple[int, ...],
-        mask: Bool[Array, "batch points"] | None = None,
-        condition: Float[Array, "batch condition"] | None = None,
-        trajectory: bool = False,
-    ) -> Samples:
-        """Draw ``shape[0]`` examples.
-
-        Args:
-            model: what the denoiser was trained for.
-            denoiser: ``denoiser(x, t, mask, condition)``.
-            key: fixes the start, and what is random in the steps.
-            shape: ``(batch, *event)``.
-            mask: True where a row is to be a real point.
-            condition: standardised parameters, one row per example.
-            trajectory: also return the states at every time.
-
-        Raises:
-            InputError: for a path that the method cannot follow.
-        """
-
-    def check(self, model: Model) -> None:
-        """Accept the models that it draws from.
-
-        Raises:
-            InputError: for a model of another family; the message names the remedy.
-        """
-        if not issubclass(model.drawn_as, self.draws):
-            raise InputError(
-                f"expected a model that is drawn as a {self.draws.__name__} for "
-                f"{type(self).__name__}, got {type(model).__name__}; a Bridge goes with Sampler, "
-                "a MeanFlow with MeanFlowSampler, and MaximumLikelihood with FlowSampler"
-            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,25 +40,20 @@ class Sampler(SamplingMethod):
     rho: Positive = 1.0
     guidance: Guidance | None = None
 
+    draws = Flow
+
     @property
     def times(self) -> Float[np.ndarray, "times"]:
         """The ``steps + 1`` times, from 0 to 1."""
         return 1.0 - (1.0 - np.linspace(0.0, 1.0, self.steps + 1)) ** self.rho
 
-    def __call__(self, model, denoiser, key, shape, mask=None, condition=None, trajectory=False):
-        path = model.path
+    def __call__(self, model, key, shape, mask=None, condition=None, trajectory=False):
+        flow, path = model.given(mask, condition), model.path
+        if self.guidance is not None:
+            flow = dataclasses.replace(flow, denoiser=self.guidance(flow.denoiser))
         start_key, step_key = jax.random.split(key)
         start = zero_padding(path.sample_start(start_key, shape), mask)
         times = jnp.asarray(self.times, start.dtype)
-        guided = denoiser if self.guidance is None else self.guidance(denoiser)
-
-        def velocity(x, t):
-            return model.velocity(guided, x, t, mask, condition)
-
-        def ends(x, t):
-            return model.ends(guided, x, t, mask, condition)
-
-        flow = Flow(velocity, ends, path)
 
         def advance(number, x, t, later, memory):
             key = jax.random.fold_in(step_key, number)

@@ -28,8 +28,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -38,24 +37,11 @@ from jaxtyping import Array, Float
 from galgen.checked import Fraction, NotNegative, checked
 from galgen.errors import InputError
 from galgen.generative.objectives.prediction import require_affine, require_noise
-from galgen.generative.paths.path import SMALLEST_COEFFICIENT, Ends, ProbabilityPath
+from galgen.generative.paths.path import SMALLEST_COEFFICIENT, ProbabilityPath
+from galgen.generative.sampling.flow import Flow
 
 Memory = Any
 """A pytree of arrays that a step hands to the next one."""
-
-
-class Flow(NamedTuple):
-    """A learned flow: what a step rule may ask of it.
-
-    Attributes:
-        velocity: ``velocity(x, t)``.
-        ends: ``ends(x, t)``, the data and noise that are seen in ``x``.
-        path: supplies motion along a step, and fresh noise.
-    """
-
-    velocity: Callable[[Float[Array, "batch *event"], Float[Array, ""]], Float[Array, "..."]]
-    ends: Callable[[Float[Array, "batch *event"], Float[Array, ""]], Ends]
-    path: ProbabilityPath
 
 
 class Step(abc.ABC):

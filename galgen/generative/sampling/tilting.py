@@ -7,9 +7,9 @@ law p, by relative entropy, the one with the highest mean reward is the *tilt* o
 
 with T the temperature. :func:`tilted` makes draws of p draws of p*, by resampling with weights
 exp(R / T), and a bridge trained on them is one of p*: reward-weighted regression (Peters and Schaal
-2007; Peng et al. 2019, arXiv:1910.00177), in which no gradient and no likelihood is needed. The
-mean of the rewards of a group cancels in its weights, so that what counts is the advantage over the
-other draws at the same condition, as in GRPO (Shao et al. 2024, arXiv:2402.03300).
+2007; Peng et al. 2019, arXiv:1910.00177). It needs no gradient and no likelihood. The mean reward
+of a group cancels in its weights: the advantage over the other draws at the same condition counts,
+as in GRPO (Shao et al. 2024, arXiv:2402.03300).
 
 Drawn anew from the model as it is tuned, k times, the law is p exp(k R / T), whose temperature
 falls to zero: it collapses on the best draws. :class:`Anchored` adds a penalty that keeps the
@@ -17,7 +17,7 @@ network f near the one it started as, f_0 (Fan et al. 2025, arXiv:2502.06061)::
 
     loss = E|f - target|^2 + strength E|f - f_0|^2       at the same x_t and t, in the same norm
 
-so that its minimiser at every x_t is (f* + strength f_0) / (1 + strength), f* that without penalty.
+Its minimiser at every x_t is (f* + strength f_0) / (1 + strength), with f* that without penalty.
 The penalty bounds how far the laws are apart. With x_t from the tuned flow:
 
 velocity    W_2(q, p)^2 <= exp(2 L) times its integral over t, L a Lipschitz constant of f_0
@@ -38,7 +38,8 @@ from jaxtyping import Array, Float, Int
 from galgen.checked import NotNegative, checked
 from galgen.errors import InputError
 from galgen.generative.models.bridge import Bridge
-from galgen.generative.models.model import Denoiser, DenoisingModel, Model
+from galgen.generative.models.model import Denoiser, DenoisingModel
+from galgen.generative.sampling.flow import Flow
 from galgen.losses import MeanLoss
 from galgen.types import Batch
 
@@ -98,12 +99,12 @@ def systematic(key: jax.Array, weight: Float[Array, " rows"]) -> Int[Array, " ro
 class Anchored(DenoisingModel):
     """A bridge whose network is kept near a reference while it is tuned.
 
-    It is what is trained; draws are made of ``bridge``. The reference is a function, so that this
-    model goes into ``Trainer.fit`` or ``make_step``, not into a configuration.
+    Draws are made of ``bridge``. The reference holds weights: this model goes into ``Trainer.fit``
+    or ``make_step``, not into a configuration.
 
     Attributes:
         bridge: what is tuned.
-        reference: the network with the weights it started with, ``bridge.bind(network, params)``.
+        reference: the flow it started as, ``bridge.with_params(network, params)``.
         strength: of the penalty, in units of the bridge's own loss.
 
     Raises:
@@ -111,27 +112,27 @@ class Anchored(DenoisingModel):
     """
 
     bridge: Bridge
-    reference: Denoiser
+    reference: Flow
     strength: NotNegative = 1.0
 
     def sums(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> MeanLoss:
         """The loss of the bridge and the penalty, on one batch."""
         task = self.bridge.regression(key, batch)
         answer = self.bridge.answer(denoiser, task)
-        away = answer - jax.lax.stop_gradient(self.bridge.answer(self.reference, task))
+        away = answer - jax.lax.stop_gradient(self.bridge.answer(self.reference.denoiser, task))
         error = self.bridge.mean_error(task, answer - task.target)
         penalty = self.bridge.mean_error(task, away)
         return MeanLoss(error.total + self.strength * penalty.total, error.weight)
 
-    def departure(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
-        """The penalty without its strength: how far ``denoiser`` has gone, 0 for the reference."""
+    def departure(self, flow: Flow, key: jax.Array, batch: Batch) -> Float[Array, ""]:
+        """The penalty without its strength: how far ``flow`` has gone, 0 for the reference."""
         task = self.bridge.regression(key, batch)
-        away = self.bridge.answer(denoiser, task) - self.bridge.answer(self.reference, task)
-        return self.bridge.mean_error(task, away).value
+        now, first = (self.bridge.answer(f.denoiser, task) for f in (flow, self.reference))
+        return self.bridge.mean_error(task, now - first).value
 
-    def drawn_from(self, params):
-        return self.bridge
+    def flow(self, denoiser):
+        return self.bridge.flow(denoiser)
 
     @property
-    def drawn_as(self) -> type[Model]:
-        return Bridge
+    def default_sampler(self):
+        return self.bridge.default_sampler

@@ -6,8 +6,8 @@ would cost as much for each permutation; the null is found instead by permuting 
 held-out catalogues of each fold while what the classifier says of them stays: under the null they
 are exchangeable, whatever it was trained on (Kim et al. 2021, arXiv:1602.02210).
 
-Catalogues are standardised together, by mean and deviation of both sets, so that the classifier
-sees no difference which the data do not have.
+Catalogues are standardised together, by mean and deviation of both sets: the classifier sees no
+difference that the data do not have.
 """
 
 from __future__ import annotations
@@ -121,9 +121,7 @@ class CatalogueTest:
         params = jax.jit(lambda key: model.initial_params(self.network, key, first))(fresh)
         with tempfile.TemporaryDirectory() as folder:
             state = self.trainer.fit(loss, params, source, Path(folder))
-        tell = jax.jit(
-            lambda params, batch: model.bind(self.network, params).log_probability(batch)
-        )
+        tell = jax.jit(lambda params, batch: model.with_params(self.network, params)(batch))
         left = np.flatnonzero(unseen)
         said = np.empty(len(left), bool)
         for start in range(0, len(left), BATCH):

@@ -6,9 +6,9 @@ two-sided p-value of its rank among the draws; all of them together the p-value 
 
     chi^2 = (S - <S>)^T C^-1 (S - <S>)
 
-with mean and covariance of the draws, ranked among the same quantity of each draw against all the
-others, so that it is right whatever the distribution of S and however few the draws. Since the
-posterior has seen the data, p-values lean towards 1/2: small ones are the more serious.
+with mean and covariance of the draws. It is ranked among the same quantity of each draw against all
+others. So it is right for any distribution of S and any number of draws. The posterior has seen the
+data, and p-values lean towards 1/2: small ones are the more serious.
 """
 
 from __future__ import annotations

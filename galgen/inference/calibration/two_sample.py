@@ -173,8 +173,7 @@ class ClassifierTest:
 
             def one_fold(seen, unseen, key):
                 params = self._train(network, Batch(x[seen], None, one_hot[seen]), key)
-                bound = Classification().bind(network, params)
-                said = bound.log_probability(Batch(x[unseen]))
+                said = Classification().with_params(network, params)(Batch(x[unseen]))
                 right = jnp.mean(jnp.argmax(said, axis=-1) == label[unseen])
                 # The most probable class of NaN is class 0: half right, as if nothing differed.
                 return jnp.where(jnp.all(jnp.isfinite(said)), right, jnp.nan)

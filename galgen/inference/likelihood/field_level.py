@@ -5,7 +5,7 @@ For a catalogue of N points y_i with columns in physical units, a set without an
     log p({y_i} | c) = log p(N | c) + log N! + log f(x_1 ... x_N | c) + sum_i log |dx/dy|
 
 with f the density of the standardised rows in their order, estimated by a bound or by a flow
-(:mod:`galgen.inference.likelihood.log_density`), p(N | c) that of the encoding
+(:mod:`galgen.generative.sampling.log_density`), p(N | c) that of the encoding
 (:mod:`galgen.inference.likelihood.number`), and dx/dy = 1 / (scale side) per position, 1 / scale
 per other column. The result is the Janossy density (Daley and Vere-Jones 2003, An Introduction to
 the Theory of Point Processes, section 5.3) in nats, per (Mpc/h)^3 of each position, km/s of each
@@ -36,10 +36,11 @@ from galgen.data.catalogue import POSITIONS, Catalogue
 from galgen.data.encoding import CloudEncoding, Encoding
 from galgen.errors import InputError
 from galgen.generative import Model
-from galgen.inference.likelihood.log_density import LogDensity, log_density_of
+from galgen.generative.sampling.log_density import LogDensity, log_density_of
 from galgen.inference.likelihood.number import log_number, number_constant
 from galgen.inference.priors.prior import Prior
-from galgen.inference.results.caution import Caution, check_catalogue
+from galgen.inference.results.result_warning import ResultWarning, check_catalogue
+from galgen.inference.trained_run import TrainedRun
 from galgen.randomness import Role, random_key
 from galgen.resolution import divisors
 from galgen.training.precision import Precision, multiplying_in
@@ -47,7 +48,7 @@ from galgen.types import Params
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Observation:
+class EncodedCatalogue:
     """A catalogue as a model sees it.
 
     ========== ====================== ======================================================
@@ -57,14 +58,14 @@ class Observation:
     mask       ``(points,)``          real rows
     constant   float                  nats that log p has at every condition: log N!, the units,
                                       and what p(N | c) does not share with c
-    cautions   any number             what sets it apart from the training catalogues
+    warnings   any number             what sets it apart from the training catalogues
     ========== ====================== ======================================================
     """
 
     x: Float[np.ndarray, "points features"]
     mask: Bool[np.ndarray, " points"]
     constant: float
-    cautions: tuple[Caution, ...] = ()
+    warnings: tuple[ResultWarning, ...] = ()
 
     @property
     def number(self) -> int:
@@ -97,6 +98,24 @@ class FieldLevel:
     precision: Precision = "float32"
     extrapolate: bool = False
 
+    @classmethod
+    def of(
+        cls, run: TrainedRun, density: LogDensity | None = None, extrapolate: bool = False
+    ) -> FieldLevel:
+        """The likelihood of a trained run, in the precision that it was trained in.
+
+        Args:
+            run: of catalogues with a condition.
+            density: how log f is estimated; what suits the model if not given.
+            extrapolate: allow conditions outside the trained range.
+
+        Raises:
+            InputError: for a run without a density of clouds or without a condition.
+        """
+        model, network = run.experiment.model, run.experiment.network
+        parts = model, network, run.params, run.encoding, density, run.experiment.precision
+        return cls(*parts, extrapolate)
+
     def __post_init__(self) -> None:
         if not isinstance(self.encoding, CloudEncoding) or not self.encoding.condition_ranges:
             raise InputError(
@@ -104,8 +123,9 @@ class FieldLevel:
                 f"{type(self.encoding).__name__} with {list(self.encoding.condition_ranges)}; "
                 "train one with --data.condition"
             )
-        density = log_density_of(self.model) if self.density is None else self.density
-        density.check(self.model)
+        flow = self.model.with_params(self.network, self.params)
+        density = log_density_of(flow) if self.density is None else self.density
+        density.check(flow)
         object.__setattr__(self, "density", density)
 
     @property
@@ -130,14 +150,14 @@ class FieldLevel:
             for end in zip(*prior.bounds, strict=True):
                 self._clouds.standardizer.encode_condition(np.array(end))
 
-    def observe(self, catalogue: Catalogue) -> Observation:
+    def encode(self, catalogue: Catalogue) -> EncodedCatalogue:
         """The catalogue in model space.
 
         Raises:
             InputError: if its box, columns or units are not those of the training.
         """
         standardizer = self._clouds.standardizer
-        cautions = check_catalogue(standardizer, catalogue)
+        warnings = check_catalogue(standardizer, catalogue)
         number = len(catalogue)
         size = self._clouds.padded_size(number)
         x, mask = pad([standardizer.encode(catalogue)], size)
@@ -149,19 +169,19 @@ class FieldLevel:
         ]
         constant = float(gammaln(number + 1)) - number * float(np.sum(np.log(widths)))
         constant += number_constant(self._clouds.cardinality, number)
-        return Observation(x[0], mask[0], constant, cautions)
+        return EncodedCatalogue(x[0], mask[0], constant, warnings)
 
     def log_prob(
         self,
-        observation: Observation,
+        encoded: EncodedCatalogue,
         theta: Float[Array, "conditions parameters"],
         key: PRNGKeyArray,
     ) -> Float[Array, " conditions"]:
-        """log p at physical conditions, without ``observation.constant``; pure, differentiable.
+        """log p at physical conditions, without ``encoded.constant``; pure, differentiable.
 
         All conditions see the noise of ``key``.
         """
-        x, mask = jnp.asarray(observation.x), jnp.asarray(observation.mask)
+        x, mask = jnp.asarray(encoded.x), jnp.asarray(encoded.mask)
         return self.log_prob_of(self.params, key, x, mask, theta)
 
     def log_prob_of(
@@ -172,15 +192,15 @@ class FieldLevel:
         mask: Bool[Array, " points"],
         theta: Float[Array, "conditions parameters"],
     ) -> Float[Array, " conditions"]:
-        """As :meth:`log_prob`, of weights and an observation that are arguments of a ``jit``."""
+        """As :meth:`log_prob`, of weights and an encoded that are arguments of a ``jit``."""
         standardizer, density = self._clouds.standardizer, self.density
         assert density is not None
         means = jnp.asarray(standardizer.condition_means, theta.dtype)
         scales = jnp.asarray(divisors(standardizer.condition_scales), theta.dtype)
         condition = (theta - means) / scales
         with multiplying_in(self.precision):
-            bound = self.model.bind(self.network, params)
-            points = density(self.model, bound, params, key, x, mask, condition)
+            flow = self.model.with_params(self.network, params)
+            points = density(flow, key, x, mask, condition)
         return points + log_number(self._clouds.cardinality, jnp.sum(mask), condition)
 
     @functools.cached_property
@@ -190,7 +210,7 @@ class FieldLevel:
 
     def evaluate(
         self,
-        observation: Observation,
+        encoded: EncodedCatalogue,
         grid: Float[np.ndarray, "conditions parameters"],
         seed: int = 0,
         replicas: int = 8,
@@ -201,7 +221,7 @@ class FieldLevel:
         Within a replica all conditions share one noise; replicas are independent.
 
         Args:
-            observation: of :meth:`observe`.
+            encoded: of :meth:`encode`.
             grid: physical values.
             seed: of the noise.
             replicas: how many estimates, from which their error is told.
@@ -225,7 +245,7 @@ class FieldLevel:
         for replica in range(replicas):
             key = random_key(Role.LIKELIHOOD, seed, replica)
             parts = [
-                self._compiled(self.params, key, observation.x, observation.mask, chunk)
+                self._compiled(self.params, key, encoded.x, encoded.mask, chunk)
                 for chunk in np.split(theta, filled // batch)
             ]
             rows.append(np.concatenate(parts)[: len(grid)].astype(np.float64))
@@ -235,4 +255,4 @@ class FieldLevel:
                 f"expected finite log densities, got {np.sum(~np.isfinite(found))} that are not, "
                 f"of {found.size}; the model has diverged there: narrow the prior"
             )
-        return found + observation.constant
+        return found + encoded.constant

@@ -26,13 +26,13 @@ from galgen.errors import InputError
 from galgen.inference.likelihood.chebyshev import ChebyshevGrid, product, weights
 from galgen.inference.likelihood.field_level import FieldLevel
 from galgen.inference.priors.prior import Prior
-from galgen.inference.results.caution import Caution
+from galgen.inference.results.result_warning import ResultWarning
 from galgen.inference.sampling.result import PosteriorSamples
 from galgen.printing import printable
 from galgen.randomness import Role, random_generator
 
 NOISY = 0.3
-"""Of a posterior's width: Monte Carlo errors of its mean above this are cautioned against."""
+"""Of a posterior's width: Monte Carlo errors of its mean above this are warned of."""
 COARSE = 0.3
 """Nats that an interpolation may miss."""
 
@@ -47,14 +47,14 @@ class Profile:
     names     one per parameter        of the condition
     grid      ``(points, parameters)`` conditions, physical values
     replicas  ``(replicas, points)``   independent estimates, each with one noise for all
-    cautions  any number               what is unusual about the catalogue
+    warnings  any number               what is unusual about the catalogue
     ========= ======================== ====================================================
     """
 
     names: tuple[str, ...]
     grid: Float[np.ndarray, "points parameters"]
     replicas: Float[np.ndarray, "replicas points"]
-    cautions: tuple[Caution, ...] = ()
+    warnings: tuple[ResultWarning, ...] = ()
 
     @property
     def value(self) -> Float[np.ndarray, " points"]:
@@ -91,9 +91,9 @@ def profile(
     Raises:
         InputError: for a catalogue or a condition that the model was not trained for.
     """
-    observation = field.observe(catalogue)
-    values = field.evaluate(observation, grid, seed, replicas, batch)
-    return Profile(field.names, np.asarray(grid, np.float64), values, observation.cautions)
+    encoded = field.encode(catalogue)
+    values = field.evaluate(encoded, grid, seed, replicas, batch)
+    return Profile(field.names, np.asarray(grid, np.float64), values, encoded.warnings)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -107,14 +107,14 @@ class GridPosterior:
     axes        one array per parameter      values along each
     replicas    ``(replicas, points)``       log posteriors, up to a constant, at the product
                                              of ``axes``
-    cautions    any number                   of the catalogue, the grid, the noise
+    warnings    any number                   of the catalogue, the grid, the noise
     =========== ============================ ==============================================
     """
 
     names: tuple[str, ...]
     axes: tuple[Float[np.ndarray, " _"], ...]
     replicas: Float[np.ndarray, "replicas points"]
-    cautions: tuple[Caution, ...] = ()
+    warnings: tuple[ResultWarning, ...] = ()
 
     def __repr__(self) -> str:
         moments = zip(self.names, self.mean, self.std, strict=True)
@@ -181,7 +181,7 @@ class GridPosterior:
         samples = self.sample(random_generator(Role.GRID_DRAWS, seed), chains * draws)
         shape = (chains, draws, len(self.names))
         return PosteriorSamples(
-            self.names, samples.reshape(shape), cautions=self.cautions, noise=self.mean_error
+            self.names, samples.reshape(shape), warnings=self.warnings, noise=self.mean_error
         )
 
 
@@ -214,21 +214,21 @@ def grid_posterior(
             model was not trained for.
     """
     field.check_prior(prior)
-    observation = field.observe(catalogue)
+    encoded = field.encode(catalogue)
 
     def on(bounds: tuple[tuple[float, float], ...]) -> tuple[GridPosterior, float]:
         coarse = ChebyshevGrid(bounds, number)
-        values = field.evaluate(observation, coarse.points, seed, replicas, batch)
+        values = field.evaluate(encoded, coarse.points, seed, replicas, batch)
         values -= values.mean(axis=0).max()
         axes = tuple(np.linspace(low, high, fine) for low, high in bounds)
         found = coarse.interpolate(values, axes) + _log_prior(prior, product(axes))
         missed = float(coarse.highest(values.mean(axis=0)))
-        return GridPosterior(field.names, axes, found, observation.cautions), missed
+        return GridPosterior(field.names, axes, found, encoded.warnings), missed
 
     posterior, missed = on(prior.bounds)
     if not missed <= COARSE and (smaller := _support(posterior)) != prior.bounds:
         posterior, missed = on(smaller)
-    return dataclasses.replace(posterior, cautions=posterior.cautions + _judged(posterior, missed))
+    return dataclasses.replace(posterior, warnings=posterior.warnings + _judged(posterior, missed))
 
 
 def _support(posterior: GridPosterior) -> tuple[tuple[float, float], ...]:
@@ -260,7 +260,7 @@ def _log_prior(prior: Prior, points: np.ndarray) -> Float[np.ndarray, " points"]
     return np.where(possible, found, -1e9)
 
 
-def _judged(posterior: GridPosterior, missed: float) -> tuple[Caution, ...]:
+def _judged(posterior: GridPosterior, missed: float) -> tuple[ResultWarning, ...]:
     found = []
     steps = [float(axis[1] - axis[0]) for axis in posterior.axes]
     rows = zip(posterior.names, posterior.std, steps, strict=True)
@@ -268,13 +268,13 @@ def _judged(posterior: GridPosterior, missed: float) -> tuple[Caution, ...]:
     noise = posterior.mean_error / np.maximum(posterior.std, steps)
     if not np.max(noise) <= NOISY:
         text = f"Monte Carlo moves the mean by {np.max(noise):.2g} posterior deviations"
-        found.append(Caution("noise", f"{text}; raise --replicas"))
+        found.append(ResultWarning("noise", f"{text}; raise --replicas"))
     if not missed <= COARSE:
         text = f"interpolation misses up to {missed:.2g} nats; raise --grid"
-        found.append(Caution("grid", text))
+        found.append(ResultWarning("grid", text))
     if narrow:
         text = f"the posterior of {', '.join(narrow)} is narrower than a step of the grid"
-        found.append(Caution("grid", f"{text}; narrow the bounds"))
+        found.append(ResultWarning("grid", f"{text}; narrow the bounds"))
     return tuple(found)
 
 

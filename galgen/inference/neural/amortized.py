@@ -12,13 +12,14 @@ from jaxtyping import Array, Bool, Float
 
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
+from galgen.inference.neural.catalogue_batches import catalogue_batches, standardizer_of
 from galgen.inference.neural.inference_model import PosteriorModel
-from galgen.inference.neural.observation import TrainedRun, observe, standardizer_of
 from galgen.inference.neural.summaries import SummaryEncoding
 from galgen.inference.neural.vectors import Parameters
-from galgen.inference.results.caution import check_catalogue
+from galgen.inference.results.result_warning import check_catalogue
 from galgen.inference.sampling.diagnosis import degenerate
 from galgen.inference.sampling.result import PosteriorSamples
+from galgen.inference.trained_run import TrainedRun
 from galgen.randomness import Role, random_key
 from galgen.training.precision import Precision, multiplying_in
 from galgen.types import Batch, Params
@@ -48,17 +49,17 @@ def sample_posterior(
             "model=NeuralPosterior(), see configs/posterior_haloes.py"
         )
     known = standardizer_of(run.encoding)
-    cautions = [check_catalogue(known, catalogue) for catalogue in catalogues]
+    warnings = [check_catalogue(known, catalogue) for catalogue in catalogues]
     if isinstance(run.encoding, SummaryEncoding):
-        cautions = [
+        warnings = [
             (*found, *run.encoding.check(catalogue))
-            for found, catalogue in zip(cautions, catalogues, strict=True)
+            for found, catalogue in zip(warnings, catalogues, strict=True)
         ]
     parameters = Parameters.of(known)
 
     start = random_key(Role.POSTERIOR, seed)
     drawn: dict[int, np.ndarray] = {}
-    for rows, batch in observe(run.encoding, catalogues):
+    for rows, batch in catalogue_batches(run.encoding, catalogues):
         filled = np.array([*rows, *[rows[-1]] * (len(batch.x) - len(rows))])
         keys = jax.vmap(functools.partial(jax.random.fold_in, start))(filled)
         standard = _draw(settings, number, run.params, keys, batch.x, batch.mask)
@@ -66,8 +67,8 @@ def sample_posterior(
     names, found = parameters.names, []
     for row in range(len(catalogues)):
         samples = drawn[row][None]
-        judged = (*cautions[row], *degenerate(names, samples))
-        found.append(PosteriorSamples(names, samples, cautions=judged))
+        judged = (*warnings[row], *degenerate(names, samples))
+        found.append(PosteriorSamples(names, samples, warnings=judged))
     return found
 
 
@@ -82,7 +83,7 @@ def _draw(
 ) -> Float[Array, "batch number parameters"]:
     """Draws for each example by its own key; compiled once for every size."""
     model, network, precision = settings
-    posterior = model.bind(network, params)
+    posterior = model.with_params(network, params)
 
     def one(arguments):
         key, *arrays = arguments

@@ -11,19 +11,23 @@ training of digits::
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from galgen.checked import checked
-from galgen.inference.neural.inference_model import InferenceModel, check_condition, encode
+from galgen.generative.models.model import Model
+from galgen.inference.neural.inference_model import check_condition, encode
 from galgen.losses import MeanLoss, example_weight, mean_over_examples
 from galgen.networks.classifier import Classes
 from galgen.networks.layers import ZERO
 from galgen.types import Batch, Params
+
+LogProbability = Callable[[Batch], Float[Array, "batch classes"]]
+"""The logarithm of the probability of each class of every example, in nats."""
 
 
 @checked
@@ -48,7 +52,7 @@ class CloudClassifier(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 @checked
-class Classification(InferenceModel):
+class Classification(Model):
     """The probability of each class given the data; the condition is one-hot."""
 
     def initial_params(self, network: nn.Module, key: jax.Array, batch: Batch) -> Params:
@@ -62,26 +66,8 @@ class Classification(InferenceModel):
         each = optax.softmax_cross_entropy(logits, check_condition(batch))
         return mean_over_examples(each, example_weight(batch))
 
-    def bind(self, network: nn.Module, params: Params) -> BoundClassifier:
-        return BoundClassifier(network, params)
+    def with_params(self, network: nn.Module, params: Params) -> LogProbability:
+        def log_probability(data):
+            return jax.nn.log_softmax(encode(network, params, data))
 
-
-@dataclasses.dataclass(frozen=True)
-class BoundClassifier:
-    """A classifier with its weights.
-
-    Attributes:
-        network: gives logits.
-        params: its weights.
-    """
-
-    network: nn.Module
-    params: Params
-
-    def log_probability(self, observation: Batch) -> Float[Array, "batch classes"]:
-        """The logarithm of the probability of each class, in nats."""
-        return jax.nn.log_softmax(encode(self.network, self.params, observation))
-
-    def classify(self, observation: Batch) -> Int[Array, " batch"]:
-        """The most probable class."""
-        return jnp.argmax(encode(self.network, self.params, observation), axis=-1)
+        return log_probability

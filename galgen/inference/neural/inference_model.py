@@ -1,11 +1,10 @@
 """Models that infer from data instead of drawing data, in the place of generative ones.
 
 An :class:`~galgen.experiment.Experiment` trains them on the same batches, ``Batch(x, mask,
-condition)``, by the same loop, into the same run folder::
+condition)``, by the same loop, into the same run folder. They have no sampler::
 
     network=PooledNetwork(ParticleMesh()),
     model=NeuralPosterior(),
-    sampler=NoDraws(),
 
 The network is an encoder or a classifier, called as ``network(x, mask)``: one vector per example.
 """
@@ -14,91 +13,74 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
-from galgen.checked import checked
 from galgen.errors import InputError
 from galgen.generative.models.model import Model
-from galgen.generative.sampling.sampler import Samples, SamplingMethod
 from galgen.types import Batch, Params
 
 
-class InferenceModel(Model):
-    """A model of the condition given the data; nothing is drawn of it as data."""
+class PosteriorModel(Model):
+    """A model of standardised parameters given data, whose posterior can be drawn."""
 
-    def drawn_from(self, params: Params) -> Model:
-        return self
-
-    @property
-    def drawn_as(self) -> type[Model]:
-        return InferenceModel
-
-
-class BoundPosterior(abc.ABC):
-    """A posterior with its weights; parameters are standardised. Pure, for ``jax.jit``."""
+    def with_params(self, network: nn.Module, params: Params) -> Posterior:
+        return Posterior(self, network, params)
 
     @abc.abstractmethod
     def sample(
-        self, key: jax.Array, observation: Batch, number: int
+        self, network: nn.Module, params: Params, key: jax.Array, data: Batch, number: int
+    ) -> Float[Array, "batch number parameters"]:
+        """Draws of the posterior of every example; see :meth:`Posterior.sample`."""
+
+    @abc.abstractmethod
+    def log_prob(
+        self,
+        network: nn.Module,
+        params: Params,
+        theta: Float[Array, "batch number parameters"],
+        data: Batch,
+    ) -> Float[Array, "batch number"]:
+        """log p(theta | data); see :meth:`Posterior.log_prob`."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Posterior:
+    """A posterior with its weights; parameters are standardised. Pure, for ``jax.jit``.
+
+    Attributes:
+        model: the family.
+        network: the encoder, or the flow.
+        params: weights of both.
+    """
+
+    model: PosteriorModel
+    network: nn.Module
+    params: Params
+
+    def sample(
+        self, key: jax.Array, data: Batch, number: int
     ) -> Float[Array, "batch number parameters"]:
         """Draws of the posterior of every example.
 
         Args:
             key: of the draws.
-            observation: data as they were trained on; its condition is not read.
+            data: as they were trained on; their condition is not read.
             number: draws of each.
         """
+        return self.model.sample(self.network, self.params, key, data, number)
 
-    @abc.abstractmethod
     def log_prob(
-        self, theta: Float[Array, "batch number parameters"], observation: Batch
+        self, theta: Float[Array, "batch number parameters"], data: Batch
     ) -> Float[Array, "batch number"]:
-        """log p(theta | observation) in nats of standardised parameters, -inf outside the prior."""
+        """log p(theta | data) in nats of standardised parameters, -inf outside the prior.
 
-
-class PosteriorModel(InferenceModel):
-    """A model of parameters whose posterior can be drawn."""
-
-    @abc.abstractmethod
-    def bind(self, network: nn.Module, params: Params) -> BoundPosterior:
-        """The posterior with its weights."""
-
-
-@dataclasses.dataclass(frozen=True)
-@checked
-class NoDraws(SamplingMethod):
-    """What an experiment has for a sampler where its model infers."""
-
-    refuses = True
-
-    @property
-    def draws(self) -> type[Model]:
-        return InferenceModel
-
-    def __call__(
-        self,
-        model: Any,
-        denoiser: Any,
-        key: jax.Array,
-        shape: tuple[int, ...],
-        mask: Bool[Array, "batch points"] | None = None,
-        condition: Float[Array, "batch condition"] | None = None,
-        trajectory: bool = False,
-    ) -> Samples:
-        """Refuse.
-
-        Raises:
-            InputError: always.
+        That of a likelihood or a ratio is up to a constant of each example.
         """
-        raise InputError(
-            f"expected a run of a generative model to draw from, got a {type(model).__name__}, "
-            "which infers from data; give it catalogues by galgen infer"
-        )
+        return self.model.log_prob(self.network, self.params, theta, data)
 
 
 def check_condition(batch: Batch) -> Float[Array, "batch condition"]:

@@ -26,8 +26,7 @@ from jaxtyping import Array, Float
 
 from galgen.checked import checked
 from galgen.generative.models.maximum_likelihood import MaximumLikelihood
-from galgen.generative.normalizing_flow import NormalizingFlow
-from galgen.inference.neural.inference_model import BoundPosterior, PosteriorModel, check_condition
+from galgen.inference.neural.inference_model import PosteriorModel, check_condition
 from galgen.inference.priors.support import Bounded, Support
 from galgen.inference.sampling.sampler import PosteriorSampler
 from galgen.inference.sampling.target import Target
@@ -38,8 +37,8 @@ from galgen.types import Batch, Params
 
 @dataclasses.dataclass(frozen=True)
 @checked
-class NeuralLikelihood(PosteriorModel):
-    """The likelihood of vectors, and the posterior that it makes with the prior.
+class SampledPosterior(PosteriorModel):
+    """A posterior that is known by a likelihood, or by what takes its place.
 
     Attributes:
         support: of the parameters, and their prior in standardised units.
@@ -48,6 +47,51 @@ class NeuralLikelihood(PosteriorModel):
 
     support: Support = Bounded()
     sampler: PosteriorSampler = TemperedSMC()
+
+    @abc.abstractmethod
+    def encoded(
+        self, network: nn.Module, params: Params, data: Batch
+    ) -> Float[Array, "batch columns"]:
+        """What the likelihood sees of each example: itself, or its features."""
+
+    @abc.abstractmethod
+    def log_likelihood(
+        self,
+        network: nn.Module,
+        params: Params,
+        theta: Float[Array, "rows parameters"],
+        encoded: Float[Array, "rows columns"],
+    ) -> Float[Array, " rows"]:
+        """log p(x | theta) of rows of pairs, up to a function of x."""
+
+    def sample(self, network, params, key, data, number):
+        prior = self.support.prior(len(params["parameters"]))
+        sampler = dataclasses.replace(self.sampler, draws=number)
+
+        def one(arguments):
+            key, row = arguments
+
+            def log_likelihood(theta):
+                return self.log_likelihood(network, params, theta[None], row[None])[0]
+
+            return prior.constrain(sampler.chain(Target(prior, log_likelihood), key).free)[0]
+
+        encoded = self.encoded(network, params, data)
+        return jax.lax.map(one, (jax.random.split(key, len(encoded)), encoded))
+
+    def log_prob(self, network, params, theta, data):
+        batch, number, parameters = theta.shape
+        rows = theta.reshape(-1, parameters)
+        prior = self.support.prior(parameters).log_prob(rows)
+        encoded = jnp.repeat(self.encoded(network, params, data), number, axis=0)
+        likelihood = self.log_likelihood(network, params, rows, encoded)
+        return (prior + likelihood).reshape(batch, number)
+
+
+@dataclasses.dataclass(frozen=True)
+@checked
+class NeuralLikelihood(SampledPosterior):
+    """The likelihood of vectors, and the posterior that it makes with the prior."""
 
     def initial_params(self, network: nn.Module, key: jax.Array, batch: Batch) -> Params:
         u = check_condition(batch)[0]
@@ -61,69 +105,8 @@ class NeuralLikelihood(PosteriorModel):
         check_condition(batch)
         return MaximumLikelihood().mean_loss(network, params["flow"], key, batch)
 
-    def bind(self, network: nn.Module, params: Params) -> BoundLikelihood:
-        assert isinstance(network, NormalizingFlow)
-        return BoundLikelihood(self.support, self.sampler, params, network)
+    def encoded(self, network, params, data):
+        return jnp.asarray(data.x)
 
-
-@dataclasses.dataclass(frozen=True)
-class SampledPosterior(BoundPosterior):
-    """A posterior that is known by a likelihood, or by what takes its place.
-
-    Attributes:
-        support: of the parameters, and their prior.
-        sampler: of the posterior.
-        params: weights.
-    """
-
-    support: Support
-    sampler: PosteriorSampler
-    params: Params
-
-    @abc.abstractmethod
-    def encoded(self, observation: Batch) -> Float[Array, "batch columns"]:
-        """What the likelihood sees of each example: itself, or its features."""
-
-    @abc.abstractmethod
-    def log_likelihood(
-        self, theta: Float[Array, "rows parameters"], encoded: Float[Array, "rows columns"]
-    ) -> Float[Array, " rows"]:
-        """log p(x | theta) of rows of pairs, up to a function of x."""
-
-    def sample(self, key, observation, number):
-        prior = self.support.prior(len(self.params["parameters"]))
-        sampler = dataclasses.replace(self.sampler, draws=number)
-
-        def one(arguments):
-            key, row = arguments
-            target = Target(prior, lambda theta: self.log_likelihood(theta[None], row[None])[0])
-            return prior.constrain(sampler.chain(target, key).free)[0]
-
-        encoded = self.encoded(observation)
-        return jax.lax.map(one, (jax.random.split(key, len(encoded)), encoded))
-
-    def log_prob(self, theta, observation):
-        """As the base class says, but up to a constant of each observation."""
-        batch, number, parameters = theta.shape
-        rows = theta.reshape(-1, parameters)
-        prior = self.support.prior(parameters).log_prob(rows)
-        encoded = jnp.repeat(self.encoded(observation), number, axis=0)
-        likelihood = self.log_likelihood(rows, encoded)
-        return (prior + likelihood).reshape(batch, number)
-
-
-@dataclasses.dataclass(frozen=True)
-class BoundLikelihood(SampledPosterior):
-    """A neural likelihood with its weights.
-
-    Attributes:
-        network: the flow.
-    """
-
-    network: NormalizingFlow
-
-    def encoded(self, observation):
-        return jnp.asarray(observation.x)
-
-    def log_likelihood(self, theta, encoded):
-        return cast(Array, self.network.apply(self.params["flow"], encoded, theta))
+    def log_likelihood(self, network, params, theta, encoded):
+        return cast(Array, network.apply(params["flow"], encoded, theta))

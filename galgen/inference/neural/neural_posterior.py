@@ -14,7 +14,6 @@ stay as they are for a generative model::
     data=CatalogueDataset(path, bounds=((0.1, 0.5), (0.6, 1.0))),
     network=PooledNetwork(ParticleMesh()),
     model=NeuralPosterior(),
-    sampler=NoDraws(),
 
 With a :class:`~galgen.inference.neural.posterior_head.MatchingHead` the loss is that of flow
 matching.
@@ -27,15 +26,9 @@ import dataclasses
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from galgen.checked import checked
-from galgen.inference.neural.inference_model import (
-    BoundPosterior,
-    PosteriorModel,
-    check_condition,
-    encode,
-)
+from galgen.inference.neural.inference_model import PosteriorModel, check_condition, encode
 from galgen.inference.neural.posterior_head import FlowHead, PosteriorHead
 from galgen.inference.priors.support import Bounded, Support
 from galgen.losses import MeanLoss, example_weight, mean_over_examples
@@ -78,38 +71,17 @@ class NeuralPosterior(PosteriorModel):
         slope = mean_over_examples(log_slope, weight)
         return MeanLoss(loss.total - slope.total, loss.weight)
 
-    def bind(self, network: nn.Module, params: Params) -> BoundNeuralPosterior:
-        return BoundNeuralPosterior(self, network, params)
+    def sample(self, network, params, key, data, number):
+        parameters = len(params["parameters"])
+        rows = jnp.repeat(encode(network, params["encoder"], data), number, axis=0)
+        u = self.head.sample(params["head"], key, parameters, rows)
+        return self.support.constrain(u).reshape(-1, number, parameters)
 
-
-@dataclasses.dataclass(frozen=True)
-class BoundNeuralPosterior(BoundPosterior):
-    """A neural posterior with its weights.
-
-    Attributes:
-        model: the posterior.
-        network: the encoder.
-        params: weights of both.
-    """
-
-    model: NeuralPosterior
-    network: nn.Module
-    params: Params
-
-    def sample(self, key, observation, number):
-        parameters = len(self.params["parameters"])
-        rows = jnp.repeat(self._features(observation), number, axis=0)
-        u = self.model.head.sample(self.params["head"], key, parameters, rows)
-        return self.model.support.constrain(u).reshape(-1, number, parameters)
-
-    def log_prob(self, theta, observation):
+    def log_prob(self, network, params, theta, data):
         batch, number, parameters = theta.shape
-        rows = jnp.repeat(self._features(observation), number, axis=0)
-        u, log_slope = self.model.support.unconstrain(theta.reshape(-1, parameters))
+        rows = jnp.repeat(encode(network, params["encoder"], data), number, axis=0)
+        u, log_slope = self.support.unconstrain(theta.reshape(-1, parameters))
         inside = jnp.isfinite(log_slope)
         safe = jnp.where(inside[:, None], u, 0.0)
-        density = self.model.head.log_prob(self.params["head"], safe, rows)
+        density = self.head.log_prob(params["head"], safe, rows)
         return jnp.where(inside, density + log_slope, -jnp.inf).reshape(batch, number)
-
-    def _features(self, observation: Batch) -> Float[Array, "batch features"]:
-        return encode(self.network, self.params["encoder"], observation)

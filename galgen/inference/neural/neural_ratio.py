@@ -1,14 +1,14 @@
 r"""Neural ratio estimation: p(x | theta) / p(x) by telling true pairs from chance ones.
 
-A classifier is shown pairs (theta, x) of the simulator, and pairs whose theta is that of another
-simulation (Hermans, Begy and Louppe 2020, arXiv:1903.04057). Its logit, where it is the
-best there is, is the log ratio of the two densities::
+A classifier sees pairs (theta, x) of the simulator, and pairs whose theta is that of another
+simulation (Hermans, Begy and Louppe 2020, arXiv:1903.04057). The logit l of the best classifier is
+the log ratio of the two densities::
 
     loss = < softplus(-l(theta, x)) > + < softplus(l(theta', x)) >
     l(theta, x) = log p(theta, x) / (p(theta) p(x)) = log p(theta | x) / p(theta)
 
-so that log posterior = l + log prior, normalised as well as the classifier is good. For chance
-pairs theta' are those of the batch, moved on by a few places. The encoder may be one of clouds.
+Then log posterior = l + log prior, normalised as well as the classifier is good. In chance pairs
+theta' are the parameters of the batch, shifted by a few rows. The encoder may be one of clouds.
 """
 
 from __future__ import annotations
@@ -23,11 +23,8 @@ from jaxtyping import Array, Float
 
 from galgen.checked import Count, Layers, Size, checked
 from galgen.errors import InputError
-from galgen.inference.neural.inference_model import PosteriorModel, check_condition, encode
+from galgen.inference.neural.inference_model import check_condition, encode
 from galgen.inference.neural.neural_likelihood import SampledPosterior
-from galgen.inference.priors.support import Bounded, Support
-from galgen.inference.sampling.sampler import PosteriorSampler
-from galgen.inference.sampling.tempered import TemperedSMC
 from galgen.losses import MeanLoss, example_weight, mean_over_examples
 from galgen.networks.encoder import VectorNetwork
 from galgen.types import Batch, Params
@@ -55,18 +52,14 @@ class RatioHead(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 @checked
-class NeuralRatio(PosteriorModel):
+class NeuralRatio(SampledPosterior):
     """The ratio of posterior to prior.
 
     Attributes:
-        support: of the parameters, and their prior in standardised units.
-        sampler: of the posterior; of its chains one is run, with the number of draws asked for.
         width, layers: of the classifier after the encoder.
         chance: pairs by chance for every true one, which weigh as much together.
     """
 
-    support: Support = Bounded()
-    sampler: PosteriorSampler = TemperedSMC()
     width: Size = 64
     layers: Layers = 3
     chance: Count = 4
@@ -111,24 +104,8 @@ class NeuralRatio(PosteriorModel):
         """l of each pair of parameters and features."""
         return cast(Array, self.head.apply(params["head"], theta, features))
 
-    def bind(self, network: nn.Module, params: Params) -> BoundRatio:
-        return BoundRatio(self.support, self.sampler, params, self, network)
+    def encoded(self, network, params, data):
+        return encode(network, params["encoder"], data)
 
-
-@dataclasses.dataclass(frozen=True)
-class BoundRatio(SampledPosterior):
-    """A neural ratio with its weights.
-
-    Attributes:
-        model: the ratio.
-        network: the encoder.
-    """
-
-    model: NeuralRatio
-    network: nn.Module
-
-    def encoded(self, observation):
-        return encode(self.network, self.params["encoder"], observation)
-
-    def log_likelihood(self, theta, encoded):
-        return self.model.logit(self.params, theta, encoded)
+    def log_likelihood(self, network, params, theta, encoded):
+        return self.logit(params, theta, encoded)

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from galgen.checked import Count, checked
 from galgen.generative.models.bridge import Bridge
-from galgen.generative.models.model import bind_denoiser, initial_denoiser
+from galgen.generative.models.model import denoiser_of, initial_denoiser
 from galgen.generative.normalizing_flow import (
     Affine,
     Bijection,
@@ -147,16 +147,14 @@ class MatchingHead(PosteriorHead):
     def loss(self, params, key, u, features, weight):
         rows = (jnp.repeat(each, self.draws, axis=0) for each in (u, features, weight))
         u, features, weight = rows
-        denoiser = bind_denoiser(self.network, params)
+        denoiser = denoiser_of(self.network, params)
         return self.bridge.sums(denoiser, key, Batch(u, None, features, weight))
 
     def log_prob(self, params, u, features):
-        denoiser = bind_denoiser(self.network, params)
+        flow = self.bridge.with_params(self.network, params)
         # An exact divergence draws nothing, so any key will do.
-        key = jax.random.key(0)
-        return self.likelihood(self.bridge, denoiser, key, u, None, features).value
+        return self.likelihood(flow, jax.random.key(0), u, None, features).value
 
     def sample(self, params, key, parameters, features):
-        denoiser = bind_denoiser(self.network, params)
-        shape = (len(features), parameters)
-        return self.sampler(self.bridge, denoiser, key, shape, None, features).x
+        flow = self.bridge.with_params(self.network, params)
+        return self.sampler(flow, key, (len(features), parameters), None, features).x

@@ -15,7 +15,7 @@ against ``CountSummary`` and ``CorrelationSummary`` of the same catalogues.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import flax.linen as nn
@@ -28,19 +28,24 @@ from galgen.arrays import as_finite
 from galgen.checked import checked
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
-from galgen.inference.neural.inference_model import InferenceModel, check_condition, encode
-from galgen.inference.neural.observation import TrainedRun, observe, standardizer_of
+from galgen.generative.models.model import Model
+from galgen.inference.neural.catalogue_batches import catalogue_batches, standardizer_of
+from galgen.inference.neural.inference_model import check_condition, encode
 from galgen.inference.neural.vectors import Parameters
-from galgen.inference.results.caution import check_catalogue
+from galgen.inference.results.result_warning import check_catalogue
+from galgen.inference.trained_run import TrainedRun
 from galgen.losses import MeanLoss, example_weight, mean_over_examples
 from galgen.resolution import SINGLE, spread
 from galgen.training.precision import multiplying_in
 from galgen.types import Batch, Params
 
+Estimate = Callable[[Batch], Float[Array, "batch parameters"]]
+"""Standardised parameters of every example."""
+
 
 @dataclasses.dataclass(frozen=True)
 @checked
-class Regression(InferenceModel):
+class Regression(Model):
     """The mean of the condition given the data."""
 
     def initial_params(self, network: nn.Module, key: jax.Array, batch: Batch) -> Params:
@@ -52,34 +57,21 @@ class Regression(InferenceModel):
     def mean_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
     ) -> MeanLoss:
-        error = self.bind(network, params).predict(batch) - check_condition(batch)
+        error = self.with_params(network, params)(batch) - check_condition(batch)
         return mean_over_examples(jnp.mean(error**2, axis=-1), example_weight(batch))
 
-    def bind(self, network: nn.Module, params: Params) -> BoundRegression:
-        return BoundRegression(network, params)
+    def with_params(self, network: nn.Module, params: Params) -> Estimate:
+        last = params["last"]
+
+        def estimate(data):
+            features = nn.silu(encode(network, params["encoder"], data))
+            return cast(Array, _last(len(last["params"]["bias"])).apply(last, features))
+
+        return estimate
 
 
 def _last(parameters: int) -> nn.Dense:
     return nn.Dense(parameters, kernel_init=nn.initializers.zeros_init())
-
-
-@dataclasses.dataclass(frozen=True)
-class BoundRegression:
-    """A regression with its weights.
-
-    Attributes:
-        network: the encoder.
-        params: weights.
-    """
-
-    network: nn.Module
-    params: Params
-
-    def predict(self, observation: Batch) -> Float[Array, "batch parameters"]:
-        """Standardised parameters of every example."""
-        features = nn.silu(encode(self.network, self.params["encoder"], observation))
-        last = self.params["last"]
-        return cast(Array, _last(len(last["params"]["bias"])).apply(last, features))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,10 +146,10 @@ def predict(
     @jax.jit
     def estimate(params, batch):
         with multiplying_in(run.experiment.precision):
-            return model.bind(network, params).predict(batch)
+            return model.with_params(network, params)(batch)
 
     found = np.empty((len(catalogues), len(known.condition)))
-    for rows, batch in observe(run.encoding, catalogues):
+    for rows, batch in catalogue_batches(run.encoding, catalogues):
         found[rows] = np.asarray(estimate(run.params, batch))[: len(rows)]
     return Parameters.of(known).decode(found)
 

@@ -28,7 +28,7 @@ from galgen.data.fingerprint import Parts, fingerprint_of
 from galgen.data.normalization import Standardizer
 from galgen.data.suite import Suite
 from galgen.inference.neural.vectors import Parameters, VectorEncoding
-from galgen.inference.results.caution import Caution, left_out
+from galgen.inference.results.result_warning import ResultWarning, left_out
 from galgen.measurements.statistic import Statistic
 
 
@@ -53,8 +53,8 @@ class SummaryEncoding(Encoding[np.ndarray]):
         """Standardised summaries, one row each."""
         return self.vectors.encode(np.stack([self.summary(c) for c in catalogues]))
 
-    def check(self, catalogue: Catalogue) -> tuple[Caution, ...]:
-        """Caution against summaries that were constant in training and are otherwise here."""
+    def check(self, catalogue: Catalogue) -> tuple[ResultWarning, ...]:
+        """Warnings of summaries that were constant in training and are not so here."""
         if np.all(self.vectors.kept):
             return ()
         found = self.vectors.differing(self.summary(catalogue))
@@ -62,8 +62,8 @@ class SummaryEncoding(Encoding[np.ndarray]):
         differing = [
             f"{names[i]} was constant in training, here {gap:.2g} off" for i, gap in found.items()
         ]
-        caution = left_out(differing)
-        return () if caution is None else (caution,)
+        warning = left_out(differing)
+        return () if warning is None else (warning,)
 
     @property
     def condition_ranges(self):

@@ -1,7 +1,7 @@
 r"""Where parameters live, and the way from there to the real line.
 
-Densities are learned of free numbers u, on all of R^n; what is drawn is mapped back, so that no
-draw leaves the prior. Bounded parameters are standardised to theta in [-1, 1]
+Densities are learned of free numbers u, on all of R^n. Draws are mapped back, and none leaves the
+prior. Bounded parameters are standardised to theta in [-1, 1]
 (``CatalogueDataset(bounds=...)``) and freed by the normal distribution function Phi::
 
     theta = 2 Phi(u) - 1 = erf(u / sqrt 2),   log |du/dtheta| = u^2 / 2 + log(pi / 2) / 2

@@ -8,8 +8,9 @@ Format ``galgen-posterior``, version 1 (the root attributes ``format`` and ``ver
     /<i>/acceptance        (chains,) float64, if known
     /<i>/divergences       (chains,) int64, if known
     /<i>/noise             (parameters,) float64, if known
-    /<i>                   attributes: cautions (JSON: names and texts), catalogue (JSON: where it
-                           came from), truth (JSON: parameters it was made with, if known)
+    /<i>                   attributes: cautions (JSON: names and texts of warnings), catalogue
+                           (JSON: where it came from), truth (JSON: parameters it was made with,
+                           if known)
 
 for catalogue i, counted from 0 in six digits. Samples have the names and units of their columns as
 attributes; cosmological parameters have no unit. The file is replaced by one rename whenever a
@@ -31,7 +32,7 @@ import numpy as np
 
 from galgen.data.self_contained import check_self_contained
 from galgen.errors import InputError
-from galgen.inference.results.caution import Caution
+from galgen.inference.results.result_warning import ResultWarning
 from galgen.inference.sampling.result import PosteriorSamples
 from galgen.publishing import Publication
 from galgen.reading.hdf5 import attribute, find_group, open_hdf5, read_numbers
@@ -39,6 +40,8 @@ from galgen.serialization import parsed
 
 FORMAT, VERSION = "galgen-posterior", 1
 REMEDY = "it is damaged: move it away, and galgen infer starts anew"
+STORED_WARNINGS = "cautions"
+"""The attribute of warnings, by the name that they once had."""
 ARRAYS = ("samples", "log_density", "acceptance", "divergences", "noise")
 
 
@@ -90,8 +93,8 @@ def _write_one(group: h5py.Group, posterior: CataloguePosterior) -> None:
             group[name] = values
     group["samples"].attrs["names"] = json.dumps(posterior.samples.names)
     group["samples"].attrs["units"] = json.dumps([""] * len(posterior.samples.names))
-    cautions = [dataclasses.asdict(caution) for caution in posterior.samples.cautions]
-    group.attrs["cautions"] = json.dumps(cautions)
+    warnings = [dataclasses.asdict(warning) for warning in posterior.samples.warnings]
+    group.attrs[STORED_WARNINGS] = json.dumps(warnings)
     group.attrs["catalogue"] = _text(posterior.catalogue)
     group.attrs["truth"] = _text(posterior.truth)
 
@@ -132,23 +135,23 @@ def _read_one(group: h5py.Group, names: tuple[str, ...]) -> CataloguePosterior:
                 f"expected {name} of shape {shapes[name]} in {group.name}, got {values.shape}; "
                 f"{REMEDY}"
             )
-    cautions = _json(group, "cautions", list)
+    warnings = _json(group, STORED_WARNINGS, list)
     catalogue, truth = _json(group, "catalogue", dict), _json(group, "truth", dict)
-    texts = [*catalogue.values(), *(text for each in cautions for text in _texts(each))]
+    texts = [*catalogue.values(), *(text for each in warnings for text in _texts(each))]
     if not all(isinstance(text, str) for text in texts):
         raise InputError(
-            f"expected cautions and a catalogue in texts in {group.name}, got others; {REMEDY}"
+            f"expected warnings and a catalogue in texts in {group.name}, got others; {REMEDY}"
         )
     if not all(isinstance(value, int | float) for value in truth.values()):
         raise InputError(f"expected numbers as the truth of {group.name}, got others; {REMEDY}")
-    told = tuple(Caution(each["name"], each["text"]) for each in cautions)
-    return CataloguePosterior(PosteriorSamples(names, cautions=told, **arrays), catalogue, truth)
+    told = tuple(ResultWarning(each["name"], each["text"]) for each in warnings)
+    return CataloguePosterior(PosteriorSamples(names, warnings=told, **arrays), catalogue, truth)
 
 
-def _texts(caution: Any) -> list[Any]:
-    """The name and the text of a caution; what is none if it has others."""
-    whole = isinstance(caution, dict) and set(caution) == {"name", "text"}
-    return list(caution.values()) if whole else [None]
+def _texts(warning: Any) -> list[Any]:
+    """The name and the text of a warning; what is none if it has others."""
+    whole = isinstance(warning, dict) and set(warning) == {"name", "text"}
+    return list(warning.values()) if whole else [None]
 
 
 def _json(place: h5py.Group, name: str, kind: type) -> Any:

@@ -36,16 +36,16 @@ RANKED = 99
 
 
 def summary_table(posteriors: Mapping[int, CataloguePosterior]) -> Table:
-    """One row per catalogue and parameter: truth, mean, std, quantiles, diagnostics, cautions."""
+    """One row per catalogue and parameter: truth, mean, std, quantiles, diagnostics, warnings."""
     rows = []
     for number, posterior in sorted(posteriors.items()):
-        cautions = "; ".join(map(str, posterior.samples.cautions))
+        warnings = "; ".join(map(str, posterior.samples.warnings))
         for name, columns in posterior.samples.summary().items():
             truth = posterior.truth.get(name, float("nan"))
             row = {"catalogue": number, "parameter": name, "truth": truth, **columns}
-            rows.append({"mean_noise": float("nan"), **row, "cautions": cautions})
-    order = [name for name in rows[0] if name not in ("mean_noise", "cautions")]
-    table = Table(rows, names=[*order[:5], "mean_noise", *order[5:], "cautions"])
+            rows.append({"mean_noise": float("nan"), **row, "warnings": warnings})
+    order = [name for name in rows[0] if name not in ("mean_noise", "warnings")]
+    table = Table(rows, names=[*order[:5], "mean_noise", *order[5:], "warnings"])
     for name in table.colnames:
         if table[name].dtype.kind == "f":
             table[name].format = ".5g"
@@ -130,7 +130,7 @@ def write_figures(
     with matplotlib.rc_context(dict(STYLE)):
         for number in sorted(posteriors)[:most]:
             posterior = posteriors[number]
-            if not np.all(moving(posterior.samples.samples)):  # a caution of it says so
+            if not np.all(moving(posterior.samples.samples)):  # a warning of it says so
                 continue
             figure = corner_plot(
                 {f"catalogue {number}": posterior.samples}, prior, posterior.truth or None

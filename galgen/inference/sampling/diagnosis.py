@@ -1,8 +1,7 @@
-"""What draws themselves caution against, parameter by parameter.
+"""Warnings that draws themselves give, parameter by parameter.
 
-Every check is written so that a number which is NaN fails it, and what could not be judged is said:
-R-hat and effective sizes of a parameter that never moved, or of draws that are not finite, are NaN
-and hide nothing of the others.
+A number that is NaN fails every check. R-hat and effective sizes are NaN for a parameter that never
+moved or has draws that are not finite. The other parameters are judged all the same.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import numpy as np
 from arviz_stats.base.array import array_stats
 from jaxtyping import Bool, Float
 
-from galgen.inference.results.caution import Caution
+from galgen.inference.results.result_warning import ResultWarning
 from galgen.resolution import spread
 
 LARGEST_R_HAT = 1.01
@@ -63,38 +62,40 @@ def _told(samples: Draws, number: Callable[[Draws], np.ndarray]) -> np.ndarray:
     return found
 
 
-def degenerate(names: Sequence[str], samples: Draws) -> tuple[Caution, ...]:
-    """Caution against draws that are no numbers, or all the same one."""
+def degenerate(names: Sequence[str], samples: Draws) -> tuple[ResultWarning, ...]:
+    """Warnings of draws that are no numbers, or all the same one."""
     found = []
     wrong = np.sum(~np.isfinite(samples), axis=(0, 1))
     if wrong.any():
         total = samples.shape[0] * samples.shape[1]
         counts = _said(names, wrong, wrong > 0, f"{{value}} of {total} of {{name}}")
         text = f"{counts} are NaN or infinite: no moment of them means anything"
-        found.append(Caution("finite", text))
+        found.append(ResultWarning("finite", text))
     still = _said(names, samples[0, 0], finite(samples) & ~moving(samples), "{name} = {value:g}")
     if still:
         text = f"all draws are {still}: R-hat and effective draws cannot be told"
-        found.append(Caution("constant", text))
+        found.append(ResultWarning("constant", text))
     return tuple(found)
 
 
-def diagnosed(names: Sequence[str], samples: Draws) -> tuple[Caution, ...]:
-    """What chains caution against: draws that are no numbers, do not move, differ, or are few."""
+def diagnosed(names: Sequence[str], samples: Draws) -> tuple[ResultWarning, ...]:
+    """Warnings of draws that are no numbers, do not move, or are few, and of chains that differ."""
     found = list(degenerate(names, samples))
     moves = moving(samples)
     differs = r_hat(samples)
     wrong = _said(names, differs, moves & ~(differs <= LARGEST_R_HAT), "{name} {value:.3f}")
     if wrong:
         whose = "chains differ" if len(samples) > 1 else "its halves differ"
-        found.append(Caution("r_hat", f"R-hat of {wrong}: {whose}; draw more, or warm up longer"))
+        found.append(
+            ResultWarning("r_hat", f"R-hat of {wrong}: {whose}; draw more, or warm up longer")
+        )
     elif len(samples) == 1:
         text = "one chain: its halves agree, but whether others would cannot be told; draw several"
-        found.append(Caution("r_hat", text))
+        found.append(ResultWarning("r_hat", text))
     fewest = np.fmin(ess_bulk(samples), ess_tail(samples))
     few = _said(names, fewest, moves & ~(fewest >= FEWEST_EFFECTIVE), "{name} {value:.0f}")
     if few:
-        found.append(Caution("ess", f"effective draws of {few} only; draw more"))
+        found.append(ResultWarning("ess", f"effective draws of {few} only; draw more"))
     return tuple(found)
 
 

@@ -1,9 +1,9 @@
 r"""Random-walk Metropolis, for likelihoods without a gradient.
 
 Steps are normal with covariance (2.38^2 / d) C, with C that of the target in d dimensions (Gelman,
-Roberts and Gilks 1996). Warm-up goes in rounds: after each, C is that of the chain's last half,
-blended with a small part of the one before so that a stuck chain keeps moving, and the whole step
-is scaled towards an acceptance of 0.3.
+Roberts and Gilks 1996). Warm-up goes in rounds. After each, C is that of the chain's last half,
+blended with a small part of the one before, which keeps a stuck chain moving. The whole step is
+scaled towards an acceptance of 0.3.
 """
 
 from __future__ import annotations

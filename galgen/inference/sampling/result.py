@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float, Int
 
-from galgen.inference.results.caution import Caution
+from galgen.inference.results.result_warning import ResultWarning
 from galgen.inference.sampling import diagnosis
 from galgen.printing import printable
 
@@ -32,7 +32,7 @@ class PosteriorSamples:
                                                 None where it is not known
     acceptance  ``(chains,)``                   mean acceptance, or None for other draws
     divergences ``(chains,)``                   diverging transitions, or None
-    cautions    any number                      what is unusual
+    warnings    any number                      what is unusual
     noise       ``(parameters,)``               Monte Carlo standard error of each mean, that
                                                 the noise of the likelihood makes, or None
     =========== =============================== ===========================================
@@ -43,7 +43,7 @@ class PosteriorSamples:
     log_density: Float[np.ndarray, "chains draws"] | None = None
     acceptance: Float[np.ndarray, " chains"] | None = None
     divergences: Int[np.ndarray, " chains"] | None = None
-    cautions: tuple[Caution, ...] = ()
+    warnings: tuple[ResultWarning, ...] = ()
     noise: Float[np.ndarray, " parameters"] | None = None
 
     def __repr__(self) -> str:
@@ -51,8 +51,8 @@ class PosteriorSamples:
         mean, std = self.flat.mean(axis=0), self.flat.std(axis=0)
         rows = zip(self.names, mean, std, strict=True)
         found = ", ".join(f"{name} {m:.4g} ± {s:.2g}" for name, m, s in rows)
-        cautions = "".join(f"; {caution.name}: {caution.text}" for caution in self.cautions)
-        return printable(f"PosteriorSamples({chains} x {draws} draws: {found}{cautions})")
+        warnings = "".join(f"; {warning.name}: {warning.text}" for warning in self.warnings)
+        return printable(f"PosteriorSamples({chains} x {draws} draws: {found}{warnings})")
 
     @property
     def flat(self) -> Float[np.ndarray, "draws parameters"]:
@@ -92,9 +92,11 @@ class PosteriorSamples:
         }
 
     def judged(self) -> PosteriorSamples:
-        """With what its diagnostics caution against."""
+        """The same with the warnings of its diagnostics."""
         found = list(diagnosis.diagnosed(self.names, self.samples))
         if self.divergences is not None and self.divergences.sum():
             text = f"{self.divergences.sum()} of {self.samples.shape[0] * self.samples.shape[1]}"
-            found.append(Caution("divergences", f"{text} transitions diverged; warm up longer"))
-        return dataclasses.replace(self, cautions=self.cautions + tuple(found))
+            found.append(
+                ResultWarning("divergences", f"{text} transitions diverged; warm up longer")
+            )
+        return dataclasses.replace(self, warnings=self.warnings + tuple(found))

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from galgen.checked import Count, at_least, checked
 from galgen.inference.priors.prior import Prior
-from galgen.inference.results.caution import Caution
+from galgen.inference.results.result_warning import ResultWarning
 from galgen.inference.sampling.result import PosteriorSamples
 from galgen.inference.sampling.target import Target
 from galgen.randomness import Role, random_key
@@ -56,7 +56,7 @@ class PosteriorSampler(abc.ABC):
         """One chain; pure, for ``jax.vmap``."""
 
     def __call__(self, target: Target, seed: int = 0) -> PosteriorSamples:
-        """Draws of a posterior, with what their diagnostics caution against.
+        """Draws of a posterior, with the warnings of their diagnostics.
 
         Args:
             target: the posterior.
@@ -83,7 +83,7 @@ class PosteriorSampler(abc.ABC):
             log_density=np.asarray(log_density, np.float64),
             acceptance=_host(drawn.acceptance),
             divergences=_host(drawn.divergences),
-            cautions=target.cautions + self.cautions(drawn),
+            warnings=target.warnings + self.warnings(drawn),
         ).judged()
 
     @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -96,8 +96,8 @@ class PosteriorSampler(abc.ABC):
         theta = prior.constrain(drawn.free)[0]
         return drawn, theta, jax.lax.map(jax.vmap(target.log_posterior), theta)
 
-    def cautions(self, drawn: Draws) -> tuple[Caution, ...]:
-        """What the sampler itself cautions against."""
+    def warnings(self, drawn: Draws) -> tuple[ResultWarning, ...]:
+        """Warnings of the sampler itself."""
         return ()
 
 

@@ -2,9 +2,9 @@ r"""What samplers draw from: a posterior in the free coordinates of its prior.
 
     log density(u) = log L(theta(u)) + log prior(theta(u)) + log |d theta / d u|
 
-The likelihood of a field is an estimate. Its noise is drawn once and kept (one key, or several that
-are averaged), so that every sampler sees one smooth density, whose gradient is its own. What that
-noise does to the posterior is not in the spread of the draws: other seeds tell, or the jackknife of
+The likelihood of a field is an estimate. Its noise is drawn once and kept: one key, or several that
+are averaged. So every sampler sees one smooth density and its gradient. The effect of that noise on
+the posterior is not in the spread of the draws. Other seeds tell it, or the jackknife of
 :mod:`galgen.inference.likelihood.profile`.
 """
 
@@ -22,7 +22,7 @@ from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.inference.likelihood.field_level import FieldLevel
 from galgen.inference.priors.prior import Prior
-from galgen.inference.results.caution import Caution
+from galgen.inference.results.result_warning import ResultWarning
 from galgen.randomness import Role, random_key
 from galgen.types import Params
 
@@ -38,12 +38,12 @@ class Target:
         prior: of the parameters.
         log_likelihood: of the data given physical parameters, for one point. As a
             ``jax.tree_util.Partial`` of the data, samplers compile once for all data of a shape.
-        cautions: about the data, which go with every result.
+        warnings: about the data, which go with every result.
     """
 
     prior: Prior
     log_likelihood: LogLikelihood
-    cautions: tuple[Caution, ...] = ()
+    warnings: tuple[ResultWarning, ...] = ()
 
     def log_density(self, free: Float[Array, " parameters"]) -> Float[Array, ""]:
         """The log posterior density of free coordinates."""
@@ -70,7 +70,7 @@ class Target:
 
 @dataclasses.dataclass(frozen=True)
 class _Averaged:
-    """The mean log density of an observation over noises of one key."""
+    """The mean log density of an encoded over noises of one key."""
 
     field: FieldLevel
     replicas: int
@@ -108,9 +108,9 @@ def field_target(
     if replicas < 1:
         raise InputError(f"expected 1 replica or more of the noise, got {replicas}; 8 are usual")
     field.check_prior(prior)
-    observation = field.observe(catalogue)
+    encoded = field.encode(catalogue)
 
-    x, mask = jnp.asarray(observation.x), jnp.asarray(observation.mask)
+    x, mask = jnp.asarray(encoded.x), jnp.asarray(encoded.mask)
     noise = random_key(Role.TARGET, seed)
     averaged = Partial(_Averaged(field, replicas), field.params, x, mask, noise)
-    return Target(prior, averaged, observation.cautions)
+    return Target(prior, averaged, encoded.warnings)

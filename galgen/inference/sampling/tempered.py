@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from galgen.checked import ABOVE_ZERO, BELOW_ONE, Count, checked
-from galgen.inference.results.caution import Caution
+from galgen.inference.results.result_warning import ResultWarning
 from galgen.inference.sampling.library import blackjax
 from galgen.inference.sampling.sampler import Draws, PosteriorSampler
 from galgen.inference.sampling.target import Target
@@ -78,9 +78,9 @@ class TemperedSMC(PosteriorSampler):
         accepted = jnp.mean(info.update_info.acceptance_rate)
         return Draws(state.particles, accepted, quality=reached)
 
-    def cautions(self, drawn: Draws) -> tuple[Caution, ...]:
+    def warnings(self, drawn: Draws) -> tuple[ResultWarning, ...]:
         least = float(np.min(drawn.quality))
         if least >= COLD:
             return ()
         text = f"{MOST_TEMPERATURES} temperatures reached {least:.2g} of 1: the draws are not cold"
-        return (Caution("tempering", f"{text}; raise draws, or narrow the prior"),)
+        return (ResultWarning("tempering", f"{text}; raise draws, or narrow the prior"),)

@@ -19,7 +19,7 @@ from arviz_stats.base.array import array_stats
 from jaxtyping import PRNGKeyArray
 
 from galgen.checked import Count, Positive, checked
-from galgen.inference.results.caution import Caution
+from galgen.inference.results.result_warning import ResultWarning
 from galgen.inference.sampling.library import blackjax
 from galgen.inference.sampling.sampler import Draws, PosteriorSampler
 from galgen.inference.sampling.target import Target
@@ -68,15 +68,15 @@ class VariationalGaussian(PosteriorSampler):
         log_weight = jax.lax.map(shifted, u) - _log_normal(u)
         return Draws(u + start, quality=log_weight)
 
-    def cautions(self, drawn: Draws) -> tuple[Caution, ...]:
+    def warnings(self, drawn: Draws) -> tuple[ResultWarning, ...]:
         worst = float(np.max([_shape(np.asarray(row, float)) for row in drawn.quality]))
         if worst <= LARGEST_SHAPE:
             return ()
         if np.isnan(worst):
             text = "the Pareto shape of its weights cannot be told: how well it fits is unknown"
-            return (Caution("variational", text),)
+            return (ResultWarning("variational", text),)
         text = f"Pareto shape {worst:.2f} of its weights, above 0.7: no normal fits; use NUTS"
-        return (Caution("variational", text),)
+        return (ResultWarning("variational", text),)
 
 
 def _shape(log_weight: np.ndarray) -> float:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,35 +22,29 @@ from jaxtyping import Array, Bool, Float
 
 from galgen.checked import PairedDraws, checked
 from galgen.errors import InputError
-from galgen.generative import (
-    Bridge,
-    ContinuousFlow,
-    FixedSteps,
-    Hutchinson,
-    LearnedDiffusion,
-    Likelihood,
-    LogSNRTimes,
-    Model,
-    Times,
-    UniformTimes,
-    VariationalDiffusion,
-)
-from galgen.types import Params
+from galgen.generative.models.bridge import Bridge
+from galgen.generative.models.variational import VariationalDiffusion
+from galgen.generative.objectives.times import LogSNRTimes, Times, UniformTimes
+from galgen.generative.sampling.flow import Flow
+from galgen.generative.sampling.likelihood import Hutchinson, Likelihood
+from galgen.generative.sampling.ode import FixedSteps
 
 
 class LogDensity(abc.ABC):
     """An estimate of log p(x | condition); see the module's docstring."""
 
-    @abc.abstractmethod
-    def check(self, model: Model) -> None:
-        """Raise an InputError for a model that has no density of this kind."""
+    def check(self, model: Any) -> None:
+        """Raise an InputError for a model, with its weights, without a density of this kind."""
+        if not isinstance(model, Flow):
+            raise InputError(
+                f"expected a model with a density of clouds, got a {type(model).__name__}; train a "
+                "Bridge, VariationalDiffusion, LearnedDiffusion or ContinuousFlow"
+            )
 
     @abc.abstractmethod
     def __call__(
         self,
-        model: Model,
-        bound: Any,
-        params: Params,
+        flow: Flow,
         key: jax.Array,
         x: Float[Array, "*event"],
         mask: Bool[Array, " points"] | None,
@@ -59,9 +53,7 @@ class LogDensity(abc.ABC):
         """log p(x | condition) at each condition, in nats of model space.
 
         Args:
-            model: a family, as it was trained.
-            bound: its network with its weights, of ``model.bind``.
-            params: the weights.
+            flow: a bridge with its weights.
             key: of the noise, the same for all conditions.
             x: one standardised example.
             mask: True where a row is real.
@@ -86,38 +78,25 @@ class ByBound(LogDensity):
     draws: PairedDraws = 16
     times: Times | None = None
 
-    def check(self, model: Model) -> None:
-        if isinstance(model, LearnedDiffusion | VariationalDiffusion):
-            return
-        if not (isinstance(model, Bridge) and all(part.gaussian for part in model.path.parts)):
+    def check(self, model: Any) -> None:
+        super().check(model)
+        if model.bound is None and not _gaussian(model):
             raise InputError(
-                f"expected a model with Gaussian noise for an evidence lower bound, got {model!r}; "
-                "use ByFlow()"
+                "expected a model with Gaussian noise for an evidence lower bound, got the path "
+                f"{model.path!r}; use ByFlow()"
             )
 
-    def bound_of(self, model: Model, params: Params) -> VariationalDiffusion:
-        """The bound of a model, all of whose examples see the same noise."""
-        self.check(model)
-        if isinstance(model, LearnedDiffusion):
-            found = model.bound(params, self.draws)
-        elif isinstance(model, VariationalDiffusion):
-            found = dataclasses.replace(model, draws=self.draws)
-        else:
-            assert isinstance(model, Bridge)
-            found = self._of_bridge(model)
+    def bound_of(self, flow: Flow) -> VariationalDiffusion:
+        """The bound of a flow, all of whose examples see the same noise."""
+        self.check(flow)
+        found = _bound_of_path(flow, self.times) if flow.bound is None else flow.bound
         if self.times is not None:
             found = dataclasses.replace(found, times=self.times)
-        return dataclasses.replace(found, shared=True)
+        return dataclasses.replace(found, draws=self.draws, shared=True)
 
-    def _of_bridge(self, bridge: Bridge) -> VariationalDiffusion:
-        try:
-            return VariationalDiffusion(bridge, self.times or UniformTimes(), self.draws)
-        except ValueError:
-            return VariationalDiffusion(bridge, LogSNRTimes(bridge.path.parts[0]), self.draws)
-
-    def __call__(self, model, bound, params, key, x, mask, condition):
+    def __call__(self, flow, key, x, mask, condition):
         x, mask = _repeated(len(condition), x, mask)
-        return self.bound_of(model, params)(bound, key, x, mask, condition).total
+        return self.bound_of(flow)(flow.denoiser, key, x, mask, condition).total
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,40 +111,47 @@ class ByFlow(LogDensity):
 
     likelihood: Likelihood = Likelihood(Hutchinson(2), FixedSteps(32))
 
-    def check(self, model: Model) -> None:
-        if not issubclass(model.drawn_as, Bridge):
-            raise InputError(
-                f"expected a bridge, whose flow has a density, got {model!r}; train another family"
-            )
-
-    def __call__(self, model, bound, params, key, x, mask, condition):
-        self.check(model)
-        bridge = cast(Bridge, model.drawn_from(params))
+    def __call__(self, flow, key, x, mask, condition):
         alone = None if mask is None else mask[None]
 
         def at(condition):
-            return self.likelihood(bridge, bound, key, x[None], alone, condition[None]).value[0]
+            return self.likelihood(flow, key, x[None], alone, condition[None]).value[0]
 
         return jax.vmap(at)(condition)
 
 
-def log_density_of(model: Model) -> LogDensity:
-    """The estimate that suits a family: the bound where there is one, else the flow.
+def log_density_of(model: Any, draws: int = 16) -> LogDensity:
+    """The estimate that suits a model with its weights.
+
+    What was trained by a bound has that bound, what was trained by likelihood that likelihood with
+    random probes. Of other flows those with Gaussian noise have a bound.
+
+    Args:
+        model: as ``Model.with_params`` returns it.
+        draws: of time and noise, where it is a bound.
 
     Raises:
-        InputError: for a family without a density of clouds: the few-step models have none, and
+        InputError: for a model without a density of clouds: the few-step models have none, and
             normalizing flows are of vectors.
     """
-    if isinstance(model, LearnedDiffusion | VariationalDiffusion):
-        return ByBound()
-    if isinstance(model, Bridge):
-        return ByBound() if all(part.gaussian for part in model.path.parts) else ByFlow()
-    if isinstance(model, ContinuousFlow):
+    ByFlow().check(model)
+    if model.likelihood is not None:
         return ByFlow(dataclasses.replace(model.likelihood, divergence=Hutchinson(2)))
-    raise InputError(
-        f"expected a model with a density of clouds, got {model!r}; train a Bridge, "
-        "VariationalDiffusion, LearnedDiffusion or ContinuousFlow"
-    )
+    return ByFlow() if model.bound is None and not _gaussian(model) else ByBound(draws)
+
+
+def _gaussian(flow: Flow) -> bool:
+    return all(part.gaussian for part in flow.path.parts)
+
+
+def _bound_of_path(flow: Flow, times: Times | None) -> VariationalDiffusion:
+    """The bound of a flow that was trained by regression."""
+    bridge = Bridge(flow.path, flow.coupling, flow.prediction)
+    with jax.ensure_compile_time_eval():  # Within jit too the ends of the path are numbers.
+        try:
+            return VariationalDiffusion(bridge, times or UniformTimes())
+        except InputError:
+            return VariationalDiffusion(bridge, LogSNRTimes(flow.path.parts[0]))
 
 
 def _repeated(number, x, mask):

@@ -1,4 +1,4 @@
-"""What is unusual about a result, by name, so that it is never a silent number."""
+"""Warnings that travel with a result, each by a name that scripts can test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from galgen.resolution import resolved
 
 
 @dataclasses.dataclass(frozen=True)
-class Caution:
+class ResultWarning:
     """A named warning that travels with a result.
 
     Attributes:
@@ -30,7 +30,7 @@ class Caution:
         return f"{self.name}: {self.text}"
 
 
-def check_catalogue(standardizer: Standardizer, catalogue: Catalogue) -> tuple[Caution, ...]:
+def check_catalogue(standardizer: Standardizer, catalogue: Catalogue) -> tuple[ResultWarning, ...]:
     """What sets a catalogue apart from those that a model was trained on.
 
     Raises:
@@ -58,24 +58,24 @@ def check_catalogue(standardizer: Standardizer, catalogue: Catalogue) -> tuple[C
     return tuple(c for check in found if (c := check(standardizer, catalogue)) is not None)
 
 
-def _redshift(standardizer: Standardizer, catalogue: Catalogue) -> Caution | None:
+def _redshift(standardizer: Standardizer, catalogue: Catalogue) -> ResultWarning | None:
     low, high = min(standardizer.redshifts), max(standardizer.redshifts)
     if low - 1e-3 <= catalogue.redshift <= high + 1e-3:
         return None
     trained = f"{low:g}" if low == high else f"{low:g} to {high:g}"
     text = f"trained at redshift {trained}, the catalogue is at {catalogue.redshift:g}"
-    return Caution("redshift", text)
+    return ResultWarning("redshift", text)
 
 
-def _columns(standardizer: Standardizer, catalogue: Catalogue) -> Caution | None:
+def _columns(standardizer: Standardizer, catalogue: Catalogue) -> ResultWarning | None:
     known = {source_column(name) for name in standardizer.columns}
     extra = [name for name in catalogue.columns if name not in known]
     if not extra:
         return None
-    return Caution("columns", f"the model does not look at {', '.join(extra)}")
+    return ResultWarning("columns", f"the model does not look at {', '.join(extra)}")
 
 
-def _constant(standardizer: Standardizer, catalogue: Catalogue) -> Caution | None:
+def _constant(standardizer: Standardizer, catalogue: Catalogue) -> ResultWarning | None:
     """Columns that were the same in all training and are not so here."""
     differing = []
     for name, scale, mean in zip(
@@ -88,22 +88,24 @@ def _constant(standardizer: Standardizer, catalogue: Catalogue) -> Caution | Non
     return left_out(differing)
 
 
-def left_out(differing: Sequence[str]) -> Caution | None:
-    """Caution about what was constant in training, and therefore is not looked at; None if none."""
+def left_out(differing: Sequence[str]) -> ResultWarning | None:
+    """The warning of what was constant in training, which the model does not see; None if none."""
     if not differing:
         return None
-    return Caution("constant", f"{'; '.join(differing)}: the model does not look at it")
+    return ResultWarning("constant", f"{'; '.join(differing)}: the model does not look at it")
 
 
-def _points(standardizer: Standardizer, catalogue: Catalogue) -> Caution | None:
+def _points(standardizer: Standardizer, catalogue: Catalogue) -> ResultWarning | None:
     fewest, most = standardizer.points_range
     if fewest <= len(catalogue) <= most:
         return None
     kind = "too few" if len(catalogue) < fewest else "many"
-    return Caution("points", f"{kind} points: {len(catalogue)}, trained on {fewest} to {most}")
+    return ResultWarning(
+        "points", f"{kind} points: {len(catalogue)}, trained on {fewest} to {most}"
+    )
 
 
-def _cosmology(standardizer: Standardizer, catalogue: Catalogue) -> Caution | None:
+def _cosmology(standardizer: Standardizer, catalogue: Catalogue) -> ResultWarning | None:
     other = {
         name: (value, catalogue.cosmology[name])
         for name, value in standardizer.fixed_cosmology.items()
@@ -112,4 +114,4 @@ def _cosmology(standardizer: Standardizer, catalogue: Catalogue) -> Caution | No
     if not other:
         return None
     each = [f"{name} {trained:g}, got {got:g}" for name, (trained, got) in other.items()]
-    return Caution("cosmology", f"all training had {'; '.join(each)}")
+    return ResultWarning("cosmology", f"all training had {'; '.join(each)}")

@@ -1,9 +1,9 @@
-"""Catalogues as batches that a trained run can take, and what inference asks of a run."""
+"""Catalogues as batches that a trained run can take."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
@@ -13,45 +13,10 @@ from galgen.data.encoding import CloudEncoding, Encoding
 from galgen.data.normalization import Standardizer
 from galgen.errors import InputError
 from galgen.inference.neural.summaries import SummaryEncoding
-from galgen.training.precision import Precision
-from galgen.types import Batch, Params
+from galgen.types import Batch
 
 BATCH = 8
 """Catalogues that are encoded at once."""
-
-
-@runtime_checkable
-class TrainedExperiment(Protocol):
-    """What was trained, as far as inference asks."""
-
-    @property
-    def network(self) -> Any:
-        """What maps states to outputs."""
-
-    @property
-    def model(self) -> Any:
-        """The family."""
-
-    @property
-    def precision(self) -> Precision:
-        """In which dense layers multiply."""
-
-
-@runtime_checkable
-class TrainedRun(Protocol):
-    """A run of :class:`galgen.experiment.Run`, as far as inference asks."""
-
-    @property
-    def experiment(self) -> TrainedExperiment:
-        """What was trained."""
-
-    @property
-    def encoding(self) -> Encoding[Any]:
-        """Between its numbers and data."""
-
-    @property
-    def params(self) -> Params:
-        """Averaged weights."""
 
 
 def standardizer_of(encoding: Encoding[Any]) -> Standardizer:
@@ -63,12 +28,12 @@ def standardizer_of(encoding: Encoding[Any]) -> Standardizer:
     if not isinstance(encoding, CloudEncoding | SummaryEncoding):
         raise InputError(
             f"expected a run that was trained on catalogues, got one of {type(encoding).__name__}; "
-            "call the bound model with vectors instead"
+            "call the model with vectors instead"
         )
     return encoding.standardizer
 
 
-def observe(
+def catalogue_batches(
     encoding: Encoding[Any], catalogues: Sequence[Catalogue]
 ) -> Iterator[tuple[list[int], Batch]]:
     """Batches of one size each, and which catalogues their rows are; the last row fills up."""

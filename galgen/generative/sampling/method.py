@@ -1,0 +1,70 @@
+"""What every way to draw from a generative model is, and what it returns."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import flax.struct
+import jax
+from jaxtyping import Array, Bool, Float, Int
+
+from galgen.checked import NOTHING
+
+
+@flax.struct.dataclass
+class Samples:
+    """What a sampler returns.
+
+    =========== ================================ ======================================
+    field       shape                            meaning
+    =========== ================================ ======================================
+    x           ``(batch, *event)``              draws, standardised; padded rows zero
+    evaluations int or ``(batch,)``              network evaluations per draw
+    trajectory  ``(steps + 1, batch, *event)``   states at every time, if asked for
+    =========== ================================ ======================================
+    """
+
+    x: Float[Array, "batch *event"]
+    evaluations: int | Int[Array, "*batch"]
+    trajectory: Float[Array, "times batch *event"] | None = None
+
+
+class SamplingMethod(abc.ABC):
+    """A way to draw from a generative model with its weights.
+
+    Attributes:
+        draws: the class of what it draws from, that ``Model.with_params`` returns.
+    """
+
+    draws: ClassVar[type]
+
+    @abc.abstractmethod
+    def __call__(
+        self,
+        model: Any,
+        key: jax.Array,
+        shape: tuple[int, ...],
+        mask: Bool[Array, "batch points"] | None = None,
+        condition: Float[Array, "batch condition"] | None = None,
+        trajectory: bool = False,
+    ) -> Samples:
+        """Draw ``shape[0]`` examples.
+
+        Args:
+            model: with its weights, as ``Model.with_params`` returns it.
+            key: fixes the start, and what is random in the steps.
+            shape: ``(batch, *event)``.
+            mask: True where a row is to be a real point.
+            condition: standardised parameters, one row per example.
+            trajectory: also return the states at every time.
+
+        Raises:
+            InputError: for a path that the method cannot follow.
+        """
+
+
+if TYPE_CHECKING:
+    OptionalSampler = SamplingMethod | None
+else:  # Of a union the command line would ask for the name of a class before any option of it.
+    OptionalSampler = Annotated[SamplingMethod, NOTHING]
