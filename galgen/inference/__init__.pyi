@@ -36,6 +36,7 @@ from galgen.inference.neural.tasks import SLCPTask as SLCPTask
 from galgen.inference.neural.tasks import TaskDataset as TaskDataset
 from galgen.inference.neural.tasks import TwoMoonsTask as TwoMoonsTask
 from galgen.inference.posteriors import infer as infer
+from galgen.inference.priors.density_prior import DensityPrior as DensityPrior
 from galgen.inference.priors.prior import Gaussian as Gaussian
 from galgen.inference.priors.prior import Prior as Prior
 from galgen.inference.priors.prior import ProductPrior as ProductPrior

@@ -89,7 +89,7 @@ def combinations():
 def test_mean_and_covariance(name, prediction, sampler) -> None:
     bridge = Bridge(GAUSSIAN[name], prediction=prediction)
     denoiser = exact_denoiser(bridge)
-    draw = jit(lambda key: SAMPLERS[sampler](bridge, denoiser, key, (NUMBER, 2)).x)
+    draw = jit(lambda key: SAMPLERS[sampler](bridge.flow(denoiser), key, (NUMBER, 2)).x)
     x = np.asarray(draw(jax.random.key(0)), np.float64)
     alpha, sigma = (float(c) for c in bridge.path.coefficients(jnp.array(1.0)))
     mean, covariance = alpha * MEAN, alpha**2 * COVARIANCE + sigma**2 * np.eye(2)

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from galgen.errors import InputError
+from galgen.inference.priors.density_prior import DensityPrior
 from galgen.inference.priors.prior import (
-    DensityPrior,
     Gaussian,
     ProductPrior,
     Uniform,

@@ -12,7 +12,8 @@ from known_fields import draw, marks
 from galgen.errors import InputError
 from galgen.generative.sampling.log_density import ByBound
 from galgen.inference.likelihood.profile import grid_posterior
-from galgen.inference.priors.prior import DensityPrior, Gaussian, ProductPrior, uniform_prior
+from galgen.inference.priors.density_prior import DensityPrior
+from galgen.inference.priors.prior import Gaussian, ProductPrior, uniform_prior
 from galgen.inference.results.result_warning import ResultWarning
 from galgen.inference.sampling import (
     HMC,

@@ -11,7 +11,8 @@ from galgen.errors import InputError
 from galgen.inference.calibration import Ranks, ranks_of, tarp
 from galgen.inference.calibration.two_sample import ClassifierTest
 from galgen.inference.likelihood.profile import GridPosterior, _judged, _log_prior
-from galgen.inference.priors.prior import DensityPrior, Gaussian, ProductPrior, Uniform
+from galgen.inference.priors.density_prior import DensityPrior
+from galgen.inference.priors.prior import Gaussian, ProductPrior, Uniform
 from galgen.inference.results.posterior_file import CataloguePosterior
 from galgen.inference.results.posterior_report import (
     calibration_of,

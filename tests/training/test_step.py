@@ -102,7 +102,7 @@ FAMILIES = {
         UNLIKE,
     ),
     "learned diffusion": (LearnedDiffusion(LearnedLinearSchedule()), PerPoint(), UNLIKE),
-    "anchored": (Anchored(BRIDGE, lambda x, *_: 0.5 * x), PerPoint(), UNLIKE),
+    "anchored": (Anchored(BRIDGE, BRIDGE.flow(lambda x, *_: 0.5 * x)), PerPoint(), UNLIKE),
     "maximum likelihood": (MaximumLikelihood(), VECTORS, FLAT),
     "regression": (Regression(), ENCODER, UNLIKE),
     "neural likelihood": (NeuralLikelihood(), VECTORS, FLAT),

@@ -19,7 +19,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated
 
 import jax
@@ -149,7 +149,7 @@ class Uniform(Prior):
         return jax.random.uniform(key, (number, 1), minval=self.low, maxval=self.high)
 
     def log_prob(self, theta: Float[Array, "*lead parameters"]) -> Float[Array, "*lead"]:
-        return _within(theta, self.bounds, jnp.full_like(theta, -math.log(self.high - self.low)))
+        return within(theta, self.bounds, jnp.full_like(theta, -math.log(self.high - self.low)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,7 +207,7 @@ class Gaussian(Prior):
     def log_prob(self, theta: Float[Array, "*lead parameters"]) -> Float[Array, "*lead"]:
         constant = math.log(self.std) + 0.5 * math.log(2 * math.pi) + self._log_mass
         squared = ((theta - self.mean) / self.std) ** 2
-        return _within(theta, self.bounds, -0.5 * squared - constant)
+        return within(theta, self.bounds, -0.5 * squared - constant)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,56 +250,12 @@ class ProductPrior(Prior):
         return jnp.sum(jnp.stack([prior.log_prob(part) for prior, part in parts], -1), axis=-1)
 
 
-@dataclasses.dataclass(frozen=True)
-class DensityPrior(Prior):
-    """A log density that is written elsewhere, for instance by numpyro, within bounds.
-
-    Attributes:
-        parameters: their names.
-        density: ``density(theta)``, batched on leading axes; it need not be normalised.
-        limits: (low, high) of each parameter.
-        draw: ``draw(key, number)``, for samplers that start from draws of the prior.
-    """
-
-    parameters: tuple[str, ...]
-    density: Callable[[Float[Array, "*lead parameters"]], Float[Array, "*lead"]]
-    limits: tuple[Bounds, ...]
-    draw: Callable[[jax.Array, int], Float[Array, "number parameters"]] | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.limits) != len(self.parameters) or any(not a < b for a, b in self.limits):
-            raise InputError(
-                f"expected rising limits of each of {list(self.parameters)}, got {self.limits}; "
-                "use -inf and inf where there is none"
-            )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.parameters
-
-    @property
-    def bounds(self) -> tuple[Bounds, ...]:
-        return self.limits
-
-    def sample(self, key: jax.Array, number: int) -> Float[Array, "number parameters"]:
-        if self.draw is None:
-            raise InputError(
-                f"expected a way to draw from the prior of {list(self.parameters)}, got its density"
-                " alone; pass draw=, or give the sampler its starting points"
-            )
-        return self.draw(key, number)
-
-    def log_prob(self, theta: Float[Array, "*lead parameters"]) -> Float[Array, "*lead"]:
-        each = jnp.zeros_like(theta)
-        return self.density(theta) + _within(theta, self.limits, each)
-
-
 def uniform_prior(ranges: Mapping[str, Bounds]) -> ProductPrior:
     """Uniform in each of some ranges by name, for instance those that a run was trained on."""
     return ProductPrior(tuple(Uniform(name, *bounds) for name, bounds in ranges.items()))
 
 
-def _within(theta, bounds, each):
+def within(theta, bounds, each):
     """The sum over parameters of ``each``, -inf where one is outside its bounds."""
     low, high = (jnp.asarray(side, theta.dtype) for side in zip(*bounds, strict=True))
     inside = jnp.all((theta >= low) & (theta <= high), axis=-1)
