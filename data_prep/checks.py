@@ -89,10 +89,8 @@ def cosmology_of(
 ) -> dict[str, float]:
     """The cosmology of a header by galgen's names: of all that are parameters, or look like one.
 
-    Args:
-        names: all that the header has.
-        number: the value of one.
-        silent: names that look like cosmology and change no distance.
+    ``number`` gives the value of one of the names that the header has. Names that are ``silent``
+    look like cosmology and change no distance.
 
     Raises:
         InputError: as :func:`galgen.cosmology.canonical_parameters`, which refuses names that only

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -63,18 +64,11 @@ def parse_field(text: str) -> Field:
     match = FIELD.fullmatch(text)
     if match is None:
         raise InputError(f"expected the name of a field, got {text!r}; name one")
-    component = match.group("component")
-    return Field(match.group("name"), None if component is None else int(component))
+    return Field(match["name"], None if match["component"] is None else int(match["component"]))
 
 
-@dataclasses.dataclass(frozen=True)
-class Unit:
-    """What a field becomes.
-
-    Attributes:
-        factor: of the stored value, for the unit below.
-        name: of the unit.
-    """
+class Unit(NamedTuple):
+    """What a field becomes: ``factor`` times the stored value is in the unit ``name``."""
 
     factor: float
     name: str
@@ -83,13 +77,7 @@ class Unit:
 def read_columns(
     fields: Mapping[str, Field], values: Callable[[str], np.ndarray], units: Mapping[str, Unit]
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Columns in galgen's units, and the units.
-
-    Args:
-        fields: column name -> field.
-        values: those of a field by name, as stored.
-        units: of fields by name; others stay as they are, without a unit but that of a standard
-            column.
+    """Columns in galgen's units, and the units; fields without one stay as they are.
 
     Raises:
         InputError: if a field has no such component.
@@ -116,11 +104,7 @@ def without_logarithms(named: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]
 
 
 def require(fields: Mapping[str, Field], present: Mapping[str, object]) -> None:
-    """Raise if a field is missing; the message lists those present.
-
-    Raises:
-        InputError: naming the first that is missing.
-    """
+    """Raise an InputError if a field is missing; it names the first, and those present."""
     for column, field in fields.items():
         if field.name not in present:
             raise InputError(

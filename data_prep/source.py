@@ -64,9 +64,13 @@ class Source(abc.ABC):
 
     def cubes(self, box: Catalogue) -> Iterator[Catalogue]:
         """A box above the mass limit, cut if asked."""
+        limited = self._above_limit(box)
+        yield from [limited] if self.cut is None else self._cut(limited, self.cut)
+
+    def _above_limit(self, box: Catalogue) -> Catalogue:
         limited = thin(box, self.mass_min, None)
         self.account.drop(f"below {self.mass_min or 0:g} Msun/h", len(box) - len(limited))
-        yield from [limited] if self.cut is None else self._cut(limited, self.cut)
+        return limited
 
     def _cut(self, box: Catalogue, side: float) -> list[Catalogue]:
         """The cubes of a box, and in the account what is in none."""
@@ -137,11 +141,7 @@ class BoxSource(Source):
                     yield completed
 
     def checked(self, box: Catalogue) -> Catalogue:
-        """The box, if its masses and velocities can be in our units.
-
-        Raises:
-            InputError: if not.
-        """
+        """The box; an InputError if its masses and velocities cannot be in our units."""
         if self.check_units:
             check_units(box)
         return box
@@ -151,11 +151,8 @@ class BoxSource(Source):
     ) -> Catalogue:
         """The catalogue of a box of this source: shifted and wrapped if asked, open or periodic.
 
-        Args:
-            columns: in galgen's units.
-            side: of the box [Mpc/h] as the file says, or as is assumed; None if it does not say.
-                ``--box`` goes before it.
-            fields: others of the catalogue.
+        ``side`` [Mpc/h] is what the file says, or is assumed; None if it does not say. ``--box``
+        goes before it. ``fields`` are others of the catalogue.
 
         Raises:
             InputError: as :func:`~data_prep.boxes.place_in_box`.
@@ -164,10 +161,8 @@ class BoxSource(Source):
         if sides is None:
             raise InputError("expected the side of the box, got none in the file; pass --box")
         if side is not None and not np.allclose(sides, side, rtol=1e-3):
-            text = (
-                f"--box goes before the side of {side:g} Mpc/h that the files say or are known by"
-            )
-            self.account.warn("box", text)
+            known = f"{side:g} Mpc/h that the files say or are known by"
+            self.account.warn("box", f"--box goes before the side of {known}")
         if self.wrap:
             self.account.note("positions beyond a box are on its other side, as --wrap says")
         return place_in_box(columns, sides, self.shift, self.wrap, periodic=not self.open, **fields)

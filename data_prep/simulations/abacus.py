@@ -127,9 +127,7 @@ def read_halo_info(
 ) -> tuple[dict[str, np.ndarray], Mapping[str, Any], list[Path]]:
     """Fields of a snapshot's haloes, as stored, its header, and the files they are from.
 
-    Args:
-        path: one of its files, which stands for all of them, or their folder.
-        names: of fields.
+    ``path`` is one of its files, which stands for all of them, or their folder.
 
     Raises:
         InputError: if asdf or blosc is not installed, or a file is missing, truncated, damaged or

@@ -134,13 +134,13 @@ def _units(text: str) -> dict[str, str]:
 def read_rows(
     path: Path, width: int, wanted: Mapping[str, int], whole: Collection[str] = ()
 ) -> dict[str, np.ndarray]:
-    """Chosen columns of a list.
+    """Chosen columns of a list, by name: ``whole`` ones are int64, others float64.
 
     Args:
         path: of the list.
         width: number of columns that the header names.
         wanted: name -> number of the column.
-        whole: names of those that are int64; others are float64.
+        whole: names.
 
     Raises:
         InputError: if a row has more or fewer columns, or one that is no number.

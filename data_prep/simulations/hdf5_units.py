@@ -38,18 +38,14 @@ _PHYSICAL: Mapping[Kind, tuple[str, str]] = {
 }
 _POWERS: Mapping[Kind, int] = {"length": -1, "mass": -1, "velocity": 0}
 """Powers of h in the library's units."""
-_SYSTEMS: tuple[tuple[int, Mapping[Kind, str]], ...] = (
-    (
-        -1,
-        {
-            "length": "UnitLength_in_cm",
-            "mass": "UnitMass_in_g",
-            "velocity": "UnitVelocity_in_cm_per_s",
-        },
-    ),
-    (0, {"length": "Unit length in cgs (U_L)", "mass": "Unit mass in cgs (U_M)"}),
-)
-"""Power of h in lengths and masses, and the names of attributes."""
+_SYSTEMS: Mapping[str, tuple[Kind, int]] = {
+    "UnitLength_in_cm": ("length", -1),
+    "UnitMass_in_g": ("mass", -1),
+    "UnitVelocity_in_cm_per_s": ("velocity", 0),
+    "Unit length in cgs (U_L)": ("length", 0),
+    "Unit mass in cgs (U_M)": ("mass", 0),
+}
+"""Attributes of a file: what each is the unit of, and the power of h that goes with it."""
 _FACTORS = (
     "to_cgs",
     "CGSConversionFactor",
@@ -90,11 +86,7 @@ class Stated:
 
 
 def system_of(places: Mapping[str, h5py.Group], h: float | None) -> dict[Kind, float]:
-    """What the file says of its units: factors for Mpc/h, Msun/h and km/s, of those stated.
-
-    Args:
-        places: groups whose attributes may say so, by name.
-        h: Hubble constant in 100 km/s/Mpc, if it is known.
+    """What attributes of groups say of the file's units: factors for Mpc/h, Msun/h and km/s.
 
     Raises:
         InputError: if an attribute is no positive number, or two contradict.
@@ -102,13 +94,11 @@ def system_of(places: Mapping[str, h5py.Group], h: float | None) -> dict[Kind, f
     found: dict[Kind, float] = {}
     for place in places.values():
         present = attribute_names(place)
-        for power, names in _SYSTEMS:
-            for kind, name in names.items():
-                if name in present:
-                    own = 0 if kind == "velocity" else power
-                    factor = _in_ours(number_attribute(place, name), kind, own, h, name)
-                    agree(found.get(kind), factor, kind, f"attribute {name!r}")
-                    found[kind] = factor
+        for name, (kind, power) in _SYSTEMS.items():
+            if name in present:
+                factor = _in_ours(number_attribute(place, name), kind, power, h, name)
+                agree(found.get(kind), factor, kind, f"attribute {name!r}")
+                found[kind] = factor
     return found
 
 
@@ -135,11 +125,7 @@ def of_field(dataset: h5py.Dataset, kind: Kind, h: float | None) -> Stated | Non
 
 
 def agree(known: float | None, factor: float, kind: Kind, where: str) -> None:
-    """Refuse two statements of one unit that differ.
-
-    Raises:
-        InputError: naming the second.
-    """
+    """Refuse, with an InputError that names the second, two statements of a unit that differ."""
     if known is not None and abs(known / factor - 1) > SAME:
         raise InputError(
             f"expected one unit of {kind}, {known:.6g} {WANTED[kind]} as stated elsewhere, got "

@@ -85,7 +85,7 @@ class QuijoteSource(BoxSource):
         if redshift is None:
             redshift = _quijote_redshift(path) if header is None else header.redshift
             assumed += [f"redshift {redshift:g}"] if header is None else []
-        groups, files = read_groups(path, self.swap)
+        groups, files = _read_groups(path, self.swap)
         fields = parse_fields(self.columns)
         require(fields, groups)
         mass = Unit(1e10, "Msun/h")
@@ -119,19 +119,10 @@ class QuijoteSource(BoxSource):
         return read_snapshot_header(Path(self.snapshot.replace("{id}", simulation)))
 
 
-def read_groups(path: Path, swap: bool = False) -> tuple[dict[str, np.ndarray], list[Path]]:
-    """The fields of all groups of a snapshot, as stored, and the files they are from.
-
-    Args:
-        path: one of its files, or their folder.
-        swap: whether groups are in the other byte order than the machine's.
-
-    Raises:
-        InputError: if a file is missing, truncated, byte-swapped against expectation, or is none.
-    """
-    files = pieces(path, NAMES, "a group_tab file")
-    parts, heads = [], []
+def _read_groups(path: Path, swap: bool) -> tuple[dict[str, np.ndarray], list[Path]]:
+    """The fields of all groups of a snapshot, as stored, and the files they are from."""
     what = "a group_tab file"
+    files, parts, heads = pieces(path, NAMES, what), [], []
     for place in files:
         with reading(regular_file(place, what), what):
             head, fields = _read_file(place, swap)

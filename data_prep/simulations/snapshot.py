@@ -98,7 +98,7 @@ def hdf5_header(file: h5py.File) -> SnapshotHeader:
     """
     find_group(file, "Header")
     places = {name: find_group(file, name) for name in GROUPS if name in file}
-    named = {name: places[where] for where in places for name in attribute_names(places[where])}
+    named = [name for place in places.values() for name in attribute_names(place)]
     redshift = checked_redshift(_number(places, ("Redshift",)), "attribute 'Redshift'")
     scale = next((name for name in SCALE if name in named), None)
     if scale is not None and not abs(_number(places, (scale,)) * (1 + redshift) - 1) <= 1e-3:
@@ -143,11 +143,9 @@ def _binary_header(path: Path) -> SnapshotHeader:
         length = np.dtype(order + "u4")
         head = [("size", length), ("label", "S4"), ("next", "V4"), ("end", length)]
         kind = np.dtype(
-            [
-                ("opening", length),
-                *((name, order + code, *shape) for name, code, *shape in FIELDS),
-                ("closing", length),
-            ]
+            [("opening", length)]
+            + [(name, order + code, *shape) for name, code, *shape in FIELDS]
+            + [("closing", length)]
         )
         place = 0
         if len(start) >= 16:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import h5py
 import numpy as np
@@ -69,7 +69,7 @@ class SubfindSource(BoxSource):
         )
         mass = self.mass or f"{group}Mass"
         fields = parse_fields(f"{standard},mass={mass},{self.columns}")
-        found = read_subfind(path, self.objects, [field.name for field in fields.values()])
+        found = _read(path, self.objects, [field.name for field in fields.values()])
         require(fields, found.fields)
         known = FieldUnits(found.header, found.stated, self.length_unit, self.velocity)
         side = known.side(f"{group}Pos")
@@ -89,16 +89,8 @@ class SubfindSource(BoxSource):
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class SubfindFields:
-    """What was read of a snapshot's catalogue.
-
-    Attributes:
-        fields: values by name, as stored.
-        stated: what the file says of the units of each, where it does.
-        header: of the snapshot.
-        files: that they are from.
-    """
+class _Found(NamedTuple):
+    """Fields as stored, what the file states of their units, the header, and the files."""
 
     fields: Mapping[str, np.ndarray]
     stated: Mapping[str, Stated]
@@ -106,17 +98,10 @@ class SubfindFields:
     files: Sequence[Path]
 
 
-def read_subfind(path: Path, objects: Objects, fields: Sequence[str]) -> SubfindFields:
-    """Fields of a snapshot's catalogue.
+def _read(path: Path, objects: Objects, fields: Sequence[str]) -> _Found:
+    """Fields of the catalogue of a snapshot of which ``path`` is a file, or the folder.
 
-    Args:
-        path: one of its files, or their folder.
-        objects: which.
-        fields: names of datasets.
-
-    Raises:
-        InputError: if a file is missing or truncated, the header contradicts itself or the other
-            files, or a field is missing; the message names file and field.
+    Files that are missing, or contradict each other or themselves, are refused.
     """
     group, counts = GROUPS[objects]
     files = pieces(path, NAMES, "a Subfind catalogue")
@@ -126,9 +111,9 @@ def read_subfind(path: Path, objects: Objects, fields: Sequence[str]) -> Subfind
     for place in files:
         with open_hdf5(place, "a Subfind catalogue") as file:
             headers.append(hdf5_header(file))
-            wanted = _whole_number(file, ("NumFiles",))
-            total = _whole_number(file, [f"{count}_Total" for count in counts])
-            number = _whole_number(file, [f"{count}_ThisFile" for count in counts])
+            wanted = _whole_number(file, "NumFiles")
+            total = _whole_number(file, *(f"{count}_Total" for count in counts))
+            number = _whole_number(file, *(f"{count}_ThisFile" for count in counts))
             if number:
                 within = find_group(file, group)
                 parts.append({name: read_numbers(within, name, number) for name in fields})
@@ -148,7 +133,7 @@ def read_subfind(path: Path, objects: Objects, fields: Sequence[str]) -> Subfind
             f"expected {total or 'some'} {objects} in {files[0]} and its pieces, got {found}; "
             f"{remedy}"
         )
-    return SubfindFields(columns, stated[0], headers[0], files)
+    return _Found(columns, stated[0], headers[0], files)
 
 
 def _check_alike(found: Sequence[object], files: Sequence[Path], what: str) -> None:
@@ -167,7 +152,7 @@ def _stated(group: h5py.Group, fields: Sequence[str], h: float) -> dict[str, Sta
     return {name: unit for name, unit in found.items() if unit is not None}
 
 
-def _whole_number(file: h5py.File, names: Sequence[str]) -> int:
+def _whole_number(file: h5py.File, *names: str) -> int:
     """The attribute of Header that has one of the names."""
     header = find_group(file, "Header")
     present = attribute_names(header)

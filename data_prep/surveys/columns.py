@@ -93,11 +93,8 @@ def read_sky(
 ) -> Sky:
     """The rows of a catalogue with columns RA, DEC, Z, in FITS or another format of tables.
 
-    Args:
-        path: of the catalogue.
-        weights: how those of BOSS and eBOSS multiply; auto is WEIGHT where there is one, else boss.
-        chosen: other columns.
-        account: of what is read and left out.
+    ``weights`` says how those of BOSS and eBOSS multiply; auto is WEIGHT where there is one, else
+    boss.
 
     Raises:
         InputError: if the file or a column is missing, a name is that of several columns, a value
@@ -139,11 +136,8 @@ def _weight_columns(table: RawTable, weights: Weighting) -> dict[str, str]:
     """The columns from which weights follow, and the number density."""
     if weights == "none":
         return {}
-    present = [
-        name
-        for name in ("WEIGHT", *SYSTEMATIC, "WEIGHT_FKP", "NX", "NZ")
-        if table.place(name) is not None
-    ]
+    known = ("WEIGHT", *SYSTEMATIC, "WEIGHT_FKP", "NX", "NZ")
+    present = [name for name in known if table.place(name) is not None]
     if weights == "auto" and "WEIGHT" in present:
         used = ["WEIGHT"]
     elif weights != "auto" or "WEIGHT_SYSTOT" in present:

@@ -13,7 +13,6 @@ from data_prep.surveys.cubes import cut_survey, read_survey
 from data_prep.tables.parameters import together
 from galgen.cosmology import canonical_parameters
 from galgen.data.catalogue import Catalogue
-from galgen.data.cutting import thin
 from galgen.errors import InputError
 
 
@@ -89,6 +88,4 @@ class SurveySource(Source):
         return together(text, options, ("--cosmology", "the other options"), "leave one out")
 
     def cubes(self, box: Catalogue) -> Iterator[Catalogue]:
-        limited = thin(box, self.mass_min, None)
-        self.account.drop(f"below {self.mass_min or 0:g} Msun/h", len(box) - len(limited))
-        yield limited
+        yield self._above_limit(box)

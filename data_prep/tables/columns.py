@@ -196,9 +196,7 @@ def read_fields(
 ) -> tuple[dict[str, Column], dict[str, Field]]:
     """Columns by the names that they get, and which component of each is meant.
 
-    Args:
-        table: to read.
-        wanted: name -> column, its number, or a component of it, ``pos[0]``.
+    ``wanted`` has, by name, a column, its number, or a component of it, ``pos[0]``.
 
     Raises:
         InputError: if a column is missing, or a name is that of several.
@@ -216,11 +214,7 @@ def rows_with_values(
 ) -> dict[str, np.ndarray]:
     """The numbers of columns, in the rows that have one in each; integers keep every bit.
 
-    Args:
-        raw: name -> column.
-        fields: name -> component.
-        drop: leave out rows in which a value is missing or not finite, else refuse them.
-        account: of what is left out.
+    Rows in which a value is missing or not finite are left out if ``drop``, else refused.
 
     Raises:
         InputError: for missing values, with their number in each column, columns of unlike length,
@@ -252,7 +246,7 @@ def rows_with_values(
 
 def _absent(column: Column, field: Field, values: np.ndarray) -> np.ndarray:
     """Which rows have no value, by a mask or for it is not finite."""
-    absent = np.zeros(len(values), bool) if values.dtype.kind != "f" else ~np.isfinite(values)
+    absent = ~np.isfinite(values)
     if column.missing is not None:
         whole = column.missing.ndim == 1
         absent = absent | (column.missing if whole else column.missing[:, field.component])

@@ -112,8 +112,7 @@ def _guarded(table: RawTable, path: Path) -> RawTable:
 
 def _opened(path: Path, choice: Choice) -> tuple[list[RawTable], Mapping[str, np.ndarray] | None]:
     content = None if _opener_of(path) is None else _contents(path, "a table")
-    with path.open("rb") as file:
-        start = file.read(LONGEST) if content is None else content[:LONGEST]
+    start = _beginning(path, LONGEST) if content is None else content[:LONGEST]
     kind = _format(start, path)
     _check_choice(choice, kind, path)
     with reading(path, "a table of text" if kind == "text" else f"a whole {kind} file"):
@@ -132,7 +131,8 @@ def _opened(path: Path, choice: Choice) -> tuple[list[RawTable], Mapping[str, np
         if kind == "Parquet":
             return [read_parquet_table(path)], None
         if kind in ("npy", "npz"):
-            arrays = _arrays(path, content, kind)
+            what = f"a whole {kind} file"
+            arrays = read_npz(path, what) if kind == "npz" else {ALONE: _array(path, content, what)}
             return tables_of(arrays, path, choice.array), arrays
         text = _contents(path, "a table") if content is None else content
         if kind == "ECSV":
@@ -155,10 +155,8 @@ def _check_choice(choice: Choice, kind: str, path: Path) -> None:
             )
 
 
-def _arrays(path: Path, content: bytes | None, kind: str) -> Mapping[str, np.ndarray]:
-    if kind == "npz":
-        return read_npz(path, "a whole npz file")
-    return {ALONE: read_npy(path, "a whole npy file") if content is None else array_in(content)}
+def _array(path: Path, content: bytes | None, what: str) -> np.ndarray:
+    return read_npy(path, what) if content is None else array_in(content)
 
 
 def _format(start: bytes, path: Path) -> str:
@@ -183,15 +181,7 @@ def _table_of_ecsv(path: Path, content: bytes) -> RawTable:
 
 
 def _contents(path: Path, what: str) -> bytes:
-    """All bytes of a file, not compressed.
-
-    Args:
-        path: of the file.
-        what: is expected there, for errors.
-
-    Raises:
-        InputError: if there is no file, it is damaged, or it grows beyond what its size explains.
-    """
+    """All bytes of a file, not compressed; no more than its size explains."""
     size = regular_file(path, what).stat().st_size
     opener = _opener_of(path)
     if opener is None:
@@ -209,6 +199,10 @@ def _contents(path: Path, what: str) -> bytes:
 
 def _opener_of(path: Path) -> Callable[..., Any] | None:
     """What opens a compressed file; None for one that is not compressed."""
-    with path.open("rb") as file:
-        start = file.read(6)
+    start = _beginning(path, 6)
     return next((opener for mark, opener in OPENERS.items() if start.startswith(mark)), None)
+
+
+def _beginning(path: Path, length: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(length)

@@ -31,18 +31,8 @@ from galgen.errors import InputError
 from galgen.reading.columns import Column
 
 IDENTITIES = (
-    "name",
-    "sim_name",
-    "simname",
-    "sim",
-    "sim_id",
-    "simulation",
-    "simulation_name",
-    "simulation_id",
-    "id",
-    "root",
-    "index",
-    "",
+    *("name", "sim_name", "simname", "sim", "sim_id", "simulation", "simulation_name"),
+    *("simulation_id", "id", "root", "index", ""),
 )
 """Names of the column that says which simulation a row is of, without case; the first counts."""
 SEEDS = ("seed", "random_seed", "randomseed", "unnamed: 0")
@@ -82,7 +72,7 @@ class ParameterTable:
                 f"expected names in the first line of {path}, got none; write them there, or pass "
                 "--parameter-names"
             )
-        labels = [_plain(name) for name in table.names]
+        labels = [name.strip().lstrip("#").strip() for name in table.names]
         absent = [name for name in ignore if alike(name) not in map(alike, labels)]
         if absent:
             raise InputError(
@@ -178,10 +168,6 @@ def together(
     # By this name it is taken for Omega_b, which it is, however small.
     spelled = {"Omega_b" if name == "omega_b" else name: v for name, v in merged.items()}
     return canonical_parameters(spelled, f"{sources[0]} with {sources[1]}")
-
-
-def _plain(name: str) -> str:
-    return name.strip().lstrip("#").strip()
 
 
 def _key(simulation: str) -> str:

@@ -19,7 +19,7 @@ from astropy.io import ascii as astropy_text
 from data_prep.tables.columns import RawTable
 from data_prep.tables.text_lines import MISSING, TextLines, text_of, told_apart, unequal_rows
 from galgen.errors import InputError
-from galgen.reading.columns import Column
+from galgen.reading.columns import Column, column_of
 from galgen.units import parsed
 
 NAME_AND_UNIT = re.compile(r"(?P<name>.*?\S)\s*[\[(](?P<unit>[^\[\]()]*\D[^\[\]]*)[\])]")
@@ -34,14 +34,7 @@ def read_text(
     header: bool = True,
     naming: str = "--names",
 ) -> RawTable:
-    """The table of a text file.
-
-    Args:
-        path: of the file, for errors.
-        content: its bytes.
-        names: of all columns, if the file does not have them, or others.
-        header: False if the first line is of the data, whatever it looks like.
-        naming: the option that ``names`` comes from, for errors.
+    """The table of the bytes of a text file, read as :class:`~data_prep.tables.files.Choice` says.
 
     Raises:
         InputError: if it is no text, has no rows, or it is not clear where names are.
@@ -57,9 +50,8 @@ def read_text(
     elif labels is None:
         labels = tuple(map(str, range(lines.width)))
         notes += ("no line has names; columns have numbers from 0",)
-    parts = [_name_and_unit(label) for label in labels]
-    named = [name for name, _ in parts] + [""] * (lines.width - len(parts))
-    units = [unit for _, unit in parts] + [""] * (lines.width - len(parts))
+    blank = [""] * (lines.width - len(labels))
+    named, units = zip(*map(_name_and_unit, [*labels, *blank]), strict=True)
 
     def read(places: Sequence[int]) -> list[Column]:
         columns = _columns(lines, places)
@@ -68,18 +60,16 @@ def read_text(
             for place, column in zip(places, columns, strict=True)
         ]
 
-    remedy = f"choose among these with --columns, or name all columns with {naming}"
-    whole = lines.body.endswith("\n")
-    doubts = () if whole else (f"{path}: the last line does not end; is the file whole?",)
+    cut = f"{path}: the last line does not end; is the file whole?"
     return RawTable(
-        str(path),
-        tuple(named),
-        read,
-        notes,
-        remedy,
-        numbered,
+        where=str(path),
+        names=named,
+        read=read,
+        notes=notes,
+        remedy=f"choose among these with --columns, or name all columns with {naming}",
+        numbered=numbered,
         flat=True,
-        doubts=doubts,
+        doubts=() if lines.body.endswith("\n") else (cut,),
         skipped=lines.skipped,
     )
 
@@ -133,13 +123,7 @@ def _columns(lines: TextLines, places: Sequence[int]) -> list[Column]:
             f"expected {lines.number} rows in {lines.path}, as it has lines, got {len(table)} by "
             "its quotes; one does not close, or a cell has several lines: mend it"
         )
-    found = []
-    for place in places:
-        column = table[labels[place]]
-        gaps = np.ma.getmaskarray(column) if isinstance(column, np.ma.MaskedArray) else None
-        values = np.asarray(column.filled() if gaps is not None else column)
-        found.append(Column(labels[place], values, gaps))
-    return found
+    return [column_of(labels[place], table[labels[place]]) for place in places]
 
 
 def _columns_of_text(lines: TextLines, places: Sequence[int]) -> list[Column]:

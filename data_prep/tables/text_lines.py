@@ -67,14 +67,9 @@ def text_of(path: Path, content: bytes) -> str:
     Raises:
         InputError: if it has a NUL byte, which no text has.
     """
-    encodings = {
-        codecs.BOM_UTF8: "utf-8-sig",
-        codecs.BOM_UTF16_LE: "utf-16",
-        codecs.BOM_UTF16_BE: "utf-16",
-    }
-    encoding = next((e for mark, e in encodings.items() if content.startswith(mark)), "utf-8")
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = content.decode(encoding)
+        text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("latin-1")  # a name or a comment; numbers are the same in all
     if "\0" in text:
@@ -87,13 +82,9 @@ def text_of(path: Path, content: bytes) -> str:
 
 
 def told_apart(path: Path, text: str, header: bool, naming: str | None) -> TextLines:
-    """Header and rows.
+    """Header and rows of a text; ``header`` is False if its first line is of the data.
 
-    Args:
-        path: of the file, for errors.
-        text: of it.
-        header: False if its first line is of the data, whatever it looks like.
-        naming: the option that names columns, for errors; None if they are named.
+    ``naming`` is the option that names columns, for errors; None if they are named.
 
     Raises:
         InputError: if there are no rows, rows are of unlike length, or the first line may be names
@@ -114,7 +105,7 @@ def told_apart(path: Path, text: str, header: bool, naming: str | None) -> TextL
         notes = (f"the first line, {line.strip()[:40]}, has names as pandas gives them",)
     else:
         found = _in_comments(text[:start].split("\n"), delimiter, len(first))
-        plain = all(map(_is_number_or_gap, first))
+        plain = all(_is_number(cell, or_gap=True) for cell in first)
         if header and found is None and not plain and (naming or _above(first, below, delimiter)):
             remedy = f", or pass {naming}" if naming else ", or take it out"
             raise InputError(
@@ -165,12 +156,8 @@ def _cells(line: str, delimiter: str) -> list[str]:
     return [cell.strip() for cell in row]
 
 
-def _is_number(cell: str) -> bool:
-    return NUMBER.fullmatch(cell) is not None
-
-
-def _is_number_or_gap(cell: str) -> bool:
-    return _is_number(cell) or cell in MISSING
+def _is_number(cell: str, or_gap: bool = False) -> bool:
+    return NUMBER.fullmatch(cell) is not None or (or_gap and cell in MISSING)
 
 
 def _by_pandas(first: list[str], below: list[str], delimiter: str) -> bool:
@@ -185,7 +172,7 @@ def _above(first: list[str], below: list[str], delimiter: str) -> bool:
     """Whether a line has text where the next one has a number, as names do."""
     cells = _cells(below[0], delimiter) if below else []
     pairs = zip(first, cells, strict=False)
-    return any(_is_number(cell) and not _is_number_or_gap(name) for name, cell in pairs)
+    return any(_is_number(cell) and not _is_number(name, or_gap=True) for name, cell in pairs)
 
 
 def _in_comments(comments: list[str], delimiter: str, width: int) -> tuple[str, ...] | None:

@@ -44,7 +44,7 @@ def parse_units(text: str, columns: Mapping[str, str]) -> dict[str, str]:
 def in_ours(
     name: str, values: np.ndarray, stated: str, option: str | None, h: float | None
 ) -> tuple[np.ndarray, str, bool]:
-    """A column in the library's unit.
+    """A column in the library's unit, the unit, and whether it had to be assumed.
 
     Args:
         name: that it gets; ``log_<name>`` for a logarithm to base ten, which is undone.
@@ -52,9 +52,6 @@ def in_ours(
         stated: unit in the file; empty if it states none.
         option: unit that the user states; empty if none, None if there is no such option.
         h: Hubble constant in 100 km/s/Mpc, if it is known.
-
-    Returns:
-        The values, their unit, and whether it had to be assumed.
 
     Raises:
         InputError: if the two units contradict, or one cannot be converted.
