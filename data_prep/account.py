@@ -63,11 +63,10 @@ class Account:
     def leave(self, names: Iterable[str]) -> None:
         """Columns of a file were not taken."""
         for name in names:
-            meaning = meaning_of(name)
-            if meaning is None:
-                self.unknown[name] = None
-            else:
+            if meaning := meaning_of(name):
                 self.left[name] = meaning
+            else:
+                self.unknown[name] = None
 
     def warn(self, kind: str, text: str) -> None:
         """A user should look at something again; of each kind, the first is told."""

@@ -43,16 +43,23 @@ TYPICAL = {"omega_m": 0.31, "omega_b": 0.049, "h": 0.68, "n_s": 0.965, "sigma_8"
 """What is assumed of parameters that are not known."""
 
 
-def checked_redshift(redshift: float, name: str = "redshift") -> float:
+def checked_redshift(
+    redshift: float, name: str = "redshift", scale: float | None = None, scale_name: str = ""
+) -> float:
     """A redshift between today, but for rounding, and the last scattering.
 
     Raises:
-        InputError: for any other.
+        InputError: for any other, and where a scale factor is given that is of another redshift.
     """
     low, high = REDSHIFTS
     if not low < redshift <= high:
         raise InputError(
             f"expected {name} between 0 and {high:g}, got {redshift:g}; is the header damaged?"
+        )
+    if scale is not None and not abs(scale * (1 + redshift) - 1) <= 1e-3:
+        raise InputError(
+            f"expected {scale_name} 1 / (1 + redshift) = {1 / (1 + redshift):.4g}, got "
+            f"{scale:.4g}; the header is mislabelled"
         )
     return float(redshift)
 

@@ -33,11 +33,8 @@ def assumptions(made: Iterable[str]) -> dict[str, str]:
 def pieces(path: Path, pattern: str, what: str) -> list[Path]:
     """The files, in order of their number, of the snapshot that ``path`` is a folder or a piece of.
 
-    Args:
-        path: a folder, or one of the files.
-        pattern: regular expression of file names; group ``number`` is the piece, if there are many,
-            and the rest of the name is the same for all of them.
-        what: is wanted, for errors.
+    ``pattern`` is a regular expression of file names. Its group ``number`` is the piece, if there
+    are many; the rest of the name is the same for all of them.
 
     Raises:
         InputError: if there is no such file, or a folder has files of several snapshots.

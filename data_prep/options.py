@@ -102,9 +102,8 @@ def parse_numbers(text: str) -> dict[str, float]:
     Raises:
         InputError: if a value is not a number.
     """
+    pairs = parse_pairs(text)
     try:
-        return {name: float(value) for name, value in parse_pairs(text).items()}
+        return {name: float(value) for name, value in pairs.items()}
     except ValueError as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"expected numbers in {text!r}, got other text; {error}") from error

@@ -31,21 +31,18 @@ def prepare(source: Source) -> None:
     with SuiteWriter(source.output) as writer:
         for place, box in enumerate(source.boxes()):
             for cube in source.cubes(box):
-                catalogue = thin(
-                    cube, None, source.n_max, child_seed(Role.CUBE, source.seed, number)
-                )
+                seed = child_seed(Role.CUBE, source.seed, number)
+                catalogue = thin(cube, None, source.n_max, seed)
                 number += 1
-                source.account.drop(
-                    f"beyond the {source.n_max} of a catalogue", len(cube) - len(catalogue)
-                )
+                beyond = f"beyond the {source.n_max} of a catalogue"
+                source.account.drop(beyond, len(cube) - len(catalogue))
                 if len(catalogue) < source.n_min:
-                    source.account.drop(
-                        f"in catalogues of fewer than {source.n_min}", len(catalogue)
-                    )
-                else:
-                    writer.add(catalogue)
-                    published.append(catalogue.provenance.get(PUBLISHED, ""))
-                    box_of.append(place)
+                    few = f"in catalogues of fewer than {source.n_min}"
+                    source.account.drop(few, len(catalogue))
+                    continue
+                writer.add(catalogue)
+                published.append(catalogue.provenance.get(PUBLISHED, ""))
+                box_of.append(place)
         if number and not published:
             raise InputError(
                 f"expected catalogues of {source.n_min} points or more, got {number} with fewer; "
@@ -59,10 +56,9 @@ def prepare(source: Source) -> None:
         print(f"wrote {suite_summary(suite)}")
         print(source.account.text(int(suite.counts.sum())))
     source.account.print_warnings()
-    if len(published) < number:
-        print(
-            f"  dropped: {number - len(published)} catalogues of fewer than {source.n_min} points"
-        )
+    lost = number - len(published)
+    if lost:
+        print(f"  dropped: {lost} catalogues of fewer than {source.n_min} points")
 
 
 def _splits(source: Source, fractions: Mapping[str, float], box_of: list[int]) -> list[str]:
@@ -100,8 +96,7 @@ def random_splits(number: int, fractions: Mapping[str, float], seed: int) -> lis
     """A split for each of ``number`` catalogues, at random by seed, in exact proportions.
 
     Raises:
-        InputError: if the fractions are not positive or do not add up to one, or a split would be
-            empty.
+        InputError: as :func:`check_fractions`, and if a split would be empty.
     """
     check_fractions(fractions)
     rising = np.cumsum([0.0, *fractions.values()])

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.checks import checked_redshift, checked_side, cosmology_of, redshift_at
+from data_prep.checks import checked_redshift, checked_side, cosmology_of
 from data_prep.fields import Unit, parse_fields, read_columns, require
 from data_prep.files import pieces, provenance_of
 from data_prep.simulations.asdf_files import open_asdf
@@ -74,9 +74,8 @@ def _check_particles(header: Mapping[str, Any], cosmology: Mapping[str, float]) 
     """Refuse a header whose particles do not make up the matter that clusters in its box."""
     if "NP" not in header:
         return
-    clustering = cosmology["omega_m"] - (
-        _number(header, "Omega_Smooth") if "Omega_Smooth" in header else 0.0
-    )
+    smooth = _number(header, "Omega_Smooth") if "Omega_Smooth" in header else 0.0
+    clustering = cosmology["omega_m"] - smooth
     mass = CRITICAL_DENSITY * clustering * header["BoxSizeHMpc"] ** 3 / _number(header, "NP")
     if not abs(header["ParticleMassHMsun"] / mass - 1) < 0.02:
         raise InputError(
@@ -86,15 +85,9 @@ def _check_particles(header: Mapping[str, Any], cosmology: Mapping[str, float]) 
 
 
 def _redshift(header: Mapping[str, Any]) -> float:
-    redshift = checked_redshift(header["Redshift"], "header field 'Redshift'")
-    if "ScaleFactor" in header:
-        scale = _number(header, "ScaleFactor")
-        if abs(redshift_at(scale, "header field 'ScaleFactor'") - redshift) > 1e-3 * (1 + redshift):
-            raise InputError(
-                f"expected header field 'ScaleFactor' {1 / (1 + redshift):.4g} at Redshift "
-                f"{redshift:.4g}, got {scale:.4g}; the header is mislabelled"
-            )
-    return redshift
+    scale = _number(header, "ScaleFactor") if "ScaleFactor" in header else None
+    names = "header field 'Redshift'", "header field 'ScaleFactor'"
+    return checked_redshift(header["Redshift"], names[0], scale, names[1])
 
 
 def _cosmology(header: Mapping[str, Any]) -> dict[str, float]:

@@ -32,11 +32,7 @@ OUR_LABEL = b"blsc"
 
 @contextlib.contextmanager
 def open_asdf(path: Path, what: str) -> Iterator[Any]:
-    """An ASDF file as asdf's AsdfFile; what goes wrong while it is open is one line.
-
-    Args:
-        path: of the file.
-        what: is expected in it, for errors.
+    """An ASDF file as asdf's AsdfFile; ``what`` is expected in it, for errors.
 
     Raises:
         InputError: if asdf or blosc is not installed, there is no such file, or it is no ASDF,

@@ -99,25 +99,22 @@ def hdf5_header(file: h5py.File) -> SnapshotHeader:
     find_group(file, "Header")
     places = {name: find_group(file, name) for name in GROUPS if name in file}
     named = [name for place in places.values() for name in attribute_names(place)]
-    redshift = checked_redshift(_number(places, ("Redshift",)), "attribute 'Redshift'")
-    scale = next((name for name in SCALE if name in named), None)
-    if scale is not None and not abs(_number(places, (scale,)) * (1 + redshift) - 1) <= 1e-3:
-        raise InputError(
-            f"expected attribute {scale!r} 1 / (1 + Redshift) = {1 / (1 + redshift):.4g}, got "
-            f"{_number(places, (scale,)):.4g}; the header is mislabelled"
-        )
+    stated = next((name for name in SCALE if name in named), None)
+    scale = None if stated is None else _number(places, stated)
+    redshift = _number(places, "Redshift")
+    redshift = checked_redshift(redshift, "attribute 'Redshift'", scale, f"attribute {stated!r}")
     for names in (MATTER, HUBBLE):
-        _number(places, names)
-    cosmology = cosmology_of(named, lambda name: _number(places, (name,)), SILENT)
+        _number(places, *names)
+    cosmology = cosmology_of(named, lambda name: _number(places, name), SILENT)
     return SnapshotHeader(
-        box=_number(places, ("BoxSize",)),
+        box=_number(places, "BoxSize"),
         redshift=redshift,
         cosmology=cosmology,
         units=system_of(places, cosmology["h"]),
     )
 
 
-def _number(places: Mapping[str, h5py.Group], names: tuple[str, ...]) -> float:
+def _number(places: Mapping[str, h5py.Group], *names: str) -> float:
     """The attribute of one of the names, in whichever group; all that are there must agree."""
     found: dict[str, float] = {}
     for where, place in places.items():
@@ -163,12 +160,8 @@ def _binary_header(path: Path) -> SnapshotHeader:
 
 
 def _of_fields(found: Mapping[str, float]) -> SnapshotHeader:
-    redshift = checked_redshift(found["redshift"], "field 'redshift'")
-    if found["time"] and not abs(found["time"] * (1 + redshift) - 1) <= 1e-3:
-        raise InputError(
-            f"expected field 'time' 1 / (1 + redshift) = {1 / (1 + redshift):.4g}, got "
-            f"{found['time']:.4g}; the header is mislabelled"
-        )
+    scale = found["time"] or None
+    redshift = checked_redshift(found["redshift"], "field 'redshift'", scale, "field 'time'")
     named = {name: found[name] for name in ("Omega0", "OmegaLambda", "HubbleParam")}
     return SnapshotHeader(
         box=found["BoxSize"], redshift=redshift, cosmology=canonical_parameters(named, "the header")

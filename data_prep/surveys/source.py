@@ -57,17 +57,8 @@ class SurveySource(Source):
         cosmology = self.parameters()
         chosen = SkyColumns(parse_pairs(self.columns), self.hdu, self.drop_missing)
         for path in self.inputs:
-            survey = read_survey(
-                path,
-                self.z_min,
-                self.z_max,
-                cosmology,
-                self.nside,
-                self.randoms,
-                self.weights,
-                chosen,
-                self.account,
-            )
+            how = self.nside, self.randoms, self.weights, chosen, self.account
+            survey = read_survey(path, self.z_min, self.z_max, cosmology, *how)
             edges, densities = survey.densities()
             print(f"{path.name}: {len(survey.positions)} galaxies; density in equal volumes")
             for low, high, density in zip(edges, edges[1:], densities, strict=False):

@@ -36,11 +36,7 @@ TABLES = "choose among these with --columns, or another table with --hdu"
 
 
 def read_fits(path: Path, hdu: str | None = None) -> RawTable:
-    """The table of a FITS file.
-
-    Args:
-        path: of the file.
-        hdu: number from 0 or name of an extension; the first table if None.
+    """The table of a FITS file in the extension of a number from 0 or a name, or the first.
 
     Raises:
         InputError: if there is no such table.
@@ -102,10 +98,7 @@ def tables_of(
 ) -> list[RawTable]:
     """The tables that arrays are.
 
-    Args:
-        arrays: of a file, by name.
-        path: of the file, for errors.
-        array: the one that has the columns; the only one, or all by name, where None.
+    ``array`` has the columns; where None, the only array does, or all of them by name.
 
     Raises:
         InputError: if there is no such array, or it is no table.

@@ -44,14 +44,8 @@ BEGINNINGS = {
     b"#ASDF": "ASDF",
     b"# %ECSV": "ECSV",
 }
-ENDINGS = {
-    ".fits": "FITS",
-    ".fit": "FITS",
-    ".parquet": "Parquet",
-    ".npy": "npy",
-    ".npz": "npz",
-    ".ecsv": "ECSV",
-}
+ENDINGS = {".fits": "FITS", ".fit": "FITS", ".parquet": "Parquet", ".ecsv": "ECSV"}
+ENDINGS |= {".npy": "npy", ".npz": "npz"}
 OTHERS = ("HDF5", "XML", "ASDF")
 LONGEST = max(map(len, BEGINNINGS))
 
@@ -142,13 +136,13 @@ def _opened(path: Path, choice: Choice) -> tuple[list[RawTable], Mapping[str, np
 
 def _check_choice(choice: Choice, kind: str, path: Path) -> None:
     """Refuse an option that the file's format has no use for."""
-    given = {
-        choice.naming: (choice.names, "text"),
-        "--no-header": (not choice.header, "text"),
-        "--hdu": (choice.hdu is not None, "FITS"),
-        "--array": (choice.array is not None, "npz"),
-    }
-    for option, (is_given, wanted) in given.items():
+    given = [
+        (choice.naming, choice.names, "text"),
+        ("--no-header", not choice.header, "text"),
+        ("--hdu", choice.hdu is not None, "FITS"),
+        ("--array", choice.array is not None, "npz"),
+    ]
+    for option, is_given, wanted in given:
         if is_given and kind != wanted:
             raise InputError(
                 f"expected {option} for a file of {wanted} only, got {kind} at {path}; leave it out"

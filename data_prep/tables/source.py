@@ -140,10 +140,8 @@ class TableSource(BoxSource):
             return [{} for _ in range(number)]
         if arrays is None or len(arrays) < 2:
             raise InputError(f"expected an .npz with an array of parameters, got {path}; use one")
-        labels, values = (
-            self.parameter_names,
-            as_array(array_named(arrays, self.parameters, path), "parameters"),
-        )
+        labels = self.parameter_names
+        values = as_array(array_named(arrays, self.parameters, path), "parameters")
         if values.shape != (number, len(labels)):
             raise InputError(
                 f"expected parameters {self.parameters!r} of shape ({number}, {len(labels)}), got "
@@ -153,13 +151,9 @@ class TableSource(BoxSource):
             raise InputError(
                 f"expected names that differ, got {list(labels)}; mend --parameter-names"
             )
-        return [
-            canonical_parameters(
-                dict(zip(labels, map(float, row), strict=True)),
-                f"row {i} of {self.parameters!r} in {path}",
-            )
-            for i, row in enumerate(values)
-        ]
+        where = f"of {self.parameters!r} in {path}"
+        named = [dict(zip(labels, map(float, row), strict=True)) for row in values]
+        return [canonical_parameters(row, f"row {i} {where}") for i, row in enumerate(named)]
 
 
 def _without(provenance: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
