@@ -26,14 +26,15 @@ from jaxtyping import Float, Int
 from galgen.checked import ABOVE_ZERO, Count, NotNegative, Positive, at_most, checked
 from galgen.periodic import wrap
 
+Labelled = tuple[Float[np.ndarray, "number 2"], Int[np.ndarray, " number"]]
+"""Points and the class of each."""
+
 
 class Toy(abc.ABC):
     """A distribution in the plane that can be sampled with its classes."""
 
     @abc.abstractmethod
-    def sample_with_labels(
-        self, rng: np.random.Generator, number: int
-    ) -> tuple[Float[np.ndarray, "number 2"], Int[np.ndarray, " number"]]:
+    def sample_with_labels(self, rng: np.random.Generator, number: int) -> Labelled:
         """Points ``(number, 2)``, float32, and the class of each."""
 
     def sample(self, rng: np.random.Generator, number: int) -> Float[np.ndarray, "number 2"]:
@@ -60,9 +61,7 @@ class EightGaussians(Toy):
         angle = np.arange(8) * np.pi / 4
         return self.radius * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
-    def sample_with_labels(
-        self, rng: np.random.Generator, number: int
-    ) -> tuple[Float[np.ndarray, "number 2"], Int[np.ndarray, " number"]]:
+    def sample_with_labels(self, rng: np.random.Generator, number: int) -> Labelled:
         """Points and which Gaussian each came from."""
         labels = rng.integers(8, size=number)
         x = self.centres[labels] + self.std * rng.standard_normal((number, 2))
@@ -89,9 +88,7 @@ class TwoMoons(Toy):
     scale: Positive = 3.0
     shift: float = -1.0
 
-    def sample_with_labels(
-        self, rng: np.random.Generator, number: int
-    ) -> tuple[Float[np.ndarray, "number 2"], Int[np.ndarray, " number"]]:
+    def sample_with_labels(self, rng: np.random.Generator, number: int) -> Labelled:
         """Points and which moon each is on."""
         labels = rng.integers(2, size=number)
         angle = np.pi * rng.random(number)
@@ -113,9 +110,7 @@ class Checkerboard(Toy):
 
     half_width: Positive = 4.0
 
-    def sample_with_labels(
-        self, rng: np.random.Generator, number: int
-    ) -> tuple[Float[np.ndarray, "number 2"], Int[np.ndarray, " number"]]:
+    def sample_with_labels(self, rng: np.random.Generator, number: int) -> Labelled:
         """Points and which dark square each is in."""
         labels = rng.integers(8, size=number)
         column, pair = labels // 2, labels % 2
@@ -136,9 +131,7 @@ class TwoSpirals(Toy):
 
     std: NotNegative = 0.1
 
-    def sample_with_labels(
-        self, rng: np.random.Generator, number: int
-    ) -> tuple[Float[np.ndarray, "number 2"], Int[np.ndarray, " number"]]:
+    def sample_with_labels(self, rng: np.random.Generator, number: int) -> Labelled:
         """Points and which arm each is on."""
         labels = rng.integers(2, size=number)
         angle = 3 * np.pi * np.sqrt(rng.random(number))
@@ -165,9 +158,7 @@ class Pinwheel(Toy):
     tangential_std: NotNegative = 0.1
     rate: float = 0.25
 
-    def sample_with_labels(
-        self, rng: np.random.Generator, number: int
-    ) -> tuple[Float[np.ndarray, "number 2"], Int[np.ndarray, " number"]]:
+    def sample_with_labels(self, rng: np.random.Generator, number: int) -> Labelled:
         """Points and which blade each is on."""
         labels = rng.integers(self.blades, size=number)
         deviations = np.array([self.radial_std, self.tangential_std])

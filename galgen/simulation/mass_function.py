@@ -17,6 +17,7 @@ import math
 
 import numpy as np
 from jaxtyping import Float
+from scipy.integrate import cumulative_trapezoid
 
 from galgen.errors import InputError
 from galgen.simulation.linear_power import LinearPower
@@ -63,8 +64,8 @@ class TinkerMassFunction:
         """ln M and ln n(>M), without the last mass, where n vanishes."""
         masses, density = self.table
         step = math.log(masses[1] / masses[0])
-        cells = 0.5 * (density[1:] + density[:-1]) * step
-        return np.log(masses[:-1]), np.log(np.maximum(np.cumsum(cells[::-1])[::-1], 1e-300))
+        above = cumulative_trapezoid(density[::-1], dx=step)[::-1]
+        return np.log(masses[:-1]), np.log(np.maximum(above, 1e-300))
 
     def number_above(self, mass: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
         """n(>M) in (h/Mpc)^3 for masses in Msun/h.
