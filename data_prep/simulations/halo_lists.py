@@ -8,9 +8,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
@@ -29,8 +28,8 @@ UNITS: Mapping[str, tuple[str, ...]] = {
 """How each finder states the units of positions, velocities and masses."""
 SILENT = re.compile(r"Omega_?(r|g|Radiation)", re.IGNORECASE)
 """Names that look like cosmology and change no distance."""
-PIECE = 1 << 24
-"""Letters that are read at a time."""
+AT_ONCE = 1 << 16
+"""Rows that are read together."""
 EXACT = 2**53
 """The whole numbers that float64 holds are below it."""
 
@@ -147,40 +146,34 @@ def read_rows(
     """
     parts: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
     with path.open(encoding="utf-8") as file:
-        for first, lines in _blocks(file, width):
-            rows = [line.split() for line in lines]
-            for place, row in enumerate(rows):
-                if len(row) != width or row[0].startswith("#"):
-                    raise InputError(
-                        f"expected {width} numbers in every row, got {len(row)} in row "
-                        f"{first + place}; copy the file again"
-                    )
+        lines = filter(str.strip, itertools.dropwhile(lambda line: line.startswith("#"), file))
+        for first in itertools.count(step=AT_ONCE):
+            rows = _split(list(itertools.islice(lines, AT_ONCE)), width, first)
+            if not rows:
+                break
             for name, number in wanted.items():
                 words = [row[number] for row in rows]
                 parts[name].append(_numbers(words, name in whole, first))
     return {name: _joined(values, name) for name, values in parts.items()}
 
 
-def _blocks(file: TextIO, width: int) -> Iterator[tuple[int, list[str]]]:
-    """The rows after the header, a few megabytes at a time, with the number of the first."""
-    text, first, header = "", 0, True
-    while piece := file.read(PIECE):
-        text += piece
-        if "\0" in piece:
-            raise InputError("expected text, got NUL bytes; the file is damaged: copy it again")
-        *lines, text = text.split("\n")
-        if header:
-            lines = list(itertools.dropwhile(lambda line: line.startswith("#"), lines))
-            header = not lines
-        rows = [line for line in lines if line.strip()]
-        if rows:
-            yield first, rows
-        first += len(rows)
-    if text.strip() and not (header and text.startswith("#")):
+def _split(lines: list[str], width: int, first: int) -> list[list[str]]:
+    """The words of some rows, of which the first has that number."""
+    if any("\0" in line for line in lines):
+        raise InputError("expected text, got NUL bytes; the file is damaged: copy it again")
+    rows = [line.split() for line in lines]
+    if lines and not lines[-1].endswith("\n"):
         raise InputError(
-            f"expected {width} columns and an end of line in the last row, got {len(text.split())} "
+            f"expected {width} columns and an end of line in the last row, got {len(rows[-1])} "
             "and no end of line; it is truncated: copy the file again"
         )
+    for place, row in enumerate(rows):
+        if len(row) != width or row[0].startswith("#"):
+            raise InputError(
+                f"expected {width} numbers in every row, got {len(row)} in row {first + place}; "
+                "copy the file again"
+            )
+    return rows
 
 
 def _numbers(words: list[str], whole: bool, first: int) -> np.ndarray:
