@@ -7,22 +7,22 @@
 ``.parquet``       a table, and the metadata in its schema, key ``galgen``
 =================  ==============================================================================
 
-The metadata are JSON (:mod:`galgen.data.catalogue_metadata`). A name that FITS cannot hold (not
+The metadata are JSON. A name that FITS cannot hold (not
 ASCII, too long, or the same as another but for case) becomes ``column_<number>`` there. Files
 appear whole or not at all. Parquet needs pyarrow (``pip install 'galgen[formats]'``).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.io import fits
 
 from galgen.data.catalogue import Catalogue
-from galgen.data.catalogue_metadata import catalogue_from, described_columns, metadata_of, not_ours
 from galgen.data.suite import Suite
 from galgen.data.suite_writing import write_suite
 from galgen.errors import InputError
@@ -31,6 +31,8 @@ from galgen.reading import regular_file
 from galgen.reading.fits import fits_columns, fits_table, open_fits
 from galgen.reading.parquet import open_parquet, parquet_columns, write_parquet
 
+FORMAT = "galgen-catalogue"
+VERSION = 1
 EXTENSION = "GALGEN"
 KEY = "galgen"
 LONGEST = 60
@@ -104,24 +106,20 @@ def _write_fits(path: Path, catalogue: Catalogue) -> None:
     names = _table_names(list(catalogue.columns))
     units = [_ascii(catalogue.units[name]) or "" for name in catalogue.columns]
     table = fits_table(dict(zip(names, stored, strict=True)), units, "CATALOGUE")
-    metadata = np.frombuffer(metadata_of(catalogue).encode(), np.uint8)
+    metadata = np.frombuffer(_metadata_of(catalogue).encode(), np.uint8)
     image = fits.ImageHDU(metadata, name=EXTENSION)
     fits.HDUList([fits.PrimaryHDU(), table, image]).writeto(path, overwrite=True, checksum=True)
 
 
 def _read_fits(path: Path) -> Catalogue:
     with open_fits(path, "a whole FITS file", strict=True, uint=True, checksum=True) as file:
-        if EXTENSION not in file:
-            raise not_ours(path)
-        text = file[EXTENSION].data.tobytes()
+        text = file[EXTENSION].data.tobytes() if EXTENSION in file else None
+        found = _parsed(text, path)
+        names = [column["name"] for column in found["columns"]]
         values = [column.complete() for column in fits_columns(file[1])]
-        names = described_columns(text, path)
         if len(names) != len(values):
-            raise InputError(
-                f"expected {len(names)} columns in {path}, got {len(values)}; it was changed after "
-                "galgen wrote it: write it again"
-            )
-        return catalogue_from(text, dict(zip(names, values, strict=True)), path, WIDER)
+            raise _changed(path, f"{len(names)} columns", len(values))
+        return _catalogue_from(found, dict(zip(names, values, strict=True)), path, WIDER)
 
 
 def _table_names(names: Sequence[str]) -> list[str]:
@@ -141,15 +139,83 @@ def _ascii(text: str) -> str | None:
 
 
 def _write_parquet(path: Path, catalogue: Catalogue) -> None:
-    write_parquet(path, catalogue.columns, catalogue.units, {KEY: metadata_of(catalogue)})
+    write_parquet(path, catalogue.columns, catalogue.units, {KEY: _metadata_of(catalogue)})
 
 
 def _read_parquet(path: Path) -> Catalogue:
     with open_parquet(path, "a whole Parquet file") as file:
-        text = (file.schema_arrow.metadata or {}).get(KEY.encode())
-        if text is None:
-            raise not_ours(path)
-        return catalogue_from(text, {c.name: c.complete() for c in parquet_columns(file)}, path)
+        found = _parsed((file.schema_arrow.metadata or {}).get(KEY.encode()), path)
+        return _catalogue_from(found, {c.name: c.complete() for c in parquet_columns(file)}, path)
+
+
+def _metadata_of(catalogue: Catalogue) -> str:
+    """All of a catalogue but the values of its columns, as JSON, which keeps float64 bit by bit."""
+    return json.dumps(
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "columns": [
+                {"name": name, "unit": catalogue.units[name], "type": values.dtype.name}
+                for name, values in catalogue.columns.items()
+            ],
+            "box": catalogue.box,
+            "periodic": catalogue.periodic,
+            "redshift": catalogue.redshift,
+            "cosmology": dict(catalogue.cosmology),
+            "provenance": dict(catalogue.provenance),
+        }
+    )
+
+
+def _catalogue_from(
+    found: Mapping[str, Any],
+    columns: Mapping[str, np.ndarray],
+    path: Path,
+    wider: Mapping[str, np.dtype] | None = None,
+) -> Catalogue:
+    """The catalogue of metadata and columns, which must be those that they describe.
+
+    ``wider`` has the types that the format lacks, by name, and those that it has in their place.
+    """
+    described = {column["name"]: column for column in found["columns"]}
+    if list(described) != list(columns):
+        raise _changed(path, f"columns {list(described)}", list(columns))
+    types = {name: str(column["type"]) for name, column in described.items()}
+    for name, values in columns.items():
+        stored = (wider or {}).get(types[name], np.dtype(types[name]))
+        if values.dtype != stored:
+            raise _changed(path, f"column {name!r} of {stored}", values.dtype)
+    side_x, side_y, side_z = found["box"]
+    return Catalogue(
+        columns={name: values.astype(types[name], copy=False) for name, values in columns.items()},
+        box=(side_x, side_y, side_z),
+        redshift=found["redshift"],
+        cosmology=found["cosmology"],
+        periodic=found["periodic"],
+        units={name: column["unit"] for name, column in described.items()},
+        provenance=found["provenance"],
+    )
+
+
+def _parsed(text: str | bytes | None, path: Path) -> dict[str, Any]:
+    """The metadata of a text; the error for a file without them."""
+    try:
+        found = json.loads(text or "")
+    except ValueError:
+        found = None
+    if isinstance(found, dict) and (found.get("format"), found.get("version")) == (FORMAT, VERSION):
+        return found
+    raise InputError(
+        f"expected a catalogue that galgen wrote in {path}, got one without its metadata; read it "
+        "with python -m data_prep table, which takes columns and box as options"
+    )
+
+
+def _changed(path: Path, wanted: str, found: object) -> InputError:
+    return InputError(
+        f"expected {wanted} in {path}, got {found}; it was changed after galgen wrote it: write it "
+        "again"
+    )
 
 
 FORMATS = {
