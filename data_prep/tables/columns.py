@@ -20,16 +20,8 @@ from galgen.reading.columns import Column, column_of
 
 VECTORS = {
     POSITIONS: (
-        "pos",
-        "position",
-        "positions",
-        "xyz",
-        "coord",
-        "coords",
-        "coordinate",
-        "coordinates",
-        "points",
-        "x",
+        *("pos", "position", "positions", "xyz", "coord", "coords", "coordinate"),
+        *("coordinates", "points", "x"),
     ),
     VELOCITIES: ("vel", "velocity", "velocities", "vels", "vxyz"),
 }
@@ -44,7 +36,6 @@ class RawTable:
     Attributes:
         where: for errors, e.g. ``"HDU 1 of halos.fits"``.
         names: of the columns, in order; empty for one without a name.
-        units: that are stated, by name.
         read: values of columns by their places in ``names``.
         notes: what a user should know of how it was read.
         remedy: the option with which columns are named or another table is chosen, for errors.
