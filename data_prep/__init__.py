@@ -1,8 +1,10 @@
 """From raw survey and simulation files to a galgen suite: ``python -m data_prep --help``.
 
-Each source is a room of its own with a frozen dataclass of its options, which reads its files into
-catalogues one at a time (:mod:`data_prep.source`); what follows (parameters, cuts, splits, writing)
-is shared. Only :mod:`galgen.data` and the ground floor are imported from the library.
+Each source is a frozen dataclass of its options. It reads its files into catalogues, one at a time
+(:mod:`data_prep.source`). What follows is shared: parameters, cuts, splits and writing
+(:mod:`data_prep.preparation`). Sources are in three folders: ``simulations``, ``surveys`` and
+``tables``, which also opens tables of any format for the other two. Only :mod:`galgen.data` and the
+ground floor are imported from the library.
 
 ============= ====================================================================================
 source        files

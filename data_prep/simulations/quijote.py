@@ -88,13 +88,9 @@ class QuijoteSource(BoxSource):
         groups, files = _read_groups(path, self.swap)
         fields = parse_fields(self.columns)
         require(fields, groups)
-        mass = Unit(1e10, "Msun/h")
-        units = {
-            "GroupPos": Unit(length, "Mpc/h"),
-            "GroupVel": Unit(1 + checked_redshift(redshift), "km/s"),
-            "GroupMass": mass,
-            "GroupMassType": mass,
-        }
+        units = dict.fromkeys(("GroupMass", "GroupMassType"), Unit(1e10, "Msun/h"))
+        units["GroupPos"] = Unit(length, "Mpc/h")
+        units["GroupVel"] = Unit(1 + checked_redshift(redshift), "km/s")
         columns, names = read_columns(fields, groups.__getitem__, units)
         yield self.place(
             columns,

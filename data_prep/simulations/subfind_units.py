@@ -96,7 +96,7 @@ class FieldUnits:
         if stated is not None:
             agree(found, stated.factor, kind, f"the attributes of {field}")
             found = stated.factor
-        option = None if kind != "length" or self._length_unit is None else self._length_unit
+        option = self._length_unit if kind == "length" else None
         if option is not None:
             agree(found, LENGTHS[option], kind, f"--length-unit {option}")
             return LENGTHS[option]

@@ -159,14 +159,8 @@ def _left(table: RawTable, raw: Mapping[str, Column], weights: Weighting) -> lis
     """The columns that are left behind, but for weights that are in another or not wanted."""
     used = {column.name for column in raw.values()}
     inside = FACTORS if "WEIGHT" in raw else ()
-    return [
-        name
-        for name in table.names
-        if name
-        and name not in used
-        and name.upper() not in inside
-        and not (weights == "none" and meaning_of(name) == "a weight")
-    ]
+    left = [n for n in table.names if n and n not in used and n.upper() not in inside]
+    return [n for n in left if weights != "none" or meaning_of(n) != "a weight"]
 
 
 def _angles(
