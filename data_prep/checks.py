@@ -57,10 +57,9 @@ def checked_redshift(
             f"expected {name} between 0 and {high:g}, got {redshift:g}; is the header damaged?"
         )
     if scale is not None and not abs(scale * (1 + redshift) - 1) <= 1e-3:
-        a = f"{1 / (1 + redshift):.4g}"
         raise InputError(
-            f"expected {scale_name} {a}, since at redshift {redshift:.4g} a = {a}, got {scale:.4g}; "
-            "the header is mislabelled"
+            f"expected {scale_name} 1 / (1 + redshift) = {1 / (1 + redshift):.4g}, got "
+            f"{scale:.4g}; the header is mislabelled"
         )
     return float(redshift)
 

@@ -85,9 +85,14 @@ def _check_particles(header: Mapping[str, Any], cosmology: Mapping[str, float]) 
 
 
 def _redshift(header: Mapping[str, Any]) -> float:
-    scale = _number(header, "ScaleFactor") if "ScaleFactor" in header else None
-    names = "header field 'Redshift'", "header field 'ScaleFactor'"
-    return checked_redshift(header["Redshift"], names[0], scale, names[1])
+    redshift = checked_redshift(header["Redshift"], "header field 'Redshift'")
+    scale = _number(header, "ScaleFactor") if "ScaleFactor" in header else 1 / (1 + redshift)
+    if not abs(scale * (1 + redshift) - 1) <= 1e-3:
+        raise InputError(
+            f"expected header field 'ScaleFactor' {1 / (1 + redshift):.4g} at Redshift "
+            f"{redshift:.4g}, got {scale:.4g}; the header is mislabelled"
+        )
+    return redshift
 
 
 def _cosmology(header: Mapping[str, Any]) -> dict[str, float]:
