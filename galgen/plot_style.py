@@ -80,18 +80,46 @@ def draw_band(axes: Axes, x: np.ndarray, curve: Any, scale: np.ndarray | float =
 
 def draw_points(axes: Axes, x: np.ndarray, curve: Any, scale: np.ndarray | float = 1.0) -> None:
     """Generated: open circles with the error of the mean."""
-    axes.errorbar(
-        x,
-        scale * curve.mean,
-        scale * curve.error,
-        fmt="o",
-        ms=5,
-        mfc="white",
-        mec=GENERATED,
-        mew=1.3,
-        ecolor=GENERATED,
-        elinewidth=1.2,
-        capsize=2,
-        label="generated",
-        zorder=5,
-    )
+    style: dict[str, Any] = {
+        "mec": GENERATED,
+        "mew": 1.3,
+        "elinewidth": 1.2,
+        "label": "generated",
+        "zorder": 5,
+    }
+    draw_errors(axes, x, scale * curve.mean, scale * curve.error, ms=5, **style)
+
+
+def draw_errors(axes: Axes, x: np.ndarray, y: np.ndarray, error: np.ndarray, **style: Any) -> None:
+    """Open circles with error bars, in the colour of generated."""
+    usual: dict[str, Any] = {
+        "fmt": "o",
+        "ms": 4.5,
+        "mfc": "white",
+        "color": GENERATED,
+        "capsize": 2,
+    }
+    axes.errorbar(x, y, error, **(usual | style))
+
+
+def draw_error(
+    axes: Axes, x: np.ndarray, curve: Any, scale: np.ndarray | float = 1.0, alpha: float = 0.6
+) -> None:
+    """The band of a mean and its error, without the mean."""
+    low, high = scale * (curve.mean - curve.error), scale * (curve.mean + curve.error)
+    axes.fill_between(x, low, high, color=BAND, alpha=alpha, lw=0)
+
+
+def draw_deviations(axes: Axes, x: np.ndarray, deviation: np.ndarray, **style: Any) -> None:
+    """Differences in units of their errors, with the bands of ±1 and ±2 sigma."""
+    for sigma in (1, 2):
+        axes.axhspan(-sigma, sigma, color=BAND, alpha=0.22, lw=0)
+    axes.plot(x, deviation, "o", mfc="white", mec=GENERATED, **style)
+    limit = max(3.0, 1.15 * float(np.nanmax(np.abs(deviation), initial=0.0)))
+    axes.set_ylim(-limit, limit)
+
+
+def legend_above(figure: Figure, axes: Axes) -> None:
+    """The legend of one panel above all of them, where it hides nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))

@@ -5,7 +5,7 @@ from galgen.validation.report.plot_curves import correlation_figure as correlati
 from galgen.validation.report.plot_rotation import write_film as write_film
 from galgen.validation.report.plot_slices import draw_slab as draw_slab
 from galgen.validation.report.plot_slices import mass_range as mass_range
-from galgen.validation.report.plot_suite import suite_figure as suite_figure
+from galgen.validation.report.plot_slices import suite_figure as suite_figure
 from galgen.validation.report.report import write_report as write_report
 from galgen.validation.report.table import table as table
 from galgen.validation.requirement import Requirement as Requirement

@@ -2,9 +2,9 @@
 
 Both sets are catalogues by split; nothing but the name of the argument says which was generated.
 For every split that both have, each statistic of the settings is compared: the mean (:mod:`closure
-<galgen.validation.checks.closure>`, :mod:`chi_square <galgen.validation.checks.chi_square>`), the
+<galgen.validation.curves>`, :mod:`chi_square <galgen.validation.checks.chi_square>`), the
 :mod:`spread <galgen.validation.checks.spread>` of single catalogues and the :mod:`gradient
-<galgen.validation.checks.gradient>` with cosmology; then the number of points and the :mod:`marks
+<galgen.validation.checks.response>` with cosmology; then the number of points and the :mod:`marks
 <galgen.validation.marks>`, and whole catalogues (:mod:`two_sample
 <galgen.validation.checks.two_sample>`). ``test``, or the first split, is the main comparison, and
 the one that training catalogues, if given, are held against (:mod:`memorisation
@@ -26,7 +26,6 @@ from galgen.data.catalogue import Catalogue
 from galgen.measurements.statistic import Volume, measure, rows_of
 from galgen.printing import printable
 from galgen.validation.checks.response import Response, respond
-from galgen.validation.curves import CurveComparison
 from galgen.validation.marks import respond_counts
 from galgen.validation.report.page import verdict_table
 from galgen.validation.sets import Sets, check_sets, check_training, common_splits, in_order
@@ -35,14 +34,9 @@ from galgen.validation.split import Measure, SplitComparison, compare_split
 from galgen.validation.verdict import (
     Verdict,
     closure_verdict,
-    count_verdict,
-    curve_verdicts,
-    gradient_verdict,
-    mark_verdict,
-    memorisation_verdict,
+    noted_verdicts,
     numbers,
     response_verdict,
-    two_sample_verdict,
 )
 from galgen.validation.words import row, summary
 
@@ -83,17 +77,7 @@ class Comparison:
         found = [closure_verdict(c, split.name) for split in self.splits for c in split.curves]
         if self.contrast:
             found += [response_verdict(response, *self.contrast) for response in self.responses]
-        for split in self.splits:
-            name = split.name
-            of_means, of_catalogues = zip(
-                *(curve_verdicts(c, name) for c in split.curves), strict=True
-            )
-            found += [count_verdict(split.count, name), *of_means, *of_catalogues]
-            found.append(two_sample_verdict(split.two_sample, name))
-            if split.memorisation is not None:
-                found.append(memorisation_verdict(split.memorisation, name))
-            found += [gradient_verdict(g, name) for g in split.gradients]
-            found += [mark_verdict(mark, name) for mark in split.marks]
+        found += [verdict for split in self.splits for verdict in noted_verdicts(split)]
         return tuple(found)
 
     @property
@@ -144,11 +128,6 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(self.summary)}</p>\n{verdict_table(map(row, self.verdicts))}"
-
-    @staticmethod
-    def monopole(split: SplitComparison) -> CurveComparison:
-        """P0 of a split."""
-        return split.curve("P0")
 
 
 def compare(
@@ -227,13 +206,8 @@ def _responses(
     """Response of xi, P0 and N from low to high."""
     rules = (settings.significance, settings.response_target)
     found = []
-    pairs = (
-        (low.correlation, high.correlation),
-        (Comparison.monopole(low), Comparison.monopole(high)),
-    )
-    for first, second in pairs:
+    for first, second in ((low.correlation, high.correlation), (low.monopole, high.monopole)):
         truth = second.held_out.minus(first.held_out)
         mock = second.generated.minus(first.generated)
         found.append(respond(first.name, truth, mock, *rules))
-    found.append(respond_counts(low.count, high.count, *rules))
-    return tuple(found)
+    return (*found, respond_counts(low.count, high.count, *rules))

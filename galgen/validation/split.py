@@ -11,9 +11,8 @@ from galgen.data.catalogue import POSITIONS, Catalogue
 from galgen.measurements.ratio import Ratio
 from galgen.measurements.statistic import Measurement
 from galgen.randomness import Role, random_generator
-from galgen.validation.checks.conditions import Conditions, conditions
-from galgen.validation.checks.gradient import Gradient, gradients
 from galgen.validation.checks.memorisation import Memorisation, measure_memorisation
+from galgen.validation.checks.response import Gradient, gradients
 from galgen.validation.checks.two_sample import TwoSample, standardised, two_sample_test
 from galgen.validation.curves import CurveComparison, compare_curves
 from galgen.validation.marks import (
@@ -22,6 +21,7 @@ from galgen.validation.marks import (
     compare_counts,
     compare_marks,
 )
+from galgen.validation.sets import Conditions, conditions
 from galgen.validation.settings import ValidationSettings
 
 Measure = Callable[[Sequence[Catalogue]], Measurement]
@@ -65,6 +65,11 @@ class SplitComparison:
     def correlation(self) -> CurveComparison:
         """xi(r)."""
         return self.curve("xi")
+
+    @property
+    def monopole(self) -> CurveComparison:
+        """P0(k)."""
+        return self.curve("P0")
 
     @property
     def power(self) -> tuple[CurveComparison, ...]:

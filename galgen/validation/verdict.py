@@ -36,17 +36,14 @@ import dataclasses
 import enum
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from galgen.validation.checks.gradient import Gradient
-from galgen.validation.checks.memorisation import Memorisation
 from galgen.validation.checks.response import Response
-from galgen.validation.checks.two_sample import TwoSample
 from galgen.validation.curves import CurveComparison
-from galgen.validation.marks import CountComparison, MarkComparison
+from galgen.validation.split import SplitComparison
 
 
 class Kind(enum.StrEnum):
@@ -107,110 +104,83 @@ class Verdict:
 
 
 def closure_verdict(curve: CurveComparison, split: str) -> Verdict:
-    """The least closure over the judged bins."""
-    worst, targeted = curve.worst, curve.axis.targeted
+    """The least closure over the judged bins; noted for a curve without a target."""
+    value = error = null = math.nan
     status = Status.MISSED if curve.missed.any() else Status.MET
-    status = Status.NOT_JUDGED if worst is None else status
-    value = math.nan if worst is None else float(curve.closure[worst])
-    return Verdict(
-        Kind.CLOSURE,
-        curve.name,
-        (split,),
-        status if targeted else Status.NOTED,
-        value,
-        math.nan if worst is None else float(curve.closure_error[worst]),
-        math.nan if worst is None else float(np.min(curve.floor[curve.judged])),
-        math.nan,
-        {"closure": value, "closure_median": curve.median},
-        curve,
-        (curve.target, math.inf) if targeted else None,
-    )
+    if (worst := curve.worst) is None:
+        status = Status.NOT_JUDGED
+    else:
+        value, error = float(curve.closure[worst]), float(curve.closure_error[worst])
+        null = float(np.min(curve.floor[curve.judged]))
+    found = {"closure": value, "closure_median": curve.median}
+    noted = _noted(Kind.CLOSURE, curve.name, split, (value, error), (null, math.nan), found, curve)
+    if not curve.axis.targeted:
+        return noted
+    return dataclasses.replace(noted, status=status, target=(curve.target, math.inf))
 
 
 def response_verdict(response: Response, low: str, high: str) -> Verdict:
-    """The slope of the response to cosmology."""
+    """The slope of the response to cosmology from one split to another."""
+    slope, error, target = response.slope, response.slope_error, response.target
     status = Status.MET if response.met else Status.MISSED
-    slope, error = response.slope, response.slope_error
     return Verdict(
-        Kind.RESPONSE,
-        response.name,
-        (low, high),
-        status if response.judged else Status.NOT_JUDGED,
-        slope,
-        error,
-        1.0,
-        error,
-        {"response": slope, "response_error": error},
-        response,
-        (1 - response.target, 1 + response.target),
-    )
+        Kind.RESPONSE, response.name, (low, high), status if response.judged else Status.NOT_JUDGED,
+        slope, error, 1.0, error, {"response": slope, "response_error": error}, response,
+        (1 - target, 1 + target),
+    )  # fmt: skip
 
 
-def curve_verdicts(curve: CurveComparison, split: str) -> tuple[Verdict, Verdict]:
-    """Chi-square per degree of freedom of the means, and the variance of single catalogues."""
-    found, spread = curve.chi_square, curve.spread
+def noted_verdicts(split: SplitComparison) -> Iterator[Verdict]:
+    """The measures of a split that have no target."""
+    name, count, test, memory = split.name, split.count, split.two_sample, split.memorisation
+    ratio, error = count.ratio, count.ratio_error
+    std = float(count.held_out.std(ddof=1))
+    std_ratio = float(count.generated.std(ddof=1)) / std if std else math.nan
+    found = {"ratio": ratio, "ratio_error": error, "std_ratio": std_ratio}
+    yield _noted(Kind.COUNT, "N", name, (ratio, error), (1.0, error), found, count)
+    yield from (_of_means(curve, name) for curve in split.curves)
+    yield from (_of_catalogues(curve, name) for curve in split.curves)
+    found = {"chi2": test.chi_square, "null": test.null, "p": test.p_value}
+    value, null = (test.chi_square, math.nan), (test.null, test.null_error)
+    yield _noted(Kind.TWO_SAMPLE, "pqmass", name, value, null, found, test)
+    if memory is not None:
+        fields = ("fraction", "expected", "excess", "point_fraction", "copies")
+        found = {field: getattr(memory, field) for field in fields}
+        value, null = (memory.fraction, memory.error), (memory.null, math.nan)
+        yield _noted(Kind.MEMORISATION, "memorisation", name, value, null, found, memory)
+    for gradient in split.gradients:
+        slope, parameter = gradient.response, identifier(gradient.parameter)
+        value, null = (slope.slope, slope.slope_error), (1.0, slope.slope_error)
+        found = {f"gradient.{parameter}": value[0], f"gradient_error.{parameter}": value[1]}
+        yield _noted(Kind.GRADIENT, slope.name, name, value, null, found, gradient)
+    for mark in split.marks:
+        value, null = (mark.distance, math.nan), (mark.null, math.nan)
+        found = {"ks": mark.distance, "ks_null": mark.null}
+        yield _noted(Kind.MARK, mark.name, name, value, null, found, mark)
+
+
+def _of_means(curve: CurveComparison, split: str) -> Verdict:
+    """Chi-square per degree of freedom; its noise is 1 by definition."""
+    found = curve.chi_square
     null_error = math.sqrt(2 / found.degrees) if found.degrees else math.nan
     bias, varied = np.abs(curve.bias), curve.held_out.scatter > 0
-    of_means = {
+    numbers = {
         "chi2": found.reduced,
         "p": found.p_value,
         "chi2_diagonal": curve.reduced_chi_square,
         "bias": float(np.max(bias[varied])) if varied.any() else math.nan,
     }
+    value, null = (found.reduced, math.nan), (1.0, null_error)
+    return _noted(Kind.CHI_SQUARE, curve.name, split, value, null, numbers, found)
+
+
+def _of_catalogues(curve: CurveComparison, split: str) -> Verdict:
+    """Variance of single catalogues over that of held-out, median over bins."""
+    spread = curve.spread
     ratio, error = median(spread.variance_ratio), median(spread.variance_ratio_error)
-    of_catalogues = {
-        "variance_ratio": ratio,
-        "rank_p": spread.flatness_p_value,
-        "crps_ratio": median(spread.crps_ratio),
-    }
-    return (
-        _noted(
-            Kind.CHI_SQUARE, curve.name, split, (found.reduced, math.nan), (1.0, null_error),
-            of_means, found,
-        ),
-        _noted(
-            Kind.SPREAD, curve.name, split, (ratio, error), (1.0, error), of_catalogues, spread
-        ),
-    )  # fmt: skip
-
-
-def count_verdict(count: CountComparison, split: str) -> Verdict:
-    """Mean number of points, generated over held-out."""
-    value = count.ratio, count.ratio_error
-    std = float(count.held_out.std(ddof=1))
-    std_ratio = float(count.generated.std(ddof=1)) / std if std else math.nan
-    found = {"ratio": value[0], "ratio_error": value[1], "std_ratio": std_ratio}
-    return _noted(Kind.COUNT, "N", split, value, (1.0, value[1]), found, count)
-
-
-def two_sample_verdict(test: TwoSample, split: str) -> Verdict:
-    """PQMass of single catalogues."""
-    value, null = (test.chi_square, math.nan), (test.null, test.null_error)
-    found = {"chi2": test.chi_square, "null": test.null, "p": test.p_value}
-    return _noted(Kind.TWO_SAMPLE, "pqmass", split, value, null, found, test)
-
-
-def memorisation_verdict(found: Memorisation, split: str) -> Verdict:
-    """How many generated catalogues are nearest to a training one."""
-    names = ("fraction", "expected", "excess", "point_fraction", "copies")
-    values = {name: getattr(found, name) for name in names}
-    value, null = (found.fraction, found.error), (found.null, math.nan)
-    return _noted(Kind.MEMORISATION, "memorisation", split, value, null, values, found)
-
-
-def gradient_verdict(gradient: Gradient, split: str) -> Verdict:
-    """Slope of d ln S / d theta, generated against held-out."""
-    found, name = gradient.response, identifier(gradient.parameter)
-    value = found.slope, found.slope_error
-    values = {f"gradient.{name}": value[0], f"gradient_error.{name}": value[1]}
-    return _noted(Kind.GRADIENT, found.name, split, value, (1.0, value[1]), values, gradient)
-
-
-def mark_verdict(mark: MarkComparison, split: str) -> Verdict:
-    """Kolmogorov-Smirnov distance of a mark."""
-    value, null = (mark.distance, math.nan), (mark.null, math.nan)
-    values = {"ks": mark.distance, "ks_null": mark.null}
-    return _noted(Kind.MARK, mark.name, split, value, null, values, mark)
+    crps_ratio, rank_p = median(spread.crps_ratio), spread.flatness_p_value
+    numbers = {"variance_ratio": ratio, "rank_p": rank_p, "crps_ratio": crps_ratio}
+    return _noted(Kind.SPREAD, curve.name, split, (ratio, error), (1.0, error), numbers, spread)
 
 
 def _noted(

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from galgen.validation.checks.chi_square import ChiSquare
-from galgen.validation.checks.gradient import Gradient
 from galgen.validation.checks.memorisation import Memorisation
-from galgen.validation.checks.response import Response
+from galgen.validation.checks.response import Gradient, Response
 from galgen.validation.checks.spread import Spread
 from galgen.validation.checks.two_sample import TwoSample
 from galgen.validation.curves import CurveComparison

@@ -6,7 +6,7 @@ from scipy import stats
 
 from galgen.measurements.ratio import Ratio
 from galgen.validation.checks.chi_square import chi_square, one_catalogue_covariance
-from galgen.validation.checks.conditions import Conditions
+from galgen.validation.sets import Conditions
 
 COVARIANCE = np.array([[2.0, 1.2, 0.4], [1.2, 1.0, 0.3], [0.4, 0.3, 0.5]])
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from galgen.measurements.ratio import Curve, Ratio
-from galgen.validation.checks.closure import closure
 from galgen.validation.checks.response import slope_through_origin
+from galgen.validation.curves import closure
 from galgen.validation.sets import halves
 
 

@@ -80,7 +80,7 @@ def test_the_truth_is_the_known_correlation(true_mock):
 def test_uniform_catalogues_close_nothing_and_the_verdict_says_missed(held_out):
     uniform = {"test": catalogues(STRONG, 2, clustered=0.0)}
     comparison = compare(uniform, held_out, SETTINGS)
-    for curve in (comparison.main.correlation, comparison.monopole(comparison.main)):
+    for curve in (comparison.main.correlation, comparison.main.monopole):
         judged = curve.judged
         assert np.all(np.abs(curve.closure[judged]) < 3.5 * curve.closure_error[judged])
         assert curve.missed[judged].all()
@@ -186,7 +186,7 @@ def test_a_few_empty_generated_catalogues_are_measured(held_out):
     mock[5] = mock[5].select(np.arange(1))
     comparison = compare({"test": mock}, held_out, SETTINGS)
     assert np.isfinite(comparison.main.correlation.closure).all()
-    assert np.isfinite(comparison.monopole(comparison.main).closure).all()
+    assert np.isfinite(comparison.main.monopole.closure).all()
     assert comparison.main.count.generated.min() == 0
 
 

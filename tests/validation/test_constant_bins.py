@@ -8,16 +8,14 @@ from galgen.data.catalogue import Catalogue
 from galgen.measurements.ratio import Ratio
 from galgen.measurements.statistic import Axis
 from galgen.validation.checks.chi_square import chi_square
-from galgen.validation.checks.closure import closure
-from galgen.validation.checks.conditions import Conditions, p_value
-from galgen.validation.checks.gradient import gradients
-from galgen.validation.checks.response import respond
+from galgen.validation.checks.response import gradients, respond
 from galgen.validation.checks.spread import measure_spread
 from galgen.validation.checks.two_sample import standardised, two_sample_test
 from galgen.validation.comparison import compare
-from galgen.validation.curves import compare_curves
+from galgen.validation.curves import closure, compare_curves
 from galgen.validation.marks import compare_marks
 from galgen.validation.requirement import Requirement
+from galgen.validation.sets import Conditions, p_value
 from galgen.validation.settings import ValidationSettings
 from galgen.validation.verdict import Status, closure_verdict
 from galgen.validation.words import row

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from galgen.measurements.ratio import Ratio
-from galgen.validation.checks.conditions import Conditions
-from galgen.validation.checks.gradient import gradients, log_gradients
+from galgen.validation.checks.response import gradients, log_gradients
+from galgen.validation.sets import Conditions
 
 AMPLITUDE = np.array([5.0, 2.0, 1.0])
 SLOPES = np.array([[2.0, -1.0, 0.5], [0.3, 0.0, -2.0]])

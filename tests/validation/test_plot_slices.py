@@ -6,8 +6,7 @@ import pytest
 from galgen.data.catalogue import Catalogue
 from galgen.data.suite import Suite, write_suite
 from galgen.plot_style import new_figure
-from galgen.validation.report.plot_slices import draw_slab, mass_range
-from galgen.validation.report.plot_suite import suite_figure
+from galgen.validation.report.plot_slices import draw_slab, mass_range, suite_figure
 
 
 def haloes(seed, number=60):

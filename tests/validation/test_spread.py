@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from galgen.validation.checks.conditions import APART, MIXED, WITHIN, Conditions, halvings, p_value
 from galgen.validation.checks.crps import fair_crps, relabelled_crps_ratio
 from galgen.validation.checks.spread import measure_spread, pooled_variance, rank_histograms
+from galgen.validation.sets import APART, MIXED, WITHIN, Conditions, halvings, p_value
 
 
 def one_condition(generated, held_out):

@@ -7,13 +7,13 @@ from scipy import stats
 from galgen.measurements.ratio import Ratio
 from galgen.measurements.statistic import Axis, Measurement
 from galgen.randomness import Role, random_generator
-from galgen.validation.checks.conditions import Conditions
 from galgen.validation.checks.two_sample import (
     mean_chi_square,
     number_of_cells,
     standardised,
     two_sample_test,
 )
+from galgen.validation.sets import Conditions
 
 
 def unconditional(*numbers):

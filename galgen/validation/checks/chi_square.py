@@ -30,7 +30,7 @@ from scipy import stats
 
 from galgen.measurements.ratio import Ratio
 from galgen.resolution import resolved
-from galgen.validation.checks.conditions import Conditions
+from galgen.validation.sets import Conditions
 
 LEAST_EIGENVALUE = 1e-8
 """Of a correlation matrix, below which it is taken as singular."""

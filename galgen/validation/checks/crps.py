@@ -8,7 +8,7 @@ R. Meteorol. Soc. 140, 1917)::
 Its mean over held-out is least for the true distribution. The null is that of one half of held-out
 against the other; crps / null is 1 for a perfect mock and greater for any other. Less the null it
 is half the energy distance of the two sets (Székely & Rizzo 2013), which is degenerate where they
-agree: its error comes of relabelling (:mod:`galgen.validation.checks.conditions`), not of a
+agree: its error comes of relabelling (:mod:`galgen.validation.sets`), not of a
     jackknife.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from galgen.measurements.ratio import divided
-from galgen.validation.checks.conditions import halvings
+from galgen.validation.sets import halvings
 
 
 def fair_crps(

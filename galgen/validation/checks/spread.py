@@ -14,7 +14,7 @@ every bin:
 
 A group is a condition where there are enough draws at each, and the whole split otherwise; which,
 is said. Draws are shared between held-out values and bins move together, so that the flatness
-follows no textbook law: its null comes of relabelling (:mod:`galgen.validation.checks.conditions`),
+follows no textbook law: its null comes of relabelling (:mod:`galgen.validation.sets`),
     which
 is exact.
 """
@@ -29,8 +29,8 @@ from jaxtyping import Bool, Float, Int
 from galgen.measurements.ratio import divided
 from galgen.randomness import Role, random_generator
 from galgen.resolution import SINGLE, resolved, spread
-from galgen.validation.checks.conditions import Conditions, p_value
 from galgen.validation.checks.crps import grouped_crps, half_crps, relabelled_crps_ratio
+from galgen.validation.sets import Conditions, p_value
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ With k_i and l_i vectors of the two sets (m and n in all) in cell i::
 which for equal distributions follows chi-square with R - 1 degrees of freedom, whatever the
 dimension (Lemos et al. 2024, arXiv:2402.04355). It is averaged over many draws of references.
 References are drawn without regard to the labels, so that relabelling
-(:mod:`galgen.validation.checks.conditions`) moves no cell and gives the exact null of the average,
+(:mod:`galgen.validation.sets`) moves no cell and gives the exact null of the average,
 which the textbook law does not: the tessellations share the vectors.
 
 The vectors are standardised by held-out. chi² far **below** its degrees of freedom is a warning
@@ -28,7 +28,7 @@ from scipy.spatial.distance import cdist
 
 from galgen.randomness import Role, random_generator
 from galgen.resolution import SINGLE, divisors, spread
-from galgen.validation.checks.conditions import Conditions, halvings, p_value
+from galgen.validation.sets import Conditions, halvings, p_value
 
 LEAST_PER_CELL = 5
 MOST_CELLS = 50

@@ -11,15 +11,17 @@ from matplotlib.figure import Figure
 from galgen.plot_style import STYLE
 from galgen.validation.comparison import Comparison
 from galgen.validation.curves import CurveComparison
-from galgen.validation.report.plot_covariance import covariance_figure
-from galgen.validation.report.plot_curves import correlation_figure, power_figure, statistics_figure
-from galgen.validation.report.plot_gradient import gradient_figure
-from galgen.validation.report.plot_marks import marks_figure
-from galgen.validation.report.plot_ratio import ratio_figure
-from galgen.validation.report.plot_response import response_figure
+from galgen.validation.report.plot_catalogues import marks_figure, spread_figure
+from galgen.validation.report.plot_curves import (
+    correlation_figure,
+    covariance_figure,
+    power_figure,
+    ratio_figure,
+    statistics_figure,
+)
+from galgen.validation.report.plot_response import gradient_figure, response_figure
 from galgen.validation.report.plot_rotation import rotation
 from galgen.validation.report.plot_slices import matched_pairs, slice_figure
-from galgen.validation.report.plot_spread import spread_figure
 from galgen.validation.sets import Sets
 from galgen.validation.verdict import Kind
 from galgen.validation.words import sentences

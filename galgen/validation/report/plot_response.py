@@ -1,4 +1,4 @@
-"""Figure of the dependence on cosmology: xi at both ends, its change, and change against change."""
+"""Figures of the dependence on cosmology: between two splits, and on each parameter in one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from galgen.plot_style import (
     GENERATED,
     HELD_OUT,
     as_label,
+    draw_error,
+    draw_errors,
     draw_points,
     log_abscissa,
     new_figure,
@@ -19,7 +21,8 @@ from galgen.plot_style import (
 from galgen.validation.checks.response import Response
 from galgen.validation.comparison import Comparison
 from galgen.validation.curves import CurveComparison
-from galgen.validation.report.plot_curves import SEPARATION, WAVENUMBER
+from galgen.validation.report.plot_curves import abscissa_label, set_abscissa
+from galgen.validation.split import SplitComparison
 
 
 def response_figure(comparison: Comparison) -> Figure:
@@ -28,15 +31,12 @@ def response_figure(comparison: Comparison) -> Figure:
     low, high = (comparison.split(name) for name in comparison.contrast)
     figure = new_figure(10.0, 5.8)
     panels = figure.subplots(2, 3)
-    ends = (
-        (low.correlation, high.correlation),
-        (comparison.monopole(low), comparison.monopole(high)),
-    )
+    ends = (low.correlation, high.correlation), (low.monopole, high.monopole)
     for row, (first, second), response in zip(panels, ends, comparison.responses[:2], strict=True):
         separation = first.name == "xi"
-        weight = first.centre**2 if separation else first.centre
+        weight = first.centre**first.axis.weight_power
         symbol = r"$r^2 \xi$ [(Mpc/$h$)$^2$]" if separation else r"$k\,P_0$ [(Mpc/$h$)$^2$]"
-        label = SEPARATION if separation else WAVENUMBER
+        label = abscissa_label(first)
         for curve, name, marker, line in (
             (first, as_label(low.name), "s", "--"),
             (second, as_label(high.name), "o", "-"),
@@ -54,31 +54,46 @@ def response_figure(comparison: Comparison) -> Figure:
     return figure
 
 
+def gradient_figure(split: SplitComparison) -> Figure:
+    """Generated against held-out for the curves; the number of points is in the table alone."""
+    found = [g for g in split.gradients if g.response.name != "N"]
+    statistics = list(dict.fromkeys(g.response.name for g in found))
+    parameters = list(dict.fromkeys(g.parameter for g in found))
+    figure = new_figure(max(4.6, 3.6 * len(parameters)), 0.5 + 2.4 * len(statistics))
+    panels = figure.subplots(len(statistics), len(parameters), squeeze=False, sharex="row")
+    for gradient in found:
+        response = gradient.response
+        row, column = statistics.index(response.name), parameters.index(gradient.parameter)
+        axes, curve = panels[row][column], split.curve(response.name)
+        truth, x = response.held_out, curve.centre[gradient.bins]
+        draw_error(axes, x, truth, alpha=0.5)
+        axes.plot(x, truth.mean, color=HELD_OUT, label="held-out")
+        draw_points(axes, x, response.generated)
+        axes.axhline(0, color=BASE, ls="--", lw=1)
+        name = as_label(gradient.parameter.replace("_", " "))
+        slope = f"slope {response.slope:.2f} ± {response.slope_error:.2f}"
+        axes.set_title(slope if response.judged else "too weak for a slope", loc="left")
+        axes.set_ylabel(f"d ln {response.name} / d {name}")
+        axes.set_xlabel(abscissa_label(curve))
+        set_abscissa(axes, curve)
+    panels[0][0].legend(loc="best")
+    return figure
+
+
 def _draw_end(
     axes: Axes, curve: CurveComparison, weight: np.ndarray, style: tuple[str, str, str]
 ) -> None:
     name, marker, line = style
-    truth, mock = curve.held_out, curve.generated
-    low, high = weight * (truth.mean - truth.error), weight * (truth.mean + truth.error)
-    axes.fill_between(curve.centre, low, high, color=BAND, alpha=0.6, lw=0)
-    axes.plot(curve.centre, weight * truth.mean, color=HELD_OUT, ls=line, label=f"held-out {name}")
-    axes.errorbar(
-        curve.centre,
-        weight * mock.mean,
-        weight * mock.error,
-        fmt=marker,
-        ms=4.5,
-        color=GENERATED,
-        mfc="white",
-        capsize=2,
-        label=f"generated {name}",
-    )
+    x, truth, mock = curve.centre, curve.held_out, curve.generated
+    draw_error(axes, x, truth, weight)
+    axes.plot(x, weight * truth.mean, color=HELD_OUT, ls=line, label=f"held-out {name}")
+    label = f"generated {name}"
+    draw_errors(axes, x, weight * mock.mean, weight * mock.error, fmt=marker, label=label)
 
 
 def _draw_change(axes: Axes, centre: np.ndarray, response: Response, weight: np.ndarray) -> None:
     truth = response.held_out
-    low, high = weight * (truth.mean - truth.error), weight * (truth.mean + truth.error)
-    axes.fill_between(centre, low, high, color=BAND, alpha=0.6, lw=0)
+    draw_error(axes, centre, truth, weight)
     axes.plot(centre, weight * truth.mean, color=HELD_OUT, label="held-out, high - low")
     draw_points(axes, centre, response.generated, weight)
     axes.axhline(0, color=BASE, ls="--", lw=1, label="no response")
@@ -88,29 +103,14 @@ def _draw_change(axes: Axes, centre: np.ndarray, response: Response, weight: np.
 def _draw_slope(axes: Axes, response: Response, weight: np.ndarray, symbol: str) -> None:
     """Generated change against held-out change, the fitted line and the cone of the target."""
     truth, mock = response.held_out, response.generated
-    axes.errorbar(
-        weight * truth.mean,
-        weight * mock.mean,
-        weight * mock.error,
-        weight * truth.error,
-        fmt="o",
-        ms=4.5,
-        color=GENERATED,
-        mfc="white",
-        elinewidth=1,
-    )
-    ends = [*(weight * truth.mean), *(weight * mock.mean), 0.0]
+    x, y, error = weight * truth.mean, weight * mock.mean, weight * mock.error
+    draw_errors(axes, x, y, error, xerr=weight * truth.error, capsize=0, elinewidth=1)
+    ends = [*x, *y, 0.0]
     margin = 0.08 * (max(ends) - min(ends))
     line = np.array([min(ends) - margin, max(ends) + margin])
-    axes.fill_between(
-        line,
-        (1 - response.target) * line,
-        (1 + response.target) * line,
-        color=BAND,
-        alpha=0.3,
-        lw=0,
-        label=f"1 ± {response.target:.2f}",
-    )
+    low, high = (1 - response.target) * line, (1 + response.target) * line
+    target = f"1 ± {response.target:.2f}"
+    axes.fill_between(line, low, high, color=BAND, alpha=0.3, lw=0, label=target)
     axes.plot(line, line, color=HELD_OUT, lw=1)
     label = f"slope {response.slope:.2f} ± {response.slope_error:.2f}"
     axes.plot(line, response.slope * line, color=GENERATED, ls="--", label=label)

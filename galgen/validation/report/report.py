@@ -97,7 +97,7 @@ def _settings(comparison: Comparison) -> dict[str, str]:
     bins = {
         "box": f"{sides} Mpc/h, {'periodic' if comparison.periodic else 'open'}",
         "separation edges [Mpc/h]": _numbers(main.correlation.axis.edges),
-        "wavenumber edges [h/Mpc]": _numbers(comparison.monopole(main).axis.edges),
+        "wavenumber edges [h/Mpc]": _numbers(main.monopole.axis.edges),
     }
     fields = [f.name for f in dataclasses.fields(settings) if not f.name.endswith("_edges")]
     return bins | {name.replace("_", " "): str(getattr(settings, name)) for name in fields}
