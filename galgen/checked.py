@@ -77,8 +77,6 @@ INFINITE = Bound("or infinity", lambda value: True)
 """Lets a float be infinite, which it may not be otherwise."""
 EMPTY = Bound("that may be empty", lambda value: True)
 """Lets a text be empty, which it may not be otherwise."""
-NOTHING = Bound("or None", lambda value: True)
-"""Lets a value be None where a union with None would change the options of a command."""
 FILLED = Bound("not empty", lambda values: len(values) > 0)
 DISTINCT = Bound("all different", lambda values: len(set(values)) == len(values))
 RISING = Bound("rising", lambda values: all(a < b for a, b in itertools.pairwise(values)))
@@ -194,8 +192,6 @@ def _fitted(value: Any, hint: Any) -> Any:
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
         bounds = [mark for mark in hint.__metadata__ if isinstance(mark, Bound)]
-        if value is None and NOTHING in bounds:
-            return None
         if parts[0] in WIDENED and WIDENED[parts[0]][0] in bounds:
             found = WIDENED[parts[0]][1](value)
         else:
@@ -364,6 +360,7 @@ WORDS = {
     str: "a text",
     Path: "a path",
     NoneType: "None",
+    Any: "a value",
 }
 PLURALS = {
     "a number": "numbers",

@@ -23,6 +23,7 @@ from galgen.generative import (
     ContinuousFlow,
     ExactDivergence,
     FixedSteps,
+    FlowSampler,
     Hutchinson,
     LearnedDiffusion,
     Likelihood,
@@ -31,11 +32,13 @@ from galgen.generative import (
     MaximumLikelihood,
     MeanFlow,
     MonotoneSchedule,
+    Sampler,
     TorusDiffusion,
     TorusGeodesic,
     VariationalDiffusion,
     coupling_flow,
 )
+from galgen.generative.models.model import DenoisingModel
 from galgen.generative.sampling.log_density import ByBound, ByFlow, log_density_of
 from galgen.inference.likelihood.field_level import FieldLevel
 from galgen.inference.priors.prior import uniform_prior
@@ -158,6 +161,37 @@ def test_of_a_run_it_multiplies_as_in_training(catalogue) -> None:
     assert not np.allclose(values["float32"], values["bfloat16"], rtol=1e-5)
     assert np.allclose(values["float32"], values["bfloat16"], rtol=1e-2)
     assert FieldLevel.of(run, extrapolate=True).extrapolate
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnFamily(DenoisingModel):
+    """A family that no module of the library names."""
+
+    bridge: Bridge
+
+    def sums(self, denoiser, key, batch):
+        return self.bridge.sums(denoiser, key, batch)
+
+    def flow(self, denoiser):
+        return self.bridge.flow(denoiser)
+
+    @property
+    def default_sampler(self):
+        return Sampler(steps=3)
+
+
+def test_a_family_of_ones_own_is_drawn_from_and_has_a_density(catalogue) -> None:
+    field = marks(ByBound(8))
+    own = dataclasses.replace(field, model=OwnFamily(field.model), density=None)
+    assert own.density == ByBound()
+    values, theta = [], jnp.asarray(GRID, jnp.float32)
+    for one in (field, dataclasses.replace(own, density=ByBound(8))):
+        values.append(one.log_prob(one.encode(catalogue), theta, KEY))
+    assert np.array_equal(*values)
+    experiment = Experiment(ToyDataset(TwoMoons()), field.network, own.model)
+    assert experiment.sampler == Sampler(steps=3)
+    with pytest.raises(InputError, match="draws from OwnFamily, got FlowSampler; it goes with Sam"):
+        dataclasses.replace(experiment, sampler=FlowSampler())
 
 
 def test_padding_says_nothing(catalogue, by_bound) -> None:

@@ -103,6 +103,11 @@ class DenoisingModel(Model):
     def with_params(self, network: nn.Module, params: Params) -> Any:
         return self.flow(denoiser_of(network, params))
 
+    @property
+    @abc.abstractmethod
+    def default_sampler(self) -> SamplingMethod:
+        """How data are drawn where nothing else is said."""
+
     @abc.abstractmethod
     def sums(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> MeanLoss:
         """What training minimises, on one batch, as the sums that it is a ratio of."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import flax.struct
 import jax
 from jaxtyping import Array, Bool, Float, Int
 
-from galgen.checked import NOTHING
+from galgen.checked import Bound
 
 
 @flax.struct.dataclass
@@ -31,13 +31,12 @@ class Samples:
 
 
 class SamplingMethod(abc.ABC):
-    """A way to draw from a generative model with its weights.
+    """A way to draw from a generative model with its weights."""
 
-    Attributes:
-        draws: the class of what it draws from, that ``Model.with_params`` returns.
-    """
-
-    draws: ClassVar[type]
+    @property
+    @abc.abstractmethod
+    def draws(self) -> type:
+        """The class of what it draws from, that ``Model.with_params`` returns."""
 
     @abc.abstractmethod
     def __call__(
@@ -64,7 +63,11 @@ class SamplingMethod(abc.ABC):
         """
 
 
+def _is_sampler_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, SamplingMethod)
+
+
 if TYPE_CHECKING:
     OptionalSampler = SamplingMethod | None
 else:  # Of a union the command line would ask for the name of a class before any option of it.
-    OptionalSampler = Annotated[SamplingMethod, NOTHING]
+    OptionalSampler = Annotated[Any, Bound("that is a sampler or None", _is_sampler_or_none)]
