@@ -1,6 +1,6 @@
 """What every source is: its options, and the way from its boxes to a suite.
 
-Boxes are read, cut, thinned and written one at a time, so that memory holds one of them.
+Boxes are read, cut, thinned and written one at a time: memory holds one of them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The spaces that points live in, and the symmetries of a box.
 
-Model space is the unit box: positions are divided by the box side, so that a periodic box is the
-flat torus [0, 1)^3 whatever its size in Mpc/h. A geometry supplies displacements, the motion of a
+Model space is the unit box: positions are divided by the box side. A periodic box of any size is
+then the flat torus [0, 1)^3. A geometry supplies displacements, the motion of a
 point along a velocity, and its uniform distribution; networks and paths take one and never ask
 which it is.
 

@@ -6,8 +6,8 @@ redshift space. In a curved universe they are on a flat chart all the same: radi
 separations across the line of sight differ by (r/R)^2/6 of themselves, for R = 2998 Mpc/h over
 sqrt(|omega_k|); volumes are those of the chart. The footprint is taken to be the
 HEALPix pixels that hold a galaxy, so pixels should be large enough to be never empty by chance.
-A cube is kept when nearly all of it lies inside the footprint and the redshift range. Randoms say
-better than galaxies where the survey looked: there are many more, so that pixels may be smaller.
+A cube is kept when nearly all of it lies inside the footprint and the redshift range. Randoms show
+better than galaxies where the survey looked: there are many more, and pixels may be smaller.
 """
 
 from __future__ import annotations
@@ -163,9 +163,9 @@ def read_survey(
 
 
 def _described(parameters: Mapping[str, float]) -> str:
-    heard = {n: v for n, v in parameters.items() if n in ("omega_m", "w0", "wa", "omega_k", "m_nu")}
-    model = "flat Lambda-CDM" if len(heard) == 1 else "CDM with dark energy"
-    values = ", ".join(f"{name} {value:g}" for name, value in heard.items())
+    used = {n: v for n, v in parameters.items() if n in ("omega_m", "w0", "wa", "omega_k", "m_nu")}
+    model = "flat Lambda-CDM" if len(used) == 1 else "CDM with dark energy"
+    values = ", ".join(f"{name} {value:g}" for name, value in used.items())
     return f"{model}, {values}, distances in Mpc/h"
 
 

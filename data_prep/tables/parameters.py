@@ -10,7 +10,7 @@ name
 none of these               its number from 0 (Quijote's ``latin_hypercube_params.txt``)
 ==========================  =================================================================
 
-Names of parameters are those that :mod:`galgen.cosmology` knows; one that looks like cosmology and
+Names of parameters are those of :mod:`galgen.cosmology`; one that looks like cosmology and
 is not known is refused, or left out by name. What is no cosmology, ``A_SN1``, is a parameter too,
 in lower case. A random seed is none.
 """

@@ -93,7 +93,7 @@ class TableSource(BoxSource):
             )
 
     def checked(self, box: Catalogue) -> Catalogue:
-        """The box; of columns that nobody asked for, those whose units cannot be right are left."""
+        """The box; columns taken by their names whose units cannot be right are left out."""
         if self.columns or not self.check_units:
             return super().checked(box)
         for names in (("mass",), VELOCITIES):

@@ -44,12 +44,13 @@ def _flat_growth(omega_m: float, redshift: float) -> float:
 def astropy_cosmology(parameters: Mapping[str, float] | FLRW) -> FLRW:
     """The expansion history of a catalogue's parameters, for distances and growth.
 
-    Flat Lambda CDM without radiation for omega_m alone; w0, wa, omega_k and m_nu are heard. omega_m
-    includes massive neutrinos; with them there is radiation, of 2.7255 K unless t_cmb is given.
+    With omega_m alone it is flat Lambda CDM without radiation; w0, wa, omega_k and m_nu change it.
+    omega_m includes massive neutrinos. With them there is radiation, of 2.7255 K unless t_cmb is
+    given.
 
     Args:
-        parameters: by any name that :func:`canonical_parameters` knows; a cosmology of astropy is
-            returned as it is.
+        parameters: by any name of :func:`canonical_parameters`; a cosmology of astropy is returned
+            as it is.
 
     Raises:
         InputError: neither of the two, no omega_m, neutrinos without h, or what

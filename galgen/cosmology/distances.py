@@ -54,7 +54,7 @@ def comoving_distance(redshift: Any, cosmology: Cosmology) -> Float[np.ndarray, 
 
 
 def shell_volumes(edges: Any, cosmology: Cosmology) -> Float[np.ndarray, "bins"]:
-    """Comoving volume of a steradian between successive redshifts, (Mpc/h)³, curvature heard.
+    """Comoving volume of a steradian between successive redshifts, (Mpc/h)³, with curvature.
 
     Raises:
         InputError: as :func:`comoving_distance`.

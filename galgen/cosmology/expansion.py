@@ -8,7 +8,7 @@ With matter, neutrinos that are massive and all, curvature and dark energy w = w
 
 (Linder 2005, PRD 72, 043529). With massive neutrinos, and of a cosmology of astropy, E(z) is
 astropy's. f is within 1.3% of the solution of the equation of growth today and 0.6% at z = 0.5, for
--1.3 < w0 < -0.7 and |Omega_k| < 0.1; that neutrinos slow it on small scales is not heard.
+-1.3 < w0 < -0.7 and |Omega_k| < 0.1; the slower growth by neutrinos on small scales is left out.
 """
 
 from __future__ import annotations

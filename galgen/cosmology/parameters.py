@@ -11,7 +11,7 @@ them. Those of the library::
     m_nu               sum of the neutrinos' masses [eV]
 
 Physical densities, ``omega_b`` of CLASS and ``ombh2`` of CAMB, are divided by h². A name that looks
-like cosmology and is none of these is refused: what is not heard would be a wrong distance.
+like cosmology and is none of these is refused: ignored, it would make distances wrong.
 """
 
 from __future__ import annotations

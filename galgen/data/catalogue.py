@@ -1,7 +1,7 @@
 """A catalogue: the points of one box, by named columns, with everything needed to interpret them.
 
-Simulated, observed and generated catalogues are all this one object, so that no statistic can
-tell them apart. Lengths are comoving Mpc/h, velocities peculiar km/s, masses Msun/h, angles
+Simulated, observed and generated catalogues are all of this one class, and every statistic treats
+them alike. Lengths are comoving Mpc/h, velocities peculiar km/s, masses Msun/h, angles
 degrees. Positions lie in ``[0, side)`` along each axis, whether the box is periodic or was cut
 open from something larger.
 """

@@ -1,8 +1,8 @@
-"""How a trained model speaks of its data: what to draw, and what the draws mean.
+"""Between a trained model and its data: what is drawn, and what the draws mean.
 
-An ``Encoding`` is everything about the data that sampling needs; it is saved with the run, so that
-the training data are never touched again. It plans draws of fixed shapes for wanted conditions,
-and turns what the sampler returns into catalogues or arrays. The core knows neither.
+An ``Encoding`` is everything about the data that sampling needs. It is saved with the run: sampling
+reads no training data. It plans draws of fixed shapes for the wanted conditions, and turns the
+sampler's arrays into catalogues or arrays in physical units.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class CloudEncoding(Encoding[Catalogue]):
             if caution := self._beyond_training(points):
                 warnings.warn(caution, stacklevel=4)
         draws = []
-        # Clouds of like size together, so that little is padded.
+        # Clouds of like size go together: little is padded then.
         for rows in chunks(np.argsort(counts, kind="stable"), batch):
             size = self.padded_size(int(counts[rows].max()))
             mask = np.arange(size) < counts[rows, None]

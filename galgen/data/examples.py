@@ -1,7 +1,7 @@
 """Examples by number, in memory where they fit, from the suite's file where they do not.
 
-What a suite holds is memory-mapped (:mod:`galgen.data.suite`), so that an example of a file larger
-than memory costs one read.
+A suite is memory-mapped (:mod:`galgen.data.suite`): an example of a file larger than memory costs
+one read.
 """
 
 from __future__ import annotations

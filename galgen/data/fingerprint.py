@@ -1,11 +1,10 @@
-"""What a model was trained on, told apart by the SHA-256 of each part of it.
+"""The fingerprint of training data: the SHA-256 of each part of them.
 
-A run keeps the fingerprint of its training data, so that one that is resumed knows whether they are
-the same, wherever they lie now, and which part of them is not. Every byte that training sees is
-hashed, in the pass over the data that reads them anyway: a change of one value shows. SHA-256 takes
-some second for a gigabyte, less than reading and standardising it; a date or a sample of the file
-would miss a change. What training does not see (other splits, other columns, the layout of the
-file) is no part of it.
+A run keeps the fingerprint. A resumed run compares it with that of its data, wherever they lie now,
+and names the parts that differ. Every byte that training uses is hashed, in the pass that reads the
+data anyway: a change of one value shows. SHA-256 takes about a second for a gigabyte, less than
+reading and standardising it. A date or a sample of the file would miss a change. Other splits,
+other columns and the layout of the file are not hashed.
 """
 
 from __future__ import annotations
@@ -93,7 +92,7 @@ class Origin:
     def same(self, given: Fingerprint, where: Path | str) -> Any:
         """The encoding, if the data are those that it was made of.
 
-        Parts that nobody knew of at the start may be anything.
+        Parts that the fingerprint does not have may be anything.
 
         Raises:
             InputError: for other data; the message names the parts that differ.

@@ -1,18 +1,18 @@
-"""Between physical catalogues and the standardised numbers that models see, and back.
+"""From physical catalogues to the standardised features of models, and back.
 
 Model space:
 
 - positions ``x y z`` are divided by the sides of the box: the unit box [0, 1)^3;
-- the three velocity components are divided by one common root mean square, without a mean, so
-  that rotating and standardising commute;
+- the three velocity components are divided by one common root mean square, without a mean:
+  rotating and standardising commute;
 - any other column is ``(value - mean) / standard deviation``; ``log_<name>`` is log10 of column
   ``<name>``, e.g. ``log_mass``;
 - each condition is ``(value - mean) / standard deviation`` over the catalogues;
 - a column or condition that is the same in all catalogues, but for rounding
   (:mod:`galgen.resolution`), has the scale 0: models see 0, and draws have the mean.
 
-A standardizer also remembers what it was trained on (box, redshifts, ranges of the condition and
-of the number of points), so that sampling needs no training data and knows when it extrapolates.
+A standardizer also has the box, the redshifts and the ranges of the condition and of the number of
+points of its training data. Sampling needs no training data, and refuses to extrapolate.
 """
 
 from __future__ import annotations

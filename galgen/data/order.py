@@ -3,9 +3,9 @@
 Epochs follow one another as one row of examples, each a new shuffle of all of them, and batches are
 cut from that row: no example is drawn twice before every other was drawn once, and none is repeated
 or left out to make a batch full. As many batches as show an epoch make a *window*. Within it the
-examples are put in order of size before they are cut, so that a batch has examples of one size, and
-only where two sizes meet some of both. What is rare is not alone in a batch, where it would count
-as much as a whole batch of the others.
+examples are put in order of size before they are cut. A batch then has examples of one size, or of
+two where they meet. Examples of a rare size share a batch with others: alone in one they would
+count as much as a whole batch.
 """
 
 from __future__ import annotations

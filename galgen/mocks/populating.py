@@ -1,8 +1,8 @@
 """Haloes become galaxies: centrals at rest in the middle, satellites on the halo's profile.
 
 The number of galaxies is that of :mod:`galgen.mocks.occupation`; where satellites are and how fast
-they move is in :mod:`galgen.mocks.halo_profile`. Every draw has its own generator, so that a change
-of the velocity bias moves no galaxy.
+they move is in :mod:`galgen.mocks.halo_profile`. Every draw has its own generator: a change of the
+velocity bias moves no galaxy.
 """
 
 from __future__ import annotations

@@ -18,19 +18,15 @@ from collections.abc import Mapping
 from galgen.checked import checked
 from galgen.cosmology import (
     CRITICAL_DENSITY,
+    RANGES,
     canonical_parameters,
     flat_expansion_squared,
     flat_growth_factor,
 )
 from galgen.errors import InputError
 
-_RANGES = {
-    "omega_m": (0.01, 1.0),
-    "omega_b": (1e-4, 0.5),
-    "h": (0.2, 2.0),
-    "n_s": (0.2, 2.0),
-    "sigma_8": (0.05, 3.0),
-}
+_FIVE = ("omega_m", "omega_b", "h", "n_s", "sigma_8")
+_RANGES = {name: RANGES[name] for name in _FIVE} | {"omega_m": (0.01, 1.0)}
 
 _UNFOLLOWED = {"w0": -1.0, "wa": 0.0, "omega_k": 0.0, "m_nu": 0.0}
 

@@ -1,6 +1,6 @@
 """Infall faster than second order: spherical collapse, scale by scale.
 
-Second-order theory knows a collapsing sphere to second order in its linear overdensity delta. The
+Second-order theory has a collapsing sphere to second order in its linear overdensity delta. The
 exact motion of its edge, from q to x q, is known in closed form (Peebles 1980, sec. 19; Omega_m =
 1, and with delta for the time hardly another in Lambda CDM: Bernardeau 1994, ApJ 427, 51)::
 

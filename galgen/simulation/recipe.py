@@ -1,8 +1,8 @@
 """A suite to train on and to be judged by: what ``galgen simulate`` makes.
 
 Cosmologies of the splits ``train``, ``test`` and ``validation`` fill a Latin hypercube; the splits
-``low`` and ``high`` repeat two cosmologies far apart, so that the change between them can be
-measured against its noise.
+``low`` and ``high`` repeat two cosmologies far apart. The change between them is then measured
+against its noise.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class SuiteRecipe:
             cosmologies += [Cosmology(**corner)] * self.contrast
             splits += [split] * self.contrast
         if self.validation:
-            # Last, so that the others are the same with and without.
+            # Last: the others are then the same with and without.
             cosmologies += latin_hypercube(ranges, self.validation, VALIDATION_SEED + self.seed)
             splits += ["validation"] * self.validation
         return cosmologies, splits

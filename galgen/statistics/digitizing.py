@@ -1,8 +1,8 @@
 """Which bin a number is in, and how many numbers are in each, without a search.
 
 No root is taken: squares of separations are compared with squared edges. The leading bits of a
-positive float grow with it, so they are an address in a table that knows how many edges lie below
-such numbers; cells of the table are so fine that none holds two edges, and one comparison with the
+positive float grow with it, so they are an address in a table of how many edges lie below such
+numbers. Cells of the table are fine enough that none holds two edges, and one comparison with the
 next edge does the rest. The result is exactly that of a comparison with every edge. Where only
 counts are asked for, of few edges, comparing with all of them is faster still: :func:`count_above`.
 """

@@ -13,7 +13,7 @@ transforms for l = 0, 2, 4. The line of sight of a pair is the direction of one 
 in nbodykit and pypower, x_hat is that of the mesh cell, not of the point: an error of the order of
 (cell side / distance)² or, across the line of sight, of aliases.
 
-The mesh is periodic, but no mode knows it: F is a sum over points. A point less than ``order``
+The mesh is periodic, but no mode depends on it: F is a sum over points. A point less than ``order``
 cells from a face of the box spills over to cells of the opposite face, whose direction is another;
 leave a margin, as :meth:`SurveyBox.around` does.
 """
