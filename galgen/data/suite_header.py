@@ -18,7 +18,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int32, Int64
 
 from galgen.data.catalogue import STANDARD_UNITS
-from galgen.data.self_contained import check_self_contained
 from galgen.data.suite_layout import (
     CHECKSUM,
     CONTENTS,
@@ -35,6 +34,7 @@ from galgen.reading import check_declared, reading
 from galgen.reading.hdf5 import (
     attribute,
     attribute_names,
+    check_self_contained,
     find_dataset,
     find_group,
     open_hdf5,

@@ -45,6 +45,33 @@ def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
             yield file
 
 
+def check_self_contained(file: h5py.File, path: Path) -> None:
+    """Refuse a file with links, or with datasets whose values lie in other files.
+
+    HDF5 can store values elsewhere (external storage, virtual datasets), and names can be links to
+    other files or places. A file from somebody else could so have any file of this machine read as
+    numbers. What galgen writes has neither.
+
+    Raises:
+        InputError: naming the first such object.
+    """
+    found: list[str] = []
+
+    def look(name: str, link: object) -> bool | None:
+        if not isinstance(link, h5py.HardLink):
+            found.append(f"{name!r}, a link to another place")
+        elif isinstance(entry := file[name], h5py.Dataset) and (entry.external or entry.is_virtual):
+            found.append(f"{name!r}, whose values lie in another file")
+        return True if found else None
+
+    file.visititems_links(look)
+    if found:
+        raise InputError(
+            f"expected {path} to hold all its values itself, got {found[0]}; copy it with h5repack "
+            "where it was made, or write it again"
+        )
+
+
 def members(group: h5py.Group) -> list[str]:
     """Names in a group, for errors; none if they cannot be read."""
     try:

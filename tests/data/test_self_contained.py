@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from galgen.data.catalogue import Catalogue
-from galgen.data.self_contained import check_self_contained
 from galgen.data.suite import Suite, write_suite
 from galgen.errors import InputError
+from galgen.reading.hdf5 import check_self_contained
 
 SECRET = b"0123456789abcdef" * 8
 

@@ -30,12 +30,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from galgen.data.self_contained import check_self_contained
 from galgen.errors import InputError
 from galgen.inference.results.result_warning import ResultWarning
 from galgen.inference.sampling.result import PosteriorSamples
 from galgen.publishing import Publication
-from galgen.reading.hdf5 import attribute, find_group, open_hdf5, read_numbers
+from galgen.reading.hdf5 import attribute, check_self_contained, find_group, open_hdf5, read_numbers
 from galgen.serialization import parsed
 
 FORMAT, VERSION = "galgen-posterior", 1
