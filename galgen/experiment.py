@@ -170,7 +170,7 @@ class Experiment:
     def _evaluator(
         self, encoding: Encoding[Any], shard: tuple[int, int], folder: Path, devices: Mesh
     ) -> Evaluator | None:
-        """What is measured between steps."""
+        """The evaluation between steps; None without one."""
         if not self.evaluation.every:
             return None
         size, split = self.trainer.batch_size, self.evaluation.split
@@ -188,7 +188,7 @@ class Experiment:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Its fields: what was compiled cannot be pickled, and is compiled anew."""
+        """The fields alone. Compiled functions cannot be pickled; they are compiled anew."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @functools.cached_property
@@ -230,7 +230,7 @@ class Experiment:
 
 @dataclasses.dataclass(frozen=True)
 class _Started:
-    """What is ready when nothing has been written yet."""
+    """The parts of a training before anything is written."""
 
     devices: Mesh
     prepared: Prepared

@@ -34,7 +34,7 @@ from galgen.types import Batch, Params
 
 @runtime_checkable
 class RunExperiment(TrainedExperiment, Protocol):
-    """What a run asks of :class:`galgen.experiment.Experiment`, which trains into runs."""
+    """The parts of :class:`galgen.experiment.Experiment` that a run uses."""
 
     @property
     def data(self) -> Dataset:
@@ -228,7 +228,7 @@ class Run:
 
 @contextlib.contextmanager
 def built_for_data() -> Iterator[None]:
-    """What Python, JAX or Flax raise of a network's fields is an error in the configuration."""
+    """Turn errors of Python, JAX or Flax about a network's fields into an InputError."""
     try:
         yield
     except InputError:

@@ -143,7 +143,7 @@ def _field_level(
 def _beyond(
     run: TrainedRun, truth: Mapping[str, float], prior: Prior | None
 ) -> tuple[ResultWarning, ...]:
-    """Says which parameters of a catalogue the model or the prior does not reach."""
+    """A warning of the parameters of a catalogue that the model or the prior does not reach."""
     ranges = run.encoding.condition_ranges
     if prior is not None:
         ranges = dict(zip(prior.names, prior.bounds, strict=True))

@@ -1,4 +1,4 @@
-"""What inference asks of a run, which :class:`galgen.run.Run` gives."""
+"""The parts of a run that inference uses; :class:`galgen.run.Run` has them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from galgen.types import Params
 
 @runtime_checkable
 class TrainedExperiment(Protocol):
-    """What was trained, as far as inference asks."""
+    """The parts of an experiment that inference uses."""
 
     @property
     def network(self) -> Any:
-        """What maps states to outputs."""
+        """The network."""
 
     @property
     def model(self) -> Any:
@@ -23,16 +23,16 @@ class TrainedExperiment(Protocol):
 
     @property
     def precision(self) -> Precision:
-        """In which dense layers multiply."""
+        """The precision in which dense layers multiply."""
 
 
 @runtime_checkable
 class TrainedRun(Protocol):
-    """A trained run, as far as inference asks."""
+    """The parts of a trained run that inference uses."""
 
     @property
     def experiment(self) -> TrainedExperiment:
-        """What was trained."""
+        """The experiment that was trained."""
 
     @property
     def encoding(self) -> Encoding[Any]:

@@ -1,4 +1,4 @@
-"""What a coupling is, the one that does nothing, and what those within a cloud share."""
+"""The interface of couplings, the one that does nothing, and a base for those of clouds."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ from galgen.checked import Positive, at_least, checked
 from galgen.generative.coupling.base import CloudCoupling
 
 ENTRIES = 2**22
-"""Of the tables of costs of clouds solved at once; one cloud may take more."""
+"""Largest size of the cost tables of clouds solved at once; one cloud may take more."""
 
 BIDDERS = 32
 """Rows that bid in one round: few, for most rounds are between few."""

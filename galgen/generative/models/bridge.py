@@ -48,7 +48,7 @@ from galgen.types import Batch
 
 @flax.struct.dataclass
 class Regression:
-    """What a denoiser is shown on one batch, and what it should answer.
+    """The regression of one batch: inputs of a denoiser, and its target.
 
     ========= ================================ ==========================================
     field     shape                            meaning
@@ -151,7 +151,7 @@ class Bridge(DenoisingModel):
         return Regression(x, t, batch.mask, condition, unit, target.astype(precise), weight)
 
     def answer(self, denoiser: Denoiser, task: Regression) -> Float[Array, "batch *event"]:
-        """What ``denoiser`` outputs, in the precision of the target."""
+        """The output of ``denoiser``, in the precision of the target."""
         x = self.prediction.scale_input(self.path, task.x, task.t)
         return denoiser(x, task.t, task.mask, task.condition).astype(task.target.dtype)
 

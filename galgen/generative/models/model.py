@@ -53,12 +53,12 @@ class Model(abc.ABC):
     def mean_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
     ) -> MeanLoss:
-        """What training minimises, on one batch, as the sums that it is a ratio of."""
+        """The training loss of one batch, as the two sums of which it is the ratio."""
 
     def training_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
     ) -> Float[Array, ""]:
-        """What training minimises, on one batch: every example counts once."""
+        """The training loss of one batch; every example counts once."""
         return self.mean_loss(network, params, key, batch).value
 
     @abc.abstractmethod
@@ -110,10 +110,10 @@ class DenoisingModel(Model):
 
     @abc.abstractmethod
     def sums(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> MeanLoss:
-        """What training minimises, on one batch, as the sums that it is a ratio of."""
+        """The training loss of one batch, as the two sums of which it is the ratio."""
 
     def loss(self, denoiser: Denoiser, key: jax.Array, batch: Batch) -> Float[Array, ""]:
-        """What training minimises, on one batch: every example counts once."""
+        """The training loss of one batch; every example counts once."""
         return self.sums(denoiser, key, batch).value
 
     def network_condition(

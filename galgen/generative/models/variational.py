@@ -38,7 +38,7 @@ the uniform density, the decoder a wrapped normal (:mod:`galgen.generative.paths
 
 The integral is estimated from pairs of draws (time and noise), each pair in one of ``draws / 2``
 equal parts of probability of ``times`` (ibid., appendix I.1, but for the pairs). Times of a pair
-are independent, so that half their squared difference estimates the variance without bias::
+are independent. Half their squared difference is an unbiased estimate of the variance::
 
     error^2 = sum over pairs (a - b)^2 / (4 S^2),    S = draws / 2
 
@@ -264,7 +264,7 @@ def _sum_rows(
 
 
 def _is_wrapped(path: ProbabilityPath, features: int) -> Bool[np.ndarray, " features"]:
-    """Which columns are on the torus."""
+    """True for the columns on the torus."""
     if not isinstance(path, ProductPath):
         return np.full(features, not path.affine)
     groups = zip(path.paths, path.columns, strict=True)

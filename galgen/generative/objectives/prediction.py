@@ -1,4 +1,4 @@
-r"""What a network's output means.
+r"""The meaning of a network's output.
 
 At a given x_t and t any one of noise, data, score or velocity fixes the two ends of the path, data
 and noise (:class:`~galgen.generative.paths.path.Ends`), and with them the others. A prediction says
@@ -38,7 +38,7 @@ class Prediction(abc.ABC):
     def scale_input(
         self, path: ProbabilityPath, x: Float[Array, "batch *event"], t: Float[Array, " batch"]
     ) -> Float[Array, "batch *event"]:
-        """What the network sees of x_t: itself, if not said otherwise."""
+        """The input of the network: x_t itself, if not said otherwise."""
         return x
 
     @abc.abstractmethod
@@ -49,7 +49,7 @@ class Prediction(abc.ABC):
         t: Float[Array, " batch"],
         unit: Float[Array, "..."],
     ) -> Float[Array, "batch *event"]:
-        """What the network should output at the x_t between ``ends``."""
+        """The right output of the network at the x_t between ``ends``."""
 
     @abc.abstractmethod
     def solve(

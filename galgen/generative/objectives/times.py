@@ -1,4 +1,4 @@
-"""Which times a bridge is trained at.
+"""Densities of training times.
 
 The loss is an average over t, and any density over [0, 1] has the same minimiser; where it puts its
 weight decides what is learned first. Draws are stratified: one in each of as many equal parts of

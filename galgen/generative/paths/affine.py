@@ -44,7 +44,7 @@ from galgen.masking import masked_sum, zero_padding
 
 
 class EuclideanPath(ProbabilityPath):
-    """What all paths in Euclidean space share.
+    """The part that all paths in Euclidean space share.
 
     Attributes:
         base: the distribution of x_0.

@@ -110,7 +110,7 @@ def _inverse_softplus(value: float) -> float:
 
 @checked
 class _LearnedSchedule(nn.Module):
-    """What learned schedules share: their end points.
+    """The end points of learned schedules.
 
     Used as ``VariancePreserving(lambda t: schedule.apply(params, t))``.
 

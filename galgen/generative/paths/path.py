@@ -36,7 +36,7 @@ SMALLEST_COEFFICIENT = 1e-4
 
 
 class Ends(NamedTuple):
-    """What x_t is made of.
+    """The data and the noise in x_t.
 
     Attributes:
         data: x_1.

@@ -48,7 +48,7 @@ _BOX = PeriodicBox()
 
 
 class _TorusPath(ProbabilityPath):
-    """What all paths on the torus share: geodesic motion."""
+    """Geodesic motion, which all paths on the torus share."""
 
     def move(self, x, step):
         return _BOX.move(x, step)

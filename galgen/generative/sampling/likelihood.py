@@ -47,7 +47,7 @@ class Divergence(abc.ABC):
 
     @abc.abstractmethod
     def directions(self, key: jax.Array, x: Float[Array, "*event"]) -> Float[Array, "_ *event"]:
-        """What the Jacobian of one example ``x`` is applied to."""
+        """The directions to which the Jacobian of one example ``x`` is applied."""
 
     @abc.abstractmethod
     def estimates(self, products: Float[Array, " directions"]) -> Float[Array, " estimates"]:
@@ -88,7 +88,7 @@ class Hutchinson(Divergence):
 
 @flax.struct.dataclass
 class LogLikelihood:
-    """What :class:`Likelihood` returns.
+    """The result of :class:`Likelihood`.
 
     =========== ==================== ==========================================================
     field       shape                meaning

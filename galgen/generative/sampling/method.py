@@ -1,4 +1,4 @@
-"""What every way to draw from a generative model is, and what it returns."""
+"""The interface of samplers of data, and their result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from galgen.checked import Bound
 
 @flax.struct.dataclass
 class Samples:
-    """What a sampler returns.
+    """The result of a sampler.
 
     =========== ================================ ======================================
     field       shape                            meaning

@@ -43,7 +43,7 @@ Field = Callable[[Float[Array, ""], State], State]
 
 
 class Solution(NamedTuple):
-    """What a solver returns.
+    """The result of a solver.
 
     Attributes:
         states: a pytree like the first state, each array with a leading axis of times.

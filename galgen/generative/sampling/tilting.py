@@ -51,7 +51,7 @@ def tilted(
     temperature: float,
     groups: int = 1,
 ) -> Batch:
-    """As many examples, drawn from those of ``batch`` in proportion to exp(reward / temperature).
+    """A batch resampled in proportion to exp(reward / temperature), of the same size.
 
     Systematic resampling (Carpenter et al. 1999): an example of weight w among n is drawn n w times
     on average, and at most one time more or less. With equal rewards the batch is unchanged.

@@ -104,7 +104,7 @@ class CatalogueTest:
         labels: Bool[np.ndarray, " clouds"],
         unseen: Bool[np.ndarray, " clouds"],
     ) -> Bool[np.ndarray, " unseen"]:
-        """What a classifier that was trained on the others says of the unseen."""
+        """The labels that a classifier gives to unseen clouds after training on the others."""
         model = Classification()
         seen: Int[np.ndarray, " seen"] = np.flatnonzero(~unseen)
         one_hot = np.eye(2, dtype=np.float32)[labels[seen].astype(int)]

@@ -55,7 +55,7 @@ class PredictiveCheck:
 
     @property
     def p_value(self) -> float:
-        """Of all components together, but for those that are the same in all but for rounding.
+        """The p-value of all components together, without those that are equal up to rounding.
 
         NaN where none is left.
         """

@@ -56,12 +56,12 @@ class Ranks:
 
     @property
     def ranks(self) -> Int[np.ndarray, "catalogues parameters"]:
-        """Draws below the truth, 0 to ``draws``."""
+        """Number of draws below the truth, from 0 to ``draws``."""
         return np.floor(self.places * (self.draws + 1)).astype(int)
 
     @property
     def bins(self) -> int:
-        """Of a histogram: each is expected to hold five ranks or more, and the same number."""
+        """Number of bins of a histogram, each with an equal expectation of five ranks or more."""
         most = max(2, min(20, len(self.places) // 5))
         return max(n for n in range(1, most + 1) if (self.draws + 1) % n == 0)
 
@@ -72,13 +72,13 @@ class Ranks:
 
     @property
     def band(self) -> tuple[int, int]:
-        """What a bin of the histogram holds in 99 of 100 cases."""
+        """The range of counts of one bin in 99 of 100 cases."""
         low, high = stats.binom(len(self.places), 1 / self.bins).interval(BAND)
         return int(low), int(high)
 
     @property
     def p_values(self) -> dict[str, float]:
-        """Of the chi-squared of each parameter's histogram against a flat one."""
+        """The p-value of chi-squared of each parameter's histogram against a flat one."""
         if self.bins == 1:
             raise InputError(
                 f"expected draws such that draws + 1 has small divisors, got {self.draws}; "
@@ -96,14 +96,14 @@ class Ranks:
 
     @property
     def coverage_p_values(self) -> dict[str, float]:
-        """Of the largest distance between coverage and level (Kolmogorov and Smirnov)."""
+        """The p-value of the largest distance between coverage and level (Kolmogorov-Smirnov)."""
         reach = np.abs(2 * self.places - 1)
         found = [stats.kstest(column, "uniform").pvalue for column in reach.T]
         return dict(zip(self.names, map(float, found), strict=True))
 
     @property
     def half_width(self) -> float:
-        """Of the band that holds a whole calibrated coverage curve in 99 of 100 cases."""
+        """Half the width of the band of a whole calibrated coverage curve in 99 of 100 cases."""
         return float(stats.kstwo.ppf(BAND, len(self.places)))
 
 

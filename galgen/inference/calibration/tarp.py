@@ -55,12 +55,12 @@ class Tarp:
 
     @property
     def half_width(self) -> float:
-        """Of the band that holds the whole curve in 99 of 100 cases."""
+        """Half the width of the band that holds the whole curve in 99 of 100 cases."""
         return float(stats.kstwo.ppf(BAND, len(self.fractions)))
 
     @property
     def p_value(self) -> float:
-        """Of a distance as large, for right posteriors."""
+        """Probability of a distance as large, for right posteriors."""
         return float(stats.kstest(self.fractions, "uniform").pvalue)
 
     @property

@@ -56,7 +56,7 @@ class HiddenLayers(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierTwoSample:
-    """What :class:`ClassifierTest` finds.
+    """The result of :class:`ClassifierTest`.
 
     ======== =================== =========================================================
     field    shape               meaning
@@ -164,7 +164,7 @@ class ClassifierTest:
         unseen: Int[Array, "folds held_out"],
         key: jax.Array,
     ) -> Float[Array, "labellings folds"]:
-        """Of every labelling and fold, in turn over labellings."""
+        """Accuracies of every labelling and fold, one labelling after the other."""
         network = HiddenLayers(self.units * x.shape[1])
 
         def one_labelling(arguments):

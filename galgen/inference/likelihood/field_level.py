@@ -69,7 +69,7 @@ class EncodedCatalogue:
 
     @property
     def number(self) -> int:
-        """Of points."""
+        """Number of points."""
         return int(self.mask.sum())
 
 
@@ -135,7 +135,7 @@ class FieldLevel:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the parameters, in order."""
+        """Names of the parameters, in order."""
         return tuple(self.encoding.condition_ranges)
 
     def check_prior(self, prior: Prior) -> None:
@@ -192,7 +192,7 @@ class FieldLevel:
         mask: Bool[Array, " points"],
         theta: Float[Array, "conditions parameters"],
     ) -> Float[Array, " conditions"]:
-        """As :meth:`log_prob`, of weights and an encoded that are arguments of a ``jit``."""
+        """As :meth:`log_prob`, with weights and catalogue as arguments of a ``jit``."""
         standardizer, density = self._clouds.standardizer, self.density
         assert density is not None
         means = jnp.asarray(standardizer.condition_means, theta.dtype)

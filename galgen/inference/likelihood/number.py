@@ -9,7 +9,8 @@ counted at zero. With m(c) the mean, in the same order::
     rounded Gaussian    log [F((N + 1/2 - m) / s) - F((N - 1/2 - m) / s)],   s^2 = f m
 
 Sums of large numbers that do not depend on the condition are left to :func:`number_constant`, in
-double precision.
+double precision. Fits and draws are in NumPy, there; densities are in JAX, here, since samplers
+follow their gradients.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def log_number(
 
 
 def number_constant(cardinality: Cardinality, number: int) -> float:
-    """What log p(N | condition) has besides :func:`log_number`, the same for all conditions."""
+    """The terms of log p(N | condition) that are the same at all conditions."""
     if cardinality.underdispersion < 1:
         return 0.0
     spread = np.sum(np.log1p(cardinality.overdispersion * np.arange(number)))

@@ -32,7 +32,7 @@ from galgen.printing import printable
 from galgen.randomness import Role, random_generator
 
 NOISY = 0.3
-"""Of a posterior's width: Monte Carlo errors of its mean above this are warned of."""
+"""Largest Monte Carlo error of a mean without a warning, in units of the posterior's width."""
 COARSE = 0.3
 """Nats that an interpolation may miss."""
 
@@ -123,7 +123,7 @@ class GridPosterior:
 
     @property
     def probability(self) -> Float[np.ndarray, " points"]:
-        """Of the cell around every point; they sum to one."""
+        """Probability of the cell around every point; they sum to one."""
         return _normalised(self.replicas.mean(axis=0), weights(self.axes))
 
     @property

@@ -20,7 +20,7 @@ BATCH = 8
 
 
 def standardizer_of(encoding: Encoding[Any]) -> Standardizer:
-    """What a run knows of the catalogues it was trained on.
+    """The standardizer of the catalogues that a run was trained on.
 
     Raises:
         InputError: if it was not trained on catalogues.

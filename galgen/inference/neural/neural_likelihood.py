@@ -52,7 +52,7 @@ class SampledPosterior(PosteriorModel):
     def encoded(
         self, network: nn.Module, params: Params, data: Batch
     ) -> Float[Array, "batch columns"]:
-        """What the likelihood sees of each example: itself, or its features."""
+        """The input of the likelihood: each example itself, or its features."""
 
     @abc.abstractmethod
     def log_likelihood(

@@ -1,4 +1,4 @@
-r"""Conditional densities of free parameters: what a neural posterior ends in.
+r"""Conditional densities of free parameters: the last part of a neural posterior.
 
 Given the features f that an encoder makes of the data, a head is a density q(u | f) of the free
 parameters u (:mod:`galgen.inference.priors.support`) that can be drawn from and evaluated:
@@ -66,7 +66,7 @@ class PosteriorHead(abc.ABC):
         features: Features,
         weight: Float[Array, " rows"],
     ) -> MeanLoss:
-        """What training minimises, on the rows of a batch, each by its weight."""
+        """The training loss of the rows of a batch, each by its weight."""
 
     @abc.abstractmethod
     def log_prob(self, params: Params, u: Rows, features: Features) -> Float[Array, " rows"]:

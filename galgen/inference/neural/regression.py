@@ -1,15 +1,15 @@
 r"""Regression of parameters from clouds or from summaries, scored as public benchmarks score it.
 
-The network's vector is read by one linear layer and trained by the mean squared error of the
-standardised parameters, whose minimiser is the posterior mean. Held-out scores of each parameter,
+One linear layer reads the network's vector. The loss is the mean squared error of the standardised
+parameters, whose minimiser is the posterior mean. Held-out scores of each parameter,
 in physical units, over catalogues i (MSE as in arXiv:2410.20516, R^2 as
 in arXiv:2507.03707)::
 
     MSE = < (theta_i - mean_i)^2 >,     R^2 = 1 - MSE / < (theta_i - <theta>)^2 >
 
 R^2 is 1 for perfect estimates, 0 for the mean of the held-out parameters whatever the data, and
-negative for worse. In a box the number of points alone may tell much: hold what a network scores
-against ``CountSummary`` and ``CorrelationSummary`` of the same catalogues.
+negative for worse. In a box the number of points alone may tell much. Compare the scores of a
+network with those of ``LogNumber`` and ``LogCorrelation`` of the same catalogues.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class Task(abc.ABC):
     @property
     @abc.abstractmethod
     def parameters(self) -> Parameters:
-        """Standardised to [-1, 1] where the prior is uniform, by mean and deviation if normal."""
+        """The parameters: in [-1, 1] for a uniform prior, standardised for a normal one."""
 
     @abc.abstractmethod
     def simulate(self, rng: np.random.Generator, theta: Rows) -> Float[np.ndarray, "rows columns"]:

@@ -40,7 +40,7 @@ class Parameters:
 
     @classmethod
     def of(cls, standardizer: Standardizer) -> Parameters:
-        """What a standardizer knows of its condition.
+        """The parameters that a standardizer has as its condition.
 
         Raises:
             InputError: for a condition that was the same in all training.
@@ -61,13 +61,13 @@ class Parameters:
     def encode(
         self, values: Float[np.ndarray, "*lead parameters"]
     ) -> Float[np.ndarray, "*lead parameters"]:
-        """Standardised, float32."""
+        """Standardised values, float32."""
         return ((values - np.array(self.means)) / np.array(self.scales)).astype(np.float32)
 
     def decode(
         self, standard: Float[np.ndarray, "*lead parameters"]
     ) -> Float[np.ndarray, "*lead parameters"]:
-        """Physical, float64."""
+        """Physical values, float64."""
         return np.asarray(standard, np.float64) * np.array(self.scales) + np.array(self.means)
 
     @property
@@ -105,7 +105,7 @@ class VectorEncoding(Encoding[np.ndarray]):
         parameters: Parameters,
         names: Sequence[str] | None = None,
     ) -> VectorEncoding:
-        """By the mean and deviation of every column.
+        """The encoding by mean and standard deviation of every column.
 
         Args:
             x: one row for each example.
@@ -139,7 +139,7 @@ class VectorEncoding(Encoding[np.ndarray]):
 
     @property
     def kept(self) -> Bool[np.ndarray, " columns"]:
-        """Which columns networks see."""
+        """True for the columns that networks see."""
         return np.array(self.scales) > 0
 
     def encode(self, x: Float[np.ndarray, "*lead columns"]) -> Float[np.ndarray, "*lead kept"]:

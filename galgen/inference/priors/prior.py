@@ -41,7 +41,7 @@ class Prior(abc.ABC):
     @property
     @abc.abstractmethod
     def names(self) -> tuple[str, ...]:
-        """Of the parameters, in order."""
+        """Names of the parameters, in order."""
 
     @property
     @abc.abstractmethod

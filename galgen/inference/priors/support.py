@@ -25,7 +25,7 @@ from galgen.checked import checked
 from galgen.inference.priors.prior import Gaussian, Prior, ProductPrior, Uniform
 
 LARGEST = 1.0 - 1e-6
-"""Of |theta|: parameters on a bound are taken as this near it, 4.9 deviations of u."""
+"""Largest |theta|: a parameter on a bound is taken as this near it, 4.9 deviations of u."""
 
 
 class Support(abc.ABC):

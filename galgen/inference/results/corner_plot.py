@@ -18,7 +18,7 @@ from galgen.plot_style import BASE, GENERATED, HELD_OUT, as_label
 
 COLORS = (GENERATED, BASE, HELD_OUT)
 LEVELS = (0.393, 0.865)
-"""Of a normal in two dimensions within one and two deviations."""
+"""Probability of a two-dimensional normal within one and two standard deviations."""
 SIDE = 1.9
 """Inches per panel."""
 
@@ -93,7 +93,7 @@ def _checked(posteriors: Mapping[str, PosteriorSamples]) -> tuple[str, ...]:
 def _ranges(
     posteriors: Sequence[PosteriorSamples], truth: Mapping[str, float] | None
 ) -> list[tuple[float, float]]:
-    """What every panel shows: all but the outermost thousandth of the draws, and the truth."""
+    """The limits of every panel: all but the outermost thousandth of the draws, and the truth."""
     ranges = []
     for i, name in enumerate(posteriors[0].names):
         ends = np.concatenate([np.quantile(p.flat[:, i], [0.0005, 0.9995]) for p in posteriors])

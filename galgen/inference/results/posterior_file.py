@@ -165,7 +165,7 @@ def _json(place: h5py.Group, name: str, kind: type) -> Any:
 
 
 def left_over(path: Path, job: Mapping[str, Any]) -> dict[int, CataloguePosterior]:
-    """What an equal job has written to ``path`` already; nothing if another did, or none.
+    """The posteriors that an equal job has already written to ``path``; none if another job did.
 
     Raises:
         InputError: if a file is there that is not one of posteriors, or is damaged.

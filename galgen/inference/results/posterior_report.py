@@ -54,7 +54,7 @@ def summary_table(posteriors: Mapping[int, CataloguePosterior]) -> Table:
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """What catalogues of known parameters tell of their posteriors.
+    """The calibration of posteriors, tested by catalogues of known parameters.
 
     Attributes:
         ranks: of the truths; None where too few catalogues are left.
@@ -106,7 +106,7 @@ def calibration_of(posteriors: Mapping[int, CataloguePosterior]) -> Calibration 
 
 
 def write_table(path: Path, table: Table) -> None:
-    """As ECSV, which keeps names and types, whole or not at all."""
+    """Write a table as ECSV, which keeps names and types; whole or not at all."""
     with Publication(path) as publication:
         draft = publication.folder / path.name
         table.write(draft, format="ascii.ecsv")
@@ -146,7 +146,7 @@ def write_figures(
 
 
 def calibration_text(found: Calibration) -> Sequence[str]:
-    """What calibration found, line by line."""
+    """The results of calibration, line by line."""
     lines, ranks, distances = list(found.notes), found.ranks, found.distances
     if ranks is None or distances is None:
         return lines

@@ -31,7 +31,7 @@ class ResultWarning:
 
 
 def check_catalogue(standardizer: Standardizer, catalogue: Catalogue) -> tuple[ResultWarning, ...]:
-    """What sets a catalogue apart from those that a model was trained on.
+    """Warnings of differences between a catalogue and those that a model was trained on.
 
     Raises:
         InputError: where the model cannot be applied: no point, another box, an open box for a

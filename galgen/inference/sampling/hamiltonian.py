@@ -25,7 +25,7 @@ from galgen.inference.sampling.target import Target
 @dataclasses.dataclass(frozen=True)
 @checked
 class _Hamiltonian(PosteriorSampler, abc.ABC):
-    """What both share.
+    """The part that HMC and NUTS share.
 
     Attributes:
         acceptance: that the step is adapted to.
@@ -36,15 +36,15 @@ class _Hamiltonian(PosteriorSampler, abc.ABC):
     @property
     @abc.abstractmethod
     def _algorithm(self) -> Any:
-        """Of blackjax."""
+        """The algorithm of blackjax."""
 
     @property
     def _options(self) -> dict[str, Any]:
-        """What the algorithm takes in warm-up beside step and mass matrix."""
+        """Arguments of the warm-up besides step and mass matrix."""
         return {}
 
     def _length(self, key: PRNGKeyArray) -> tuple[Any, ...]:
-        """What a transition takes beside them."""
+        """Arguments of a transition besides them."""
         return ()
 
     def chain(self, target: Target, key: PRNGKeyArray) -> Draws:

@@ -1,4 +1,4 @@
-"""What every sampler of posteriors is."""
+"""The interface of samplers of posteriors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from galgen.randomness import Role, random_key
 
 
 class Draws(NamedTuple):
-    """What one chain returns.
+    """The result of one chain.
 
     Attributes:
         free: free coordinates.

@@ -1,4 +1,4 @@
-r"""What samplers draw from: a posterior in the free coordinates of its prior.
+r"""A posterior in the free coordinates of its prior, which samplers draw from.
 
     log density(u) = log L(theta(u)) + log prior(theta(u)) + log |d theta / d u|
 
