@@ -62,7 +62,7 @@ def log_abscissa(axes: Axes) -> None:
 
 
 def encode(figure: Figure) -> str:
-    """The figure as a PNG in base64, without date or version, so that it is reproducible."""
+    """The figure as a PNG in base64, without date or version: the same each time."""
     buffer = io.BytesIO()
     with matplotlib.rc_context(dict(STYLE)):
         figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})

@@ -1,4 +1,4 @@
-"""Is the mock true: generated catalogues against held-out ones, and the report that says so."""
+"""Comparison of generated catalogues with held-out ones, and its report."""
 
 from galgen.lazy import lazy_exports
 

@@ -1,15 +1,17 @@
-"""Is the mock true: generated catalogues against held-out ones, with the noise beside each figure.
+"""Generated catalogues compared with held-out ones, split by split.
 
-Both sets are catalogues by split; nothing but the name of the argument says which was generated.
-For every split that both have, each statistic of the settings is compared: the mean (:mod:`closure
-<galgen.validation.curves>`, :mod:`chi_square <galgen.validation.checks.chi_square>`), the
-:mod:`spread <galgen.validation.checks.spread>` of single catalogues and the :mod:`gradient
-<galgen.validation.checks.response>` with cosmology; then the number of points and the :mod:`marks
-<galgen.validation.marks>`, and whole catalogues (:mod:`two_sample
-<galgen.validation.checks.two_sample>`). ``test``, or the first split, is the main comparison, and
-the one that training catalogues, if given, are held against (:mod:`memorisation
-<galgen.validation.checks.memorisation>`). Where there are two more splits, repeated catalogues at
-two cosmologies far apart, the change from the first to the second is compared as well
+Both sets are catalogues by split; only the name of the argument says which was generated. Each
+split that both have is compared by itself (:mod:`galgen.validation.split`):
+
+- every statistic: its mean (:mod:`closure <galgen.validation.curves>` and :mod:`chi-square
+  <galgen.validation.checks.chi_square>`), the :mod:`spread <galgen.validation.checks.spread>` of
+  single catalogues, and its :mod:`gradient <galgen.validation.checks.response>` with cosmology;
+- the number of points and the other columns (:mod:`marks <galgen.validation.marks>`);
+- whole catalogues (:mod:`PQMass <galgen.validation.checks.two_sample>`).
+
+The main split is ``test``, or the first. Training catalogues, if given, are compared with it
+(:mod:`memorisation <galgen.validation.checks.memorisation>`). Two more splits are repeated
+catalogues at two cosmologies far apart: the change from one to the other is compared as well
 (:mod:`response <galgen.validation.checks.response>`).
 """
 

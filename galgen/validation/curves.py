@@ -129,12 +129,20 @@ def compare_curves(
     axis: Axis,
     ratios: tuple[Ratio, Ratio, Ratio],
     conditions: Conditions,
+    labels: Bool[np.ndarray, "labellings both"],
     settings: ValidationSettings,
 ) -> CurveComparison:
-    """Compare one statistic; ``ratios`` are those of generated, held-out and the uniform base."""
+    """Compare one curve.
+
+    Args:
+        axis: its name and bins.
+        ratios: of generated, held-out and the uniform base.
+        conditions: of generated and held-out.
+        labels: from ``conditions.relabelled``.
+        settings: targets, significance, ranks and the seed.
+    """
     generated, held_out, base = (ratio.curve() for ratio in ratios)
     value, error = closure(generated, held_out, base)
-    labels = conditions.relabelled(settings.relabellings, settings.seed)
     return CurveComparison(
         axis=axis,
         held_out=held_out,

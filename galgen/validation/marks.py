@@ -1,4 +1,4 @@
-"""How many points, and how their marks are distributed.
+"""The number of points, and the distribution of their marks.
 
 A mark is a column that is not a position: masses as log10, and the three velocity components as
 one. The two-sample Kolmogorov-Smirnov distance is the largest gap between the cumulative
@@ -231,7 +231,7 @@ def _histogram(values: list[np.ndarray], edges: np.ndarray) -> Curve:
 
 
 def _moments(values: list[np.ndarray]) -> Moments:
-    """About the pooled mean, so that squares lose nothing to rounding."""
+    """About the pooled mean, where squares lose nothing to rounding."""
     number = np.array([len(v) for v in values], np.float64)
     centre = float(np.concatenate(values).mean())
     sums = np.array([[np.sum(v - centre), np.sum((v - centre) ** 2)] for v in values])

@@ -1,4 +1,4 @@
-"""A requirement on the numbers of a comparison: a small language, read and never run.
+"""A requirement on the numbers of a comparison, in a small language that is never executed.
 
 ::
 

@@ -1,4 +1,4 @@
-"""What a comparison measures and which figures it asks for."""
+"""The settings of a comparison: statistics, bins and targets."""
 
 from __future__ import annotations
 

@@ -95,8 +95,9 @@ def compare_split(
     mock, truth = measure(generated), measure(held_out)
     base = measure(_uniform(held_out, settings.seed))
     known = conditions(generated, held_out)
+    labels = known.relabelled(settings.relabellings, settings.seed)
     curves = tuple(
-        compare_curves(axis, ratios, known, settings)
+        compare_curves(axis, ratios, known, labels, settings)
         for axis, ratios in zip(
             mock.axes, zip(mock.ratios, truth.ratios, base.ratios, strict=True), strict=True
         )
@@ -120,7 +121,7 @@ def compare_split(
         curves=curves,
         count=compare_counts(generated, held_out),
         marks=compare_marks(generated, held_out, settings.mark_bins, settings.seed),
-        two_sample=two_sample_test(*vectors, known, settings.relabellings, settings.seed, names),
+        two_sample=two_sample_test(*vectors, known, labels, settings.seed, names),
         gradients=_gradients(mock, truth, generated, held_out, known, settings),
         memorisation=memorised,
     )

@@ -214,10 +214,13 @@ def numbers(verdicts: Sequence[Verdict], main: str) -> dict[str, float]:
         f"targets.{identifier(status)}": float(sum(v.status is status for v in verdicts))
         for status in judged
     }
+    splits = [*dict.fromkeys(v.splits for v in verdicts)]
     statistics = [*dict.fromkeys(v.statistic for v in verdicts)]
     named = [
         (v, f"{identifier(v.statistic)}.{name}", value)
-        for v in sorted(verdicts, key=lambda v: (v.splits, statistics.index(v.statistic)))
+        for v in sorted(
+            verdicts, key=lambda v: (splits.index(v.splits), statistics.index(v.statistic))
+        )
         for name, value in v.numbers.items()
     ]
     found |= {name: x for v, name, x in named if len(v.splits) > 1 or v.splits == (main,)}

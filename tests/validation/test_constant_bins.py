@@ -43,6 +43,7 @@ def sets(magnitude: float, dtype: type) -> tuple[np.ndarray, np.ndarray]:
 
 
 BOTH = unconditional(80, 80)
+LABELS = BOTH.relabelled(40, 0)
 NAMES = ("r 1-2", "r 2-3", "r 3-4")
 
 
@@ -82,8 +83,8 @@ def test_pqmass_and_memorisation_see_no_last_digits(magnitude: float, dtype: typ
     mock, truth = sets(magnitude, dtype)
     shifted = mock.copy()
     shifted[:, 1] *= 1 + 3 * np.finfo(dtype).eps
-    found = two_sample_test(shifted, truth, BOTH, 40, 0, NAMES)
-    rest = two_sample_test(mock[:, [0, 2]], truth[:, [0, 2]], BOTH, 40, 0)
+    found = two_sample_test(shifted, truth, BOTH, LABELS, 0, NAMES)
+    rest = two_sample_test(mock[:, [0, 2]], truth[:, [0, 2]], BOTH, LABELS, 0)
     assert found.constant == ("r 2-3",) and found.dimensions == 2
     assert (found.chi_square, found.p_value) == (rest.chi_square, rest.p_value)
     third = np.column_stack([RNG.normal(5, 1, 80), constant(magnitude, dtype), VARIED[0, ::-1, 1]])
@@ -93,7 +94,7 @@ def test_pqmass_and_memorisation_see_no_last_digits(magnitude: float, dtype: typ
     # Constant in held-out alone: generated differs, and is told in units of both.
     other = mock.copy()
     other[:40, 1] *= 2
-    apart = two_sample_test(other, truth, BOTH, 40, 0, NAMES)
+    apart = two_sample_test(other, truth, BOTH, LABELS, 0, NAMES)
     assert apart.constant == () and apart.p_value < 0.05
 
 
@@ -176,7 +177,7 @@ def test_a_mock_that_is_no_number_is_judged_and_misses() -> None:
     mock, truth = VARIED.copy()
     mock[3, 1] = np.nan
     ratios = ratio(mock), ratio(truth), ratio(RNG.normal(0.1, 0.1, (80, 2)))
-    found = compare_curves(axis, ratios, BOTH, ValidationSettings(relabellings=20))
+    found = compare_curves(axis, ratios, BOTH, LABELS[:20], ValidationSettings())
     assert found.judged.all() and found.missed.tolist() == [False, True]
     verdict = closure_verdict(found, "test")
     assert verdict.status is Status.MISSED and "r 2.0-3.0" in row(verdict).note

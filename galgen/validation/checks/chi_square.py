@@ -8,15 +8,14 @@ covariance C (1/n_g + 1/n_t) if the mock is right::
 
 h, for p bins, makes the inverse of C unbiased (Hartlap et al. 2007, A&A 464, 399: h = (n - p - 2) /
 (n - 1)). The p-value needs no h: for Gaussian C, T² (nu - p + 1) / (nu p) follows Fisher's
-F(p, nu - p + 1) (Hotelling 1931), the frequentist face of the t-likelihood of Sellentin & Heavens
+F(p, nu - p + 1) (Hotelling 1931); compare the t-likelihood of Sellentin & Heavens
 (2016, MNRAS 456, L132). With n <= p + 2 there is no inverse, and bins are taken as independent.
 
 **What scatters.** When both sets hold the same cosmologies in the same proportions, differences
 between cosmologies are no noise in d. C is then taken about the mean of every condition where
 catalogues are repeated there, about a straight line in the varying parameters otherwise, and about
 the mean of the split where the sets do not match. C is made of pseudo-values
-(:mod:`galgen.measurements.ratio`), so that about the mean it is n times the jackknife
-covariance.
+(:mod:`galgen.measurements.ratio`): about the mean it is n times the jackknife covariance.
 """
 
 from __future__ import annotations

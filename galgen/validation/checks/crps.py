@@ -1,15 +1,15 @@
-"""The continuous ranked probability score of held-out values against draws, and its null.
+"""The continuous ranked probability score (CRPS) of held-out values against draws, and its null.
 
 Of a held-out value t against m draws g_i, in the form that is unbiased for any m (Ferro 2014, Q. J.
 R. Meteorol. Soc. 140, 1917)::
 
     crps = 1/m sum_i |g_i - t|  -  1/(2 m (m - 1)) sum_ij |g_i - g_j|
 
-Its mean over held-out is least for the true distribution. The null is that of one half of held-out
-against the other; crps / null is 1 for a perfect mock and greater for any other. Less the null it
-is half the energy distance of the two sets (Székely & Rizzo 2013), which is degenerate where they
-agree: its error comes of relabelling (:mod:`galgen.validation.sets`), not of a
-    jackknife.
+Its mean over held-out is least for the true distribution. The null is the score of one half of
+held-out against the other; crps / null is 1 for a perfect mock and greater for any other. Less the
+null it is half the energy distance of the two sets (Székely & Rizzo 2013). That distance is
+degenerate where the sets agree, and its error comes of relabelling (:mod:`galgen.validation.sets`)
+and not of a jackknife.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Does the mock repeat its training set: nearest training catalogue against nearest held-out.
+"""Memorisation: whether generated catalogues are nearer to training than to held-out ones.
 
 If generated catalogues are new, training and held-out catalogues are alike to them, and the nearest
 of all of them is one of the n_train training catalogues with probability n_train / (n_train +
-n_held). More says that the mock is drawn to what it was trained on. Two distances:
+n_held). A larger fraction says that the mock repeats what it was trained on. Two distances:
 
 - **Summaries**: Euclidean, between the standardised vectors of xi, P and ln N
-  (:mod:`galgen.validation.checks.two_sample`). Blind to where points are.
+  (:mod:`galgen.validation.checks.two_sample`). They do not depend on where points are.
 - **Points**: 1 - c with c the greatest correlation of two clouds over all translations::
 
       c = max_s  sum_k F_k G_k* exp(i k . s) / (sum_k |F_k|² sum_k |G_k|²)^1/2,
@@ -14,7 +14,7 @@ n_held). More says that the mock is drawn to what it was trained on. Two distanc
   and over the 48 symmetries of the cube where the box is one, for training augments by both. The
   order of points is gone in the sum, and translation in the maximum, found on a mesh of 16 cells.
   A copy has c = 1. It is taken for the six nearest by summaries of training and held-out
-  together, so that the most alike is one of training with the same probability.
+  together: the most alike is one of training with the same probability.
 
 The null is held-out itself: each of its catalogues against training and the rest of held-out. The
 draws of a mock at the very cosmologies of held-out are closer to held-out than chance, if anything:

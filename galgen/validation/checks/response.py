@@ -1,4 +1,4 @@
-"""Does the mock follow cosmology: between two splits, and with each parameter within one.
+"""Dependence on cosmology: between two splits, and on each parameter within one.
 
 **Response.** Of a statistic S, Delta S = S(high) - S(low) is measured in held-out (t) and in
 generated (g). The response is the slope s of g = s t through the origin: 1 is right, 0 a mock that

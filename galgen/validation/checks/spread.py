@@ -1,22 +1,21 @@
-"""Are single generated catalogues as diverse as single held-out ones: variance, ranks, CRPS.
+"""The spread of single catalogues: variance, ranks and CRPS, generated against held-out.
 
 A mock may have the right mean and the wrong scatter. For a statistic S of single catalogues, in
 every bin:
 
-- **Variance ratio** s_g² / s_t², pooled over groups, each about the mean of its own. Its error
-  comes from leaving out one catalogue at a time.
+- **Variance ratio** s_g² / s_t², pooled over groups, each about its own mean. Its error comes from
+  leaving out one catalogue at a time.
 - **Rank histogram.** A held-out value above j of m generated ones has u = (j + U) / (m + 1) with U
   uniform; u is uniform on [0, 1) if the mock is right (Talagrand et al. 1997; Hamill 2001, Mon.
   Wea. Rev. 129, 550). Its flatness is chi² = sum_i (o_i - e)² / e over equal intervals,
-  e = n / ranks. U-shaped is a mock too narrow, a dome one too wide, a slope one that is shifted.
+  e = n / ranks. A U shape is a mock too narrow, a dome one too wide, a slope one that is shifted.
 - **CRPS** of held-out against generated, over that of held-out against held-out
   (:mod:`galgen.validation.checks.crps`): 1 for a perfect mock and greater for any other.
 
-A group is a condition where there are enough draws at each, and the whole split otherwise; which,
-is said. Draws are shared between held-out values and bins move together, so that the flatness
-follows no textbook law: its null comes of relabelling (:mod:`galgen.validation.sets`),
-    which
-is exact.
+A group is a condition where there are enough draws at each, and the whole split otherwise; the
+result says which. Draws are shared between held-out values and bins move together: the flatness
+follows no textbook law. Its null comes of relabelling (:mod:`galgen.validation.sets`), which is
+exact.
 """
 
 from __future__ import annotations

@@ -1,17 +1,16 @@
-"""PQMass: are two sets of single catalogues draws of one distribution, all summaries at once.
+"""PQMass: a test whether two sets of catalogues are draws of one distribution, by all summaries.
 
 Of both sets together, R vectors are drawn as references and taken out. Every other vector falls to
-its nearest reference: the space is cut into R cells whose masses two equal distributions share.
-With k_i and l_i vectors of the two sets (m and n in all) in cell i::
+its nearest reference. This cuts space into R cells, in which two equal distributions have equal
+masses. With k_i and l_i vectors of the two sets (m and n in all) in cell i::
 
     chi² = sum_i [ (k_i - e_i)² / e_i + (l_i - f_i)² / f_i ],
     e_i = m (k_i + l_i) / (m + n),   f_i = n (k_i + l_i) / (m + n)
 
-which for equal distributions follows chi-square with R - 1 degrees of freedom, whatever the
-dimension (Lemos et al. 2024, arXiv:2402.04355). It is averaged over many draws of references.
-References are drawn without regard to the labels, so that relabelling
-(:mod:`galgen.validation.sets`) moves no cell and gives the exact null of the average,
-which the textbook law does not: the tessellations share the vectors.
+For equal distributions it follows chi-square with R - 1 degrees of freedom in any dimension (Lemos
+et al. 2024, arXiv:2402.04355). It is averaged over many draws of references. These share the
+vectors, and the average does not follow the textbook law. References are drawn without regard to
+the labels: relabelling (:mod:`galgen.validation.sets`) moves no cell and gives the exact null.
 
 The vectors are standardised by held-out. chi² far **below** its degrees of freedom is a warning
 too: the sets are closer than chance allows, as copies are.
@@ -80,7 +79,7 @@ def two_sample_test(
     generated: Float[np.ndarray, "generated dimensions"],
     held_out: Float[np.ndarray, "held_out dimensions"],
     conditions: Conditions,
-    relabellings: int,
+    labels: Bool[np.ndarray, "labellings both"],
     seed: int,
     names: Sequence[str] | None = None,
 ) -> TwoSample:
@@ -89,8 +88,8 @@ def two_sample_test(
     Args:
         generated, held_out: summary vectors, in any units.
         conditions: of the same catalogues.
-        relabellings: labellings that make the null, the true one among them.
-        seed: of these, the references and the halves.
+        labels: from ``conditions.relabelled``.
+        seed: of the references and the halves.
         names: of the numbers of a vector, for what is said of those that are left out.
     """
     both = np.concatenate([generated, held_out])
@@ -100,7 +99,7 @@ def two_sample_test(
     dropped = np.flatnonzero(~varied).tolist()
     constant = tuple(f"number {i}" if names is None else names[i] for i in dropped)
     vectors = vectors[:, varied]
-    vectors, labels = vectors[keep], conditions.relabelled(relabellings, seed)[:, keep]
+    vectors, labels = vectors[keep], labels[:, keep]
     truth = vectors[labels[0]]
     condition = conditions.held_out[keep[len(generated) :]]
     cells = number_of_cells(len(vectors))

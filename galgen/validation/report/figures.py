@@ -1,4 +1,4 @@
-"""The figures of a report, each with a caption that says what to look at and a verdict in words."""
+"""The figures of a report, each with a caption that says what to look at, and its verdicts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from galgen.plot_style import STYLE
 from galgen.validation.comparison import Comparison
-from galgen.validation.curves import CurveComparison
 from galgen.validation.report.plot_catalogues import marks_figure, spread_figure
 from galgen.validation.report.plot_curves import (
     correlation_figure,
@@ -23,8 +22,7 @@ from galgen.validation.report.plot_response import gradient_figure, response_fig
 from galgen.validation.report.plot_rotation import rotation
 from galgen.validation.report.plot_slices import matched_pairs, slice_figure
 from galgen.validation.sets import Sets
-from galgen.validation.verdict import Kind
-from galgen.validation.words import sentences
+from galgen.validation.verdict import Kind, Verdict
 
 SLICES = (
     "Points with z in the first quarter of the box; symbols grow with mass where there is one. "
@@ -42,12 +40,12 @@ CORRELATION = (
 )
 POWER = (
     "As the correlation function, for the multipoles of the power spectrum along z, shot noise "
-    "taken off. Positions are as they are in the catalogue, so that without a shift to redshift "
-    "space only the monopole has a signal and the others show that no axis is preferred."
+    "taken off. Positions are as they are in the catalogue: without a shift to redshift space "
+    "only the monopole has a signal, and the others show that no axis is preferred."
 )
 MARKS = (
     "Left: number of points per catalogue; its spread matters as much as its mean. Others: the "
-    "distribution of each mark over all points, logarithmic, so that tails show; below, the "
+    "distribution of each mark over all points, on a logarithmic scale; below, the "
     "difference in units of both errors."
 )
 RATIO = (
@@ -57,10 +55,11 @@ RATIO = (
 )
 SPREAD = (
     "Single catalogues, not means. Left: variance of generated over that of held-out; one is "
-    "right, less is a mock too sure of itself. Middle: ranks of held-out values among generated "
-    "ones, a thin line for each bin; U-shaped is too narrow, a dome too wide, a slope shifted. "
-    "Right: ranked probability score against generated over that of one half of held-out on the "
-    "other; the bars are its scatter for a mock that is right, and every fault raises it above one."
+    "right, less is a mock that varies too little. Middle: ranks of held-out values among "
+    "generated ones, a thin line for each bin; U-shaped is too narrow, a dome too wide, a slope "
+    "shifted. Right: ranked probability score against generated over that of one half of held-out "
+    "on the other; the bars are its scatter for a mock that is right, and every fault raises it "
+    "above one."
 )
 COVARIANCE = (
     "Correlation of the bins of the mean, from the jackknife over catalogues. Long-range structure "
@@ -74,7 +73,7 @@ GRADIENT = (
 )
 ROTATION = (
     "The first pair of the slices, turning; near points are darker and larger. Look for the same "
-    "filaments and voids in kind, not in place."
+    "kinds of filaments and voids, not for the same places."
 )
 STATISTICS = "As the correlation function, for the other statistics that the settings name."
 RESPONSE = (
@@ -86,124 +85,69 @@ RESPONSE = (
 
 @dataclasses.dataclass(frozen=True)
 class ReportFigure:
-    """A figure with its words.
+    """A figure and what was found of what it shows.
 
     Attributes:
         name: a short identifier.
         title: heading.
         caption: what is shown and what to look at.
-        verdict: what was found, computed.
         figure: to be drawn, or an image that is drawn already, as a PNG in base64.
+        verdicts: on it; none for a figure that is for the eye only.
     """
 
     name: str
     title: str
     caption: str
-    verdict: str
     figure: Figure | str
+    verdicts: tuple[Verdict, ...] = ()
 
 
 def report_figures(
     comparison: Comparison, generated: Sets, held_out: Sets
 ) -> tuple[ReportFigure, ...]:
     """All figures of a comparison."""
-    main = comparison.main
+    main, contrast = comparison.main, comparison.contrast
+    of, first = f", {main.name}", contrast[0] if contrast else main.name
+
+    def on(*kinds: Kind, among: Sequence[str] | None = None) -> tuple[Verdict, ...]:
+        """Verdicts of some kinds on some statistics of the main split."""
+        rows = [v for v in comparison.verdicts if v.splits == (main.name,) and v.kind in kinds]
+        return tuple(v for v in rows if among is None or v.statistic in among)
+
+    def everywhere(kind: Kind) -> tuple[Verdict, ...]:
+        return tuple(v for v in comparison.verdicts if v.kind is kind)
+
+    means = Kind.CLOSURE, Kind.CHI_SQUARE
+    powers, others = ([c.name for c in curves] for curves in (main.power, main.statistics))
+    found = []
+
+    def add(name: str, title: str, caption: str, figure: Figure | str, *verdicts: Verdict) -> None:
+        found.append(ReportFigure(name, title, caption, figure, verdicts))
+
     with matplotlib.rc_context(dict(STYLE)):
-        found = [
-            *_pictures(comparison, generated, held_out),
-            *_of_means(comparison),
-            *_of_catalogues(comparison),
-        ]
-        if comparison.contrast:
-            title = f"Dependence on cosmology, {' to '.join(comparison.contrast)}"
-            said = sentences(v for v in comparison.verdicts if v.kind is Kind.RESPONSE)
-            found.append(
-                ReportFigure("response", title, RESPONSE, said, response_figure(comparison))
-            )
+        add("slices", "Slices", SLICES, slice_figure(comparison, generated, held_out))
+        pair = matched_pairs(generated[first], held_out[first])[0]
+        add("rotation", f"In three dimensions, {first}", ROTATION, rotation(pair))
+        figure, verdicts = correlation_figure(main), on(*means, among=["xi"])
+        add("correlation", f"Correlation function{of}", CORRELATION, figure, *verdicts)
+        figure, verdicts = power_figure(main), on(*means, among=powers)
+        add("power", f"Power spectrum{of}", POWER, figure, *verdicts)
+        figure, verdicts = ratio_figure(comparison), everywhere(Kind.CLOSURE)
+        add("ratio", "Ratios, every split", RATIO, figure, *verdicts)
+        if others:
+            figure, verdicts = statistics_figure(main), on(Kind.CHI_SQUARE, among=others)
+            add("statistics", f"Other statistics{of}", STATISTICS, figure, *verdicts)
+        verdicts = on(Kind.SPREAD, Kind.TWO_SAMPLE, Kind.MEMORISATION)
+        add("spread", f"Spread of single catalogues{of}", SPREAD, spread_figure(main), *verdicts)
+        figure, verdicts = covariance_figure(main), on(Kind.CHI_SQUARE)
+        add("covariance", f"Covariance{of}", COVARIANCE, figure, *verdicts)
+        figure, verdicts = marks_figure(main), on(Kind.COUNT, Kind.MARK)
+        add("marks", f"Number of points and marks{of}", MARKS, figure, *verdicts)
+        if contrast:
+            title = f"Dependence on cosmology, {' to '.join(contrast)}"
+            figure, verdicts = response_figure(comparison), everywhere(Kind.RESPONSE)
+            add("response", title, RESPONSE, figure, *verdicts)
         if any(g.response.name != "N" for g in main.gradients):
-            title = f"Dependence on each parameter, {main.name}"
-            said = _of_main(comparison, Kind.GRADIENT)
-            found.append(ReportFigure("gradient", title, GRADIENT, said, gradient_figure(main)))
+            figure, verdicts = gradient_figure(main), on(Kind.GRADIENT)
+            add("gradient", f"Dependence on each parameter{of}", GRADIENT, figure, *verdicts)
     return tuple(found)
-
-
-def _pictures(comparison: Comparison, generated: Sets, held_out: Sets) -> list[ReportFigure]:
-    """For the eye."""
-    unjudged = "For the eye only; nothing is judged here."
-    name = (comparison.contrast or (comparison.main.name,))[0]
-    truth, mock = matched_pairs(generated[name], held_out[name])[0]
-    slices = slice_figure(comparison, generated, held_out)
-    title = f"In three dimensions, {name}"
-    return [
-        ReportFigure("slices", "Slices", SLICES, unjudged, slices),
-        ReportFigure("rotation", title, ROTATION, unjudged, rotation((truth, mock))),
-    ]
-
-
-def _of_means(comparison: Comparison) -> list[ReportFigure]:
-    """The mean of every statistic."""
-    main = comparison.main
-
-    def said(*curves: CurveComparison) -> str:
-        names = [curve.name for curve in curves]
-        return _of_main(comparison, Kind.CLOSURE, Kind.CHI_SQUARE, among=names)
-
-    closures = sentences(v for v in comparison.verdicts if v.kind is Kind.CLOSURE)
-    found = [
-        ReportFigure(
-            "correlation",
-            f"Correlation function, {main.name}",
-            CORRELATION,
-            said(main.correlation),
-            correlation_figure(main),
-        ),
-        ReportFigure(
-            "power", f"Power spectrum, {main.name}", POWER, said(*main.power), power_figure(main)
-        ),
-        ReportFigure("ratio", "Ratios, every split", RATIO, closures, ratio_figure(comparison)),
-    ]
-    if main.statistics:
-        title, names = f"Other statistics, {main.name}", [c.name for c in main.statistics]
-        words = _of_main(comparison, Kind.CHI_SQUARE, among=names)
-        figure = statistics_figure(main)
-        found.append(ReportFigure("statistics", title, STATISTICS, words, figure))
-    return found
-
-
-def _of_catalogues(comparison: Comparison) -> list[ReportFigure]:
-    """The spread of single catalogues, their numbers of points and their marks."""
-    main = comparison.main
-    return [
-        ReportFigure(
-            "spread",
-            f"Spread of single catalogues, {main.name}",
-            SPREAD,
-            _of_main(comparison, Kind.SPREAD, Kind.TWO_SAMPLE, Kind.MEMORISATION),
-            spread_figure(main),
-        ),
-        ReportFigure(
-            "covariance",
-            f"Covariance, {main.name}",
-            COVARIANCE,
-            _of_main(comparison, Kind.CHI_SQUARE),
-            covariance_figure(main),
-        ),
-        ReportFigure(
-            "marks",
-            f"Number of points and marks, {main.name}",
-            MARKS,
-            _of_main(comparison, Kind.COUNT, Kind.MARK),
-            marks_figure(main),
-        ),
-    ]
-
-
-def _of_main(comparison: Comparison, *kinds: Kind, among: Sequence[str] | None = None) -> str:
-    """The verdicts of the main split of some kinds, and of some statistics, in words."""
-    return sentences(
-        v
-        for v in comparison.verdicts
-        if v.kind in kinds
-        and v.splits == (comparison.main.name,)
-        and (among is None or v.statistic in among)
-    )

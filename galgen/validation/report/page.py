@@ -1,4 +1,4 @@
-"""The page of a report: one template, filled by name, so that nothing can be left unfilled."""
+"""The page of a report: one template, whose parts are filled by name and must all be given."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def marks_figure(split: SplitComparison) -> Figure:
 
 
 def _draw_counts(axes: Axes, count: CountComparison) -> None:
-    """Normalised histograms, so that sets of different size compare."""
+    """Normalised histograms: sets may differ in size."""
     both = np.concatenate([count.held_out, count.generated])
     edges = np.linspace(both.min() - 0.5, both.max() + 0.5, 17)
     for values, colour, fill, label in (

@@ -32,7 +32,9 @@ from galgen.validation.report.page import (
 )
 from galgen.validation.report.table import as_json
 from galgen.validation.sets import Sets
-from galgen.validation.words import row
+from galgen.validation.words import row, sentences
+
+UNJUDGED = "For the eye only; nothing is judged here."
 
 
 def write_report(
@@ -62,7 +64,7 @@ def write_report(
             f.title,
             f.figure if isinstance(f.figure, str) else encode(f.figure),
             f.caption,
-            f.verdict,
+            sentences(f.verdicts) or UNJUDGED,
         )
         for f in report_figures(comparison, generated, held_out)
     ]
