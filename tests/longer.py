@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-LIMIT = 0.3
+LIMIT = 0.4
 """Seconds of a processor, with what a test is the first to compile or to set up."""
 LIST = Path(__file__).with_name("longer.txt")
 

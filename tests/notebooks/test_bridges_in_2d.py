@@ -1,9 +1,11 @@
 """The tutorial on families of generative models."""
 
 import numpy as np
+import pytest
 from notebook_runs import run
 
 
+@pytest.mark.slow
 def test_bridges_in_2d(monkeypatch) -> None:
     monkeypatch.setenv("GALGEN_STEPS", "100")
     names = run("02_bridges_in_2d")

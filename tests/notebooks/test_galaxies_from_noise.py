@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 from notebook_runs import NOTEBOOKS, run
 from PIL import Image
 
@@ -14,6 +15,7 @@ CONFIG = NOTEBOOKS.parent / "configs/demo.py"
 SMALL = ParticleMesh(width=8, layers=1)
 
 
+@pytest.mark.slow
 def test_galaxies_from_noise(monkeypatch) -> None:
     monkeypatch.setenv("GALGEN_STEPS", "2")
     # Compilation is what takes the time: a small network. It has hardly learned, and of a noise of
