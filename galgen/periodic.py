@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+_BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
+
 
 def wrap(x: Any, side: Any = 1.0) -> Any:
     """Positions modulo the side of a periodic box, in ``[0, side)``.
@@ -29,6 +31,16 @@ def minimum_image(difference: Any, side: Any = 1.0) -> Any:
         side: of the box, in their unit: a number, or one for each axis.
     """
     return difference - side * _library_of(difference).round(difference / side)
+
+
+def into_unit_box(x: Any, periodic: bool) -> Any:
+    """Positions in ``[0, 1)``: wrapped in a periodic box, clipped to an open one.
+
+    Args:
+        x: positions in units of the side of the box, of any shape, in float32 or float64.
+        periodic: whether the box is.
+    """
+    return wrap(x) if periodic else _library_of(x).clip(x, 0.0, _BELOW_ONE)
 
 
 def _library_of(x: Any) -> Any:

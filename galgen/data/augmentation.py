@@ -24,12 +24,11 @@ from jaxtyping import Array, Bool, Float
 from galgen.checked import Positive, Whole, checked
 from galgen.geometry import cube_symmetries
 from galgen.masking import zero_padding
-from galgen.periodic import wrap
+from galgen.periodic import into_unit_box
 
 _MATRICES = cube_symmetries()
 _AXES = np.argmax(np.abs(_MATRICES), axis=-1)
 _SIGNS = np.sum(_MATRICES, axis=-1)
-_BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
 class Augmentation(abc.ABC):
@@ -101,9 +100,8 @@ class BoxAugmentation(Augmentation):
                 x = x.at[..., velocities].set(apply_symmetry(symmetry, x[..., velocities]))
         if self.translate:
             shift = jax.random.uniform(translation_key, (batch, 1, 3), x.dtype)
-            positions = wrap(positions + shift)
-        else:
-            positions = jnp.clip(positions, 0.0, _BELOW_ONE)
+            positions = positions + shift
+        positions = into_unit_box(positions, self.translate)
         return zero_padding(x.at[..., :3].set(positions), mask)
 
 

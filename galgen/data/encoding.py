@@ -155,9 +155,8 @@ class CloudEncoding(Encoding[Catalogue]):
         return dict(zip(names, ranges, strict=True))
 
     def plan(self, conditions, batch, seed, points=None, extrapolate=False):
-        standard = np.stack(
-            [self.standardizer.encode_condition(c, extrapolate) for c in conditions]
-        )
+        encode = self.standardizer.encode_condition
+        standard = np.stack([encode(c, extrapolate) for c in conditions])
         if points is None:
             counts = self.cardinality.sample(random_generator(Role.COUNTS, seed), standard)
         elif points < 1:
@@ -187,23 +186,18 @@ class CloudEncoding(Encoding[Catalogue]):
         )
 
     def padded_size(self, count: int) -> int:
-        """The trained size that holds ``count`` points, or the next multiple of the largest."""
-        for size in self.sizes:
-            if count <= size:
-                return size
-        return -(-count // 64) * 64
+        """The trained size that holds ``count`` points; of more points, a multiple of 64."""
+        return next((size for size in self.sizes if count <= size), -(-count // 64) * 64)
 
     def decode(self, draw, x, provenance):
         catalogues = []
         assert draw.mask is not None
-        for row, cloud, mask, condition in zip(
-            draw.rows, x, draw.mask, draw.conditions, strict=True
-        ):
-            if row >= 0:
-                values = {name: condition[name] for name in self.standardizer.condition}
-                caution = self._beyond_training(int(mask.sum()))
-                notes = {**provenance, **({"caution": caution} if caution else {})}
-                catalogues.append(self.standardizer.decode(cloud[mask], values, notes))
+        drawn = zip(draw.rows, x, draw.mask, draw.conditions, strict=True)
+        for _, cloud, mask, condition in (each for each in drawn if each[0] >= 0):
+            values = {name: condition[name] for name in self.standardizer.condition}
+            caution = self._beyond_training(int(mask.sum()))
+            notes = {**provenance, **({"caution": caution} if caution else {})}
+            catalogues.append(self.standardizer.decode(cloud[mask], values, notes))
         return catalogues
 
     def save(self, path, examples, splits):

@@ -33,6 +33,23 @@ def physical_column(catalogue: Catalogue, name: str) -> Float[np.ndarray, " poin
     return np.log10(values)
 
 
+def drawn_column(values: Float[np.ndarray, " points"], name: str) -> Float[np.ndarray, " points"]:
+    """The way back from :func:`physical_column` for values that a model drew, float32.
+
+    Raises:
+        InputError: if a value is not finite in float32.
+    """
+    with np.errstate(over="ignore"):
+        physical = 10.0**values if name.startswith(LOG_PREFIX) else values
+        column = np.asarray(physical).astype(np.float32)
+    if not np.all(np.isfinite(column)):
+        raise InputError(
+            f"expected {name} that a float32 can hold, got up to {np.max(values):.4g}; "
+            "the model has hardly learned: train longer, or sample with more steps"
+        )
+    return column
+
+
 def condition_value(catalogue: Catalogue, name: str) -> float:
     """A conditioning parameter of a catalogue: of its cosmology, or its redshift.
 

@@ -38,19 +38,17 @@ from galgen.checked import (
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.data.conditions import check_bounds, check_trained, in_order, standardised
 from galgen.data.features import (
-    LOG_PREFIX,
     Summary,
     check_order,
     condition_value,
+    drawn_column,
     physical_column,
     source_column,
     summarize,
 )
 from galgen.errors import InputError
-from galgen.periodic import wrap
+from galgen.periodic import into_unit_box
 from galgen.resolution import SINGLE, spread
-
-_BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,7 +216,7 @@ class Standardizer:
                 features[:, i] /= catalogue.box[POSITIONS.index(name)]
         encoded = standardised(features, self.means, self.scales)
         if self.positions:
-            encoded[:, :3] = _into_unit_box(encoded[:, :3], self.periodic)
+            encoded[:, :3] = into_unit_box(encoded[:, :3], self.periodic)
         return encoded
 
     def condition_values(self, catalogue: Catalogue) -> dict[str, float]:
@@ -276,18 +274,10 @@ class Standardizer:
         for i, name in enumerate(self.columns):
             if name in POSITIONS:
                 side = self.box[POSITIONS.index(name)]
-                columns[name] = _scaled(_into_unit_box(x[:, i], self.periodic), side)
-                continue
-            values = x[:, i] * self.scales[i] + self.means[i]
-            with np.errstate(over="ignore"):
-                physical = 10.0**values if name.startswith(LOG_PREFIX) else values
-                column = np.asarray(physical).astype(np.float32)
-            if not np.all(np.isfinite(column)):
-                raise InputError(
-                    f"expected {name} that a float32 can hold, got up to {np.max(values):.4g}; "
-                    "the model has hardly learned: train longer, or sample with more steps"
-                )
-            columns[source_column(name)] = column
+                columns[name] = _scaled(into_unit_box(x[:, i], self.periodic), side)
+            else:
+                values = x[:, i] * self.scales[i] + self.means[i]
+                columns[source_column(name)] = drawn_column(values, name)
         if self.positions and not self.periodic:
             outside = int(np.sum(np.any((x[:, :3] < -1e-5) | (x[:, :3] > 1 + 1e-5), axis=1)))
             notes["points clipped to the open box"] = str(outside)
@@ -304,10 +294,6 @@ def refuse_diverged(x: Float[np.ndarray, "..."]) -> None:
             f"expected finite features, got {wrong} NaN or infinite; "
             "the model has diverged: sample with more steps or train again"
         )
-
-
-def _into_unit_box(x: np.ndarray, periodic: bool) -> np.ndarray:
-    return (wrap(x) if periodic else np.clip(x, 0.0, _BELOW_ONE)).astype(x.dtype)
 
 
 def _scaled(unit: np.ndarray, side: float) -> np.ndarray:
