@@ -124,6 +124,15 @@ def native_order(values: np.ndarray) -> np.ndarray:
     return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
 
 
+def library_of(values: Any) -> Any:
+    """``numpy`` for what is known and exact, else ``jax.numpy``."""
+    if isinstance(values, np.ndarray | np.generic | float):
+        return np
+    import jax.numpy
+
+    return jax.numpy
+
+
 def unit_of(values: Any) -> Any | None:
     """The unit that a quantity or a table's column states; None if it states none."""
     unit = getattr(values, "unit", None)

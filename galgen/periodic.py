@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from galgen.arrays import library_of
+
 _BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
@@ -18,7 +20,7 @@ def wrap(x: Any, side: Any = 1.0) -> Any:
         x: positions of any shape.
         side: of the box, in their unit: a number, or one for each axis.
     """
-    library = _library_of(x)
+    library = library_of(x)
     wrapped = np.mod(x, side) if library is np else x - side * library.floor(x / side)
     return library.where(wrapped >= side, 0.0, wrapped)
 
@@ -30,7 +32,7 @@ def minimum_image(difference: Any, side: Any = 1.0) -> Any:
         difference: of positions, of any shape.
         side: of the box, in their unit: a number, or one for each axis.
     """
-    return difference - side * _library_of(difference).round(difference / side)
+    return difference - side * library_of(difference).round(difference / side)
 
 
 def into_unit_box(x: Any, periodic: bool) -> Any:
@@ -40,12 +42,4 @@ def into_unit_box(x: Any, periodic: bool) -> Any:
         x: positions in units of the side of the box, of any shape, in float32 or float64.
         periodic: whether the box is.
     """
-    return wrap(x) if periodic else _library_of(x).clip(x, 0.0, _BELOW_ONE)
-
-
-def _library_of(x: Any) -> Any:
-    if isinstance(x, np.ndarray | np.generic | float):
-        return np
-    import jax.numpy
-
-    return jax.numpy
+    return wrap(x) if periodic else library_of(x).clip(x, 0.0, _BELOW_ONE)

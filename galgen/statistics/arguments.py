@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from galgen.arrays import as_array
+from galgen.arrays import as_array, library_of
 from galgen.errors import InputError
 
 ArrayLike: TypeAlias = Any
@@ -50,11 +50,6 @@ def shape_of(values: ArrayLike, name: str) -> tuple[int, ...]:
     if hasattr(values, "shape"):
         return tuple(values.shape)
     return as_array(values, name).shape
-
-
-def library_of(values: Any) -> Any:
-    """``numpy`` for what is known and exact, else ``jax.numpy``."""
-    return np if isinstance(values, np.ndarray | np.generic) else jnp
 
 
 def check_points(
