@@ -49,15 +49,13 @@ def parse(arguments: Sequence[str]) -> Source:
     if first not in ("-h", "--help", *SOURCES):
         hint = meant(first, SOURCES) or f"{PROGRAM} --help tells of them"
         raise InputError(f"expected a source among {', '.join(SOURCES)}, got {first!r}; {hint}")
-    return read_options(
-        f"{PROGRAM} {first}", arguments[1:], lambda words: _read([first, *joined(words)])
-    )
 
+    def read(words: Sequence[str]) -> Source:
+        words = [first, *joined(words)]
+        parsed = tyro.extras.subcommand_cli_from_dict
+        return parsed(SOURCES, prog=PROGRAM, args=words, description=__doc__)
 
-def _read(words: Sequence[str]) -> Source:
-    return tyro.extras.subcommand_cli_from_dict(
-        SOURCES, prog=PROGRAM, args=words, description=__doc__
-    )
+    return read_options(f"{PROGRAM} {first}", arguments[1:], read)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -117,7 +117,5 @@ def _contents(file: h5py.File) -> tuple[str, dict[str, np.ndarray], int]:
 def _side(path: Path) -> float | None:
     """The side of the suite that a path names, if it names one."""
     text = path.resolve().as_posix().lower()
-    for name, side in SIDES.items():
-        if re.search(rf"(?<![a-z]){name}(?![a-z])", text):
-            return side
-    return None
+    found = (s for name, s in SIDES.items() if re.search(rf"(?<![a-z]){name}(?![a-z])", text))
+    return next(found, None)

@@ -69,9 +69,8 @@ def _records(path: Path) -> list[bytes]:
         closing = int.from_bytes(content[end : end + 4], "little", signed=True)
         if length < 0 or end + 4 > len(content) or closing != length:
             raise InputError(
-                f"expected whole Fortran records, got one of {length} bytes that does "
-                f"not close at byte {start}; copy the file again, or is it "
-                "byte-swapped or of another format?"
+                f"expected whole Fortran records, got one of {length} bytes that does not close at "
+                f"byte {start}; copy the file again, or is it byte-swapped or of another format?"
             )
         records.append(content[start + 4 : end])
         start = end + 4

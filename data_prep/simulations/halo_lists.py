@@ -61,12 +61,9 @@ class ListHeader:
         Raises:
             InputError: if there is none, two lines contradict, or a row of numbers is among them.
         """
-        lines = []
         with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                if not line.startswith("#"):
-                    break
-                lines.append(line[1:].rstrip("\n"))
+            head = itertools.takewhile(lambda line: line.startswith("#"), file)
+            lines = [line[1:].rstrip("\n") for line in head]
         if not lines:
             raise InputError(
                 "expected a first line '#ID DescID Mvir ...', got none with #; is it a list of "
@@ -123,10 +120,8 @@ def _box(text: str, h: float | None) -> float | None:
 def _units(text: str) -> dict[str, str]:
     found = {}
     for kind, patterns in UNITS.items():
-        for pattern in patterns:
-            match = re.search(pattern, text, re.MULTILINE)
-            if match:
-                found[kind] = re.sub(r"\b(comoving|physical|peculiar)\b|,", "", match[1]).strip()
+        for match in filter(None, (re.search(p, text, re.MULTILINE) for p in patterns)):
+            found[kind] = re.sub(r"\b(comoving|physical|peculiar)\b|,", "", match[1]).strip()
     return found
 
 

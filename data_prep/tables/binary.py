@@ -143,9 +143,7 @@ def _by_number(rows: np.ndarray, path: Path) -> RawTable:
 
     names = tuple(map(str, range(rows.shape[1])))
     notes = ("an array without names; columns have numbers from 0",)
-    return RawTable(
-        str(path), names, read, notes, "choose among these with --columns", numbered=True
-    )
+    return RawTable(str(path), names, read, notes, numbered=True)
 
 
 def _together(arrays: Mapping[str, np.ndarray], path: Path) -> list[RawTable]:
@@ -155,7 +153,5 @@ def _together(arrays: Mapping[str, np.ndarray], path: Path) -> list[RawTable]:
         return [table_of_arrays(str(path), dict(arrays), ARRAYS)]
     number = len(arrays[deep[0]])
     stacked = {n: v for n, v in arrays.items() if v.ndim >= 2 and len(v) == number}
-    return [
-        table_of_arrays(str(path), {n: v[i] for n, v in stacked.items()}, ARRAYS)
-        for i in range(number)
-    ]
+    each = [{n: v[i] for n, v in stacked.items()} for i in range(number)]
+    return [table_of_arrays(str(path), columns, ARRAYS) for columns in each]
