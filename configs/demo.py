@@ -8,22 +8,19 @@ Cost and score: benchmarks/RESULTS.md
 
 from pathlib import Path
 
-from galgen.data.dataset import CatalogueDataset
-from galgen.experiment import Experiment
+from galgen import Bridge, Experiment, Sampler, Trainer
+from galgen.data import CatalogueDataset
 from galgen.generative import (
-    Bridge,
     Churn,
     Exchange,
     Heun,
     LogitNormalTimes,
     NoisePrediction,
     ProductPath,
-    Sampler,
     TorusDiffusion,
     VariancePreserving,
 )
 from galgen.networks import ParticleMesh
-from galgen.training import Trainer
 
 experiment = Experiment(
     data=CatalogueDataset(

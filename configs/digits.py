@@ -10,11 +10,10 @@ Score:   99% of the draws are seen as the digit asked for by a classifier that i
          where uniform times, which draw less well, have 1.6
 """
 
-from galgen.data.dataset import DigitDataset
-from galgen.experiment import Experiment
-from galgen.generative import Bridge, Guidance, LinearPath, LogitNormalTimes, Sampler
+from galgen import Bridge, Experiment, Sampler, Trainer
+from galgen.data import DigitDataset
+from galgen.generative import Guidance, LinearPath, LogitNormalTimes
 from galgen.networks import ConvolutionalNetwork
-from galgen.training import Trainer
 
 experiment = Experiment(
     data=DigitDataset(),

@@ -8,11 +8,10 @@ Cost:    about 40 CPU-minutes of training
 Score:   not measured yet (benchmarks/digits.py --jumps)
 """
 
-from galgen.data.dataset import DigitDataset
-from galgen.experiment import Experiment
+from galgen import Experiment, Trainer
+from galgen.data import DigitDataset
 from galgen.generative import LinearPath, LogitNormalTimes, MeanFlow, MeanFlowSampler
 from galgen.networks import ConvolutionalNetwork
-from galgen.training import Trainer
 
 experiment = Experiment(
     data=DigitDataset(),

@@ -10,11 +10,10 @@ Cost and score: not measured yet
 
 from pathlib import Path
 
-from galgen.data.dataset import CatalogueDataset
-from galgen.experiment import Experiment
-from galgen.inference.neural.neural_posterior import NeuralPosterior
+from galgen import Experiment, Trainer
+from galgen.data import CatalogueDataset
+from galgen.inference import NeuralPosterior
 from galgen.networks import ParticleMesh, PooledNetwork
-from galgen.training import Trainer
 
 experiment = Experiment(
     data=CatalogueDataset(

@@ -11,19 +11,10 @@ Cost:    not yet trained to the end: days on 2 cores, so a run for an accelerato
 
 from pathlib import Path
 
-from galgen.data.dataset import CatalogueDataset
-from galgen.experiment import Experiment
-from galgen.generative import (
-    Bridge,
-    Churn,
-    Exchange,
-    Heun,
-    NoisePrediction,
-    Sampler,
-    TorusDiffusion,
-)
+from galgen import Bridge, Experiment, Sampler, Trainer
+from galgen.data import CatalogueDataset
+from galgen.generative import Churn, Exchange, Heun, NoisePrediction, TorusDiffusion
 from galgen.networks import GraphNetwork
-from galgen.training import Trainer
 
 experiment = Experiment(
     data=CatalogueDataset(Path("quijote_like.h5"), columns=("x", "y", "z"), buckets=1),

@@ -9,12 +9,10 @@ Cost and score on SDSS DR7: benchmarks/RESULTS.md
 
 from pathlib import Path
 
-from galgen.data.dataset import CatalogueDataset
-from galgen.experiment import Experiment
-from galgen.generative import Bridge, LinearPath, OptimalAssignment, Sampler, Uniform
-from galgen.geometry import Euclidean
-from galgen.networks import ParticleMesh
-from galgen.training import Trainer
+from galgen import Bridge, Experiment, Sampler, Trainer
+from galgen.data import CatalogueDataset
+from galgen.generative import LinearPath, OptimalAssignment, Uniform
+from galgen.networks import Euclidean, ParticleMesh
 
 experiment = Experiment(
     # Redshift space in a survey points from the observer, in another direction in each sub-box:

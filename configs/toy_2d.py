@@ -4,12 +4,10 @@ Paper:   Lipman et al. 2022, arXiv:2210.02747 (flow matching); arXiv:2302.00482 
 Command: galgen train configs/toy_2d.py --run runs/toy; galgen sample runs/toy --number 2000
 """
 
-from galgen.data.dataset import ToyDataset
-from galgen.data.toys import EightGaussians
-from galgen.experiment import Experiment
-from galgen.generative import Bridge, LinearPath, Sampler
+from galgen import Bridge, Experiment, Sampler, Trainer
+from galgen.data import EightGaussians, ToyDataset
+from galgen.generative import LinearPath
 from galgen.networks import MLP
-from galgen.training import Trainer
 
 experiment = Experiment(
     data=ToyDataset(EightGaussians()),

@@ -8,12 +8,10 @@ Score:   2-Wasserstein distance of 1,000 points to held-out ones 0.31 ± 0.02, t
          truth's own 0.34 ± 0.03
 """
 
-from galgen.data.dataset import ToyDataset
-from galgen.data.toys import TwoMoons
-from galgen.experiment import Experiment
-from galgen.generative import LearnedDiffusion, PreconditionedPrediction, Sampler
+from galgen import Experiment, Sampler, Trainer
+from galgen.data import ToyDataset, TwoMoons
+from galgen.generative import LearnedDiffusion, PreconditionedPrediction
 from galgen.networks import MLP
-from galgen.training import Trainer
 
 experiment = Experiment(
     data=ToyDataset(TwoMoons()),

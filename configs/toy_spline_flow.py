@@ -7,16 +7,9 @@ Cost:    about 35 CPU-seconds of training
 Score:   0.09 nats above the entropy, ln 32 (benchmarks/normalizing_flows.py)
 """
 
-from galgen.data.dataset import ToyDataset
-from galgen.data.toys import Checkerboard
-from galgen.experiment import Experiment
-from galgen.generative import (
-    FlowSampler,
-    MaximumLikelihood,
-    RationalQuadraticSpline,
-    coupling_flow,
-)
-from galgen.training import Trainer
+from galgen import Experiment, Trainer
+from galgen.data import Checkerboard, ToyDataset
+from galgen.generative import FlowSampler, MaximumLikelihood, RationalQuadraticSpline, coupling_flow
 
 experiment = Experiment(
     data=ToyDataset(Checkerboard()),

@@ -9,9 +9,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from galgen.simulation.cosmology import Cosmology
-from galgen.simulation.simulator import HaloSimulator
-from galgen.statistics.pairs.correlation import two_point_correlation
+from galgen import Cosmology, HaloSimulator, two_point_correlation
 
 simulator = HaloSimulator(box=128.0, mesh=64, mass_min=3e13)
 low = simulator.simulate(Cosmology(omega_m=0.22, sigma_8=0.72), seed=1)

@@ -25,29 +25,15 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from galgen.data.batching import ArraySource
-from galgen.data.digits import digits_as_points
-from galgen.data.printed_digits import digits_at_hand
-from galgen.geometry import Euclidean
-from galgen.inference.neural.classifier import Classification, CloudClassifier
-from galgen.networks import (
-    ConvolutionalClassifier,
-    DeepSet,
-    MLPClassifier,
-    PooledNetwork,
-    SetTransformer,
-)
+from galgen import Trainer, data, inference, networks, training
 from galgen.plot_style import BASE, GENERATED, HELD_OUT, new_figure
-from galgen.training import Trainer
-from galgen.training.state import make_step
-from galgen.types import Batch
 
 STEPS = int(os.environ.get("GALGEN_STEPS", "1000"))
 SMALL = STEPS < 200  # a trial run: narrow networks, few points and digits
 POINTS, PARTS = (32, 1) if SMALL else (64, 10)
 mnist = os.environ.get("GALGEN_MNIST")
-images, labels, kind = digits_at_hand(1000 if SMALL else 6000, "train", mnist)
-held_out, truth, _ = digits_at_hand(200 if SMALL else 2000, "test", mnist)
+images, labels, kind = data.digits_at_hand(1000 if SMALL else 6000, "train", mnist)
+held_out, truth, _ = data.digits_at_hand(200 if SMALL else 2000, "test", mnist)
 
 # %% [markdown]
 # ## The data
@@ -58,7 +44,7 @@ held_out, truth, _ = digits_at_hand(200 if SMALL else 2000, "test", mnist)
 
 # %%
 rng = np.random.default_rng(0)
-clouds, held_out_clouds = (digits_as_points(x, POINTS, rng) for x in (images, held_out))
+clouds, held_out_clouds = (data.digits_as_points(x, POINTS, rng) for x in (images, held_out))
 
 data_figure = new_figure(9, 2.2)
 for column, digit in zip(data_figure.subplots(2, 10).T, range(10), strict=True):
@@ -88,7 +74,7 @@ data_figure
 # same one with checkpoints, several devices and a log.
 
 # %%
-model = Classification()
+model = inference.Classification()
 trainer = Trainer(steps=STEPS, batch_size=32 if SMALL else 64, learning_rate=3e-3)
 losses = {}
 
@@ -105,15 +91,15 @@ def programs(network):
 
     return (
         jax.jit(start),
-        jax.jit(make_step(loss, trainer.optimizer(), trainer.ema_decay)),
-        jax.jit(lambda params, x: model.with_params(network, params)(Batch(x))),
+        jax.jit(training.make_step(loss, trainer.optimizer(), trainer.ema_decay)),
+        jax.jit(lambda params, x: model.with_params(network, params)(data.Batch(x))),
     )
 
 
 def train(name, network, examples):
     """Train a network to name the digits; returns what gives log p(k | x) of every x."""
     start, step, say = programs(network)
-    source = ArraySource(examples, np.eye(10)[labels], trainer.batch_size)
+    source = data.ArraySource(examples, np.eye(10)[labels], trainer.batch_size)
     state = start(jax.random.key(0), source.batch(0))
     history = []
     for number in tqdm(range(STEPS), desc=name):
@@ -123,8 +109,8 @@ def train(name, network, examples):
     return lambda x: np.concatenate([say(state.ema, part) for part in np.split(x, PARTS)])
 
 
-mlp = MLPClassifier(10, width=32 if SMALL else 128)
-cnn = ConvolutionalClassifier(10, widths=(8, 8, 16) if SMALL else (8, 16, 32))
+mlp = networks.MLPClassifier(10, width=32 if SMALL else 128)
+cnn = networks.ConvolutionalClassifier(10, widths=(8, 8, 16) if SMALL else (8, 16, 32))
 by_mlp = train("MLP", mlp, images)
 by_cnn = train("CNN", cnn, images)
 
@@ -174,11 +160,15 @@ pixels_figure
 
 # %%
 wide, layers = (16, 1) if SMALL else (48, 2)
-deep_set = DeepSet(wide, layers, octaves=4, dim=2, geometry=Euclidean())
-transformer = SetTransformer(32, layers, heads=2, octaves=3, dim=2, relative=True)
+deep_set = networks.DeepSet(wide, layers, octaves=4, dim=2, geometry=networks.Euclidean())
+transformer = networks.SetTransformer(32, layers, heads=2, octaves=3, dim=2, relative=True)
 by_list = train("MLP on points", mlp, 2 * clouds[..., None] - 1)
-by_deep_set = train("deep set", CloudClassifier(PooledNetwork(deep_set), 10), clouds)
-by_transformer = train("set transformer", CloudClassifier(PooledNetwork(transformer), 10), clouds)
+by_deep_set = train(
+    "deep set", inference.CloudClassifier(networks.PooledNetwork(deep_set), 10), clouds
+)
+by_transformer = train(
+    "set transformer", inference.CloudClassifier(networks.PooledNetwork(transformer), 10), clouds
+)
 
 
 def say_of_clouds(x):

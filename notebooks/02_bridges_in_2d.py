@@ -26,44 +26,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from galgen.data.dataset import ToyDataset
-from galgen.data.toys import EightGaussians, TwoMoons
-from galgen.experiment import Experiment
-from galgen.generative import (
-    Affine,
+from galgen import (
     Bridge,
-    ContinuousFlow,
-    Empirical,
-    FixedSteps,
-    FlowSampler,
-    GaussianMixture,
-    Likelihood,
-    LinearPath,
-    MaximumLikelihood,
-    PreconditionedPrediction,
-    RationalQuadraticSpline,
+    Experiment,
     Sampler,
-    StochasticInterpolant,
-    VariancePreserving,
-    coupling_flow,
-    masked_autoregressive_flow,
+    Trainer,
+    data,
+    generative,
+    networks,
+    sample_trajectory,
 )
-from galgen.generative.normalizing_flow import BoxMuller
-from galgen.networks import MLP
 from galgen.plot_style import BASE, GENERATED, HELD_OUT, new_figure
-from galgen.training import Trainer
-from galgen.trajectory import sample_trajectory
 
 STEPS = int(os.environ.get("GALGEN_STEPS", "4000"))
 folder = Path(tempfile.mkdtemp())
-toy = EightGaussians()
-data = ToyDataset(toy)
+toy = data.EightGaussians()
+examples = data.ToyDataset(toy)
 
 
 def train(name, network, model, sampler):
     """A run of one family on the eight Gaussians."""
     trainer = Trainer(steps=STEPS, batch_size=512, learning_rate=2e-3, checkpoint_every=STEPS)
-    return Experiment(data, network, model, sampler, trainer).train(folder / name)
+    return Experiment(examples, network, model, sampler, trainer).train(folder / name)
 
 
 def stages(run, number=400, times=(0.0, 0.33, 0.67, 1.0)):
@@ -105,7 +89,7 @@ truth = toy.sample(np.random.default_rng(1), 400)
 # $2\pi/u$ in size, so $p(x, y) = u / 2\pi = e^{-(x^2 + y^2)/2} / 2\pi$: a normalizing flow.
 
 # %%
-box_muller = BoxMuller()
+box_muller = generative.BoxMuller()
 u = jax.random.uniform(jax.random.key(0), (2000, 2), minval=1e-6)
 normal, log_determinant = box_muller.apply({}, u, method="forward")
 normal_log_density = -0.5 * jnp.sum(normal**2, axis=-1) - jnp.log(2 * jnp.pi)
@@ -124,15 +108,15 @@ print("mean and variance:", np.round(np.mean(normal, 0), 2), np.round(np.var(nor
 # %%
 flow = train(
     "spline",
-    coupling_flow(RationalQuadraticSpline(), layers=4),
-    MaximumLikelihood(),
-    FlowSampler(),
+    generative.coupling_flow(generative.RationalQuadraticSpline(), layers=4),
+    generative.MaximumLikelihood(),
+    generative.FlowSampler(),
 )
 autoregressive = train(
     "autoregressive",
-    masked_autoregressive_flow(Affine(), layers=6),
-    MaximumLikelihood(),
-    FlowSampler(),
+    generative.masked_autoregressive_flow(generative.Affine(), layers=6),
+    generative.MaximumLikelihood(),
+    generative.FlowSampler(),
 )
 spline_figure = draw_bridge("spline coupling flow, layer by layer", stages(flow), truth)
 spline_figure
@@ -154,7 +138,9 @@ autoregressive_figure
 # all paths through a place, and that flow has the right density at each $t$.
 
 # %%
-matching = train("matching", MLP(width=64), Bridge(LinearPath()), Sampler(steps=32))
+matching = train(
+    "matching", networks.MLP(width=64), Bridge(generative.LinearPath()), Sampler(steps=32)
+)
 matching_figure = draw_bridge("flow matching", stages(matching), truth)
 matching_figure
 
@@ -171,8 +157,8 @@ matching_figure
 # %%
 diffusion = train(
     "diffusion",
-    MLP(width=64),
-    Bridge(VariancePreserving(), prediction=PreconditionedPrediction()),
+    networks.MLP(width=64),
+    Bridge(generative.VariancePreserving(), prediction=generative.PreconditionedPrediction()),
     Sampler(steps=32),
 )
 diffusion_figure = draw_bridge("diffusion, by its probability flow", stages(diffusion), truth)
@@ -185,11 +171,14 @@ diffusion_figure
 # with noise on the way: $x_t = (1 - t) x_0 + t x_1 + \gamma(t) z$, $\gamma(0) = \gamma(1) = 0$.
 
 # %%
-moons = TwoMoons().sample(np.random.default_rng(2), 20_000)
+moons = data.TwoMoons().sample(np.random.default_rng(2), 20_000)
 scale = matching.encoding.scale
-base = Empirical.of((moons / scale).astype(np.float32))
+base = generative.Empirical.of((moons / scale).astype(np.float32))
 interpolant = train(
-    "interpolant", MLP(width=64), Bridge(StochasticInterpolant(base, scale=0.5)), Sampler(steps=32)
+    "interpolant",
+    networks.MLP(width=64),
+    Bridge(generative.StochasticInterpolant(base, scale=0.5)),
+    Sampler(steps=32),
 )
 interpolant_figure = draw_bridge("stochastic interpolant: moons", stages(interpolant), truth)
 interpolant_figure
@@ -202,7 +191,7 @@ interpolant_figure
 # divergence in two dimensions.
 
 # %%
-exact = GaussianMixture.circle(radius=5.0, std=0.1**0.25)
+exact = generative.GaussianMixture.circle(radius=5.0, std=0.1**0.25)
 
 
 def exact_log_density(x):
@@ -220,10 +209,10 @@ def log_density(run, x):
     experiment, unit = run.experiment, run.encoding.scale
     standard = jnp.asarray((x - run.encoding.mean) / unit, jnp.float32)
     trained = experiment.model.with_params(experiment.network, run.params)
-    if isinstance(experiment.model, MaximumLikelihood):
+    if isinstance(experiment.model, generative.MaximumLikelihood):
         value = trained.log_prob(standard)
     else:
-        likelihood = Likelihood(solver=FixedSteps(24))
+        likelihood = generative.Likelihood(solver=generative.FixedSteps(24))
         value = likelihood(trained, jax.random.key(0), standard).value
     return np.asarray(value) - 2 * np.log(unit)
 
@@ -264,9 +253,9 @@ for name, score in scores.items():
 
 # %%
 continuous = Experiment(
-    data,
-    MLP(width=32, layers=2),
-    ContinuousFlow(Bridge(LinearPath())),
+    examples,
+    networks.MLP(width=32, layers=2),
+    generative.ContinuousFlow(Bridge(generative.LinearPath())),
     Sampler(steps=32),
     Trainer(steps=max(STEPS // 50, 2), batch_size=256, learning_rate=2e-3, checkpoint_every=STEPS),
 ).train(folder / "continuous")

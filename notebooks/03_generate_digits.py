@@ -18,25 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from galgen.data.batching import ArraySource
-from galgen.data.printed_digits import digits_at_hand
-from galgen.generative import (
-    Bridge,
-    Euler,
-    Guidance,
-    Heun,
-    LinearPath,
-    LogitNormalTimes,
-    MeanFlow,
-    MeanFlowSampler,
-    Sampler,
-)
-from galgen.inference.neural.classifier import Classification
-from galgen.networks import ConvolutionalClassifier, ConvolutionalNetwork
+from galgen import Bridge, Sampler, Trainer, data, generative, inference, networks, training
 from galgen.plot_style import BASE, GENERATED, HELD_OUT, new_figure
-from galgen.training import Trainer
-from galgen.training.state import make_step
-from galgen.types import Batch
 
 STEPS = int(os.environ.get("GALGEN_STEPS", "1200"))
 DRAWS = 100 if STEPS < 400 else 400
@@ -49,8 +32,8 @@ def halved(images):
     return padded.reshape(-1, 16, 2, 16, 2, 1).mean(axis=(2, 4))
 
 
-images, labels, kind = digits_at_hand(20_000, "train", mnist)
-held_out, truth, _ = digits_at_hand(4000, "test", mnist)
+images, labels, kind = data.digits_at_hand(20_000, "train", mnist)
+held_out, truth, _ = data.digits_at_hand(4000, "test", mnist)
 images, held_out = halved(images), halved(held_out)
 
 # %% [markdown]
@@ -64,7 +47,7 @@ images, held_out = halved(images), halved(held_out)
 def train(name, model, network, learning_rate=2e-3):
     """The model with averaged weights."""
     trainer = Trainer(steps=STEPS, batch_size=64, learning_rate=learning_rate)
-    source = ArraySource(images, np.eye(10)[labels], trainer.batch_size)
+    source = data.ArraySource(images, np.eye(10)[labels], trainer.batch_size)
 
     def loss(params, key, batch):
         return model.training_loss(network, params, key, batch)
@@ -73,16 +56,18 @@ def train(name, model, network, learning_rate=2e-3):
         return trainer.initial_state(model.initial_params(network, key, batch))
 
     state = jax.jit(start)(jax.random.key(0), source.batch(0))
-    step = jax.jit(make_step(loss, trainer.optimizer(), 0.995))
+    step = jax.jit(training.make_step(loss, trainer.optimizer(), 0.995))
     for number in tqdm(range(STEPS), desc=name):
         state, _ = step(state, jax.random.key(1), source.batch(number))
     return model.with_params(network, state.ema)
 
 
 log_probability = train(
-    "classifier", Classification(), ConvolutionalClassifier(10, widths=(8, 16, 32))
+    "classifier",
+    inference.Classification(),
+    networks.ConvolutionalClassifier(10, widths=(8, 16, 32)),
 )
-classify = jax.jit(lambda x: jnp.argmax(log_probability(Batch(x)), axis=-1))
+classify = jax.jit(lambda x: jnp.argmax(log_probability(data.Batch(x)), axis=-1))
 
 
 def share(right):
@@ -109,8 +94,8 @@ print(
 # velocity $v(x, t)$ of all digits together, which guidance will need.
 
 # %%
-bridge = Bridge(LinearPath(), times=LogitNormalTimes(), condition_dropout=0.1)
-unet = ConvolutionalNetwork(widths=(16, 32, 48))
+bridge = Bridge(generative.LinearPath(), times=generative.LogitNormalTimes(), condition_dropout=0.1)
+unet = networks.ConvolutionalNetwork(widths=(16, 32, 48))
 flow = train("flow matching", bridge, unet)
 
 
@@ -141,7 +126,7 @@ def show(panel, rows, title):
 # kind of a digit it will be is settled early, its edges late.
 
 # %%
-sampler = Sampler(Heun(), 12)
+sampler = Sampler(generative.Heun(), 12)
 way = draw(flow, sampler, np.arange(10), trajectory=True)
 stages = [0, 2, 4, 6, 9, 12]
 times = sampler.times[stages]
@@ -186,7 +171,10 @@ def variety(drawn, digits):
 
 asked = np.arange(DRAWS) % 10
 scales = (1.0, 1.5, 2.0, 3.0, 5.0)
-guided = {s: draw(flow, Sampler(Heun(), 8, guidance=Guidance(s)), asked) for s in scales}
+guided = {
+    s: draw(flow, Sampler(generative.Heun(), 8, guidance=generative.Guidance(s)), asked)
+    for s in scales
+}
 agreement = {s: share(np.asarray(classify(x)) == asked) for s, x in guided.items()}
 spread = {s: variety(x, asked) for s, x in guided.items()}
 
@@ -229,13 +217,20 @@ guidance_figure
 # image of a class is often seen as that digit, and all draws of it are the same.
 
 # %%
-jumps = MeanFlow(LinearPath(), times=LogitNormalTimes(), guidance=2.0, condition_dropout=0.1)
+jumps = generative.MeanFlow(
+    generative.LinearPath(),
+    times=generative.LogitNormalTimes(),
+    guidance=2.0,
+    condition_dropout=0.1,
+)
 mean_flow = train("mean flow", jumps, unet)
 few = {"flow": {}, "guided flow": {}, "mean flow": {}}
 for n in (1, 2, 4):
-    few["flow"][n] = draw(flow, Sampler(Euler(), n), asked)
-    few["guided flow"][2 * n] = draw(flow, Sampler(Euler(), n, guidance=Guidance(2.0)), asked)
-    few["mean flow"][n] = draw(mean_flow, MeanFlowSampler(n), asked)
+    few["flow"][n] = draw(flow, Sampler(generative.Euler(), n), asked)
+    few["guided flow"][2 * n] = draw(
+        flow, Sampler(generative.Euler(), n, guidance=generative.Guidance(2.0)), asked
+    )
+    few["mean flow"][n] = draw(mean_flow, generative.MeanFlowSampler(n), asked)
 few_scores = {
     name: {n: share(np.asarray(classify(x)) == asked) for n, x in drawn.items()}
     for name, drawn in few.items()

@@ -17,35 +17,25 @@ from pathlib import Path
 
 import numpy as np
 
-from galgen.data.batching import pad
-from galgen.data.dataset import CatalogueDataset
-from galgen.data.suite import Suite
-from galgen.data.suite_writing import write_suite
-from galgen.experiment import Experiment
-from galgen.generative import (
+from galgen import (
     Bridge,
-    Churn,
-    Exchange,
-    Heun,
-    LogitNormalTimes,
-    NoisePrediction,
-    ProductPath,
+    Experiment,
+    Run,
     Sampler,
-    TorusDiffusion,
-    VariancePreserving,
+    Suite,
+    SuiteRecipe,
+    Trainer,
+    compare,
+    data,
+    generative,
+    networks,
+    power_spectrum,
+    sample_trajectory,
+    two_point_correlation,
+    validation,
+    write_suite,
 )
-from galgen.networks import ParticleMesh
 from galgen.plot_style import BASE, GENERATED, HELD_OUT, log_abscissa, new_figure
-from galgen.run import Run
-from galgen.simulation.recipe import SuiteRecipe
-from galgen.statistics.fourier import power_spectrum
-from galgen.statistics.pairs import two_point_correlation
-from galgen.training import Trainer
-from galgen.trajectory import sample_trajectory
-from galgen.validation import compare, table
-from galgen.validation.report.figures import report_figures
-from galgen.validation.report.plot_rotation import write_film
-from galgen.validation.report.plot_slices import draw_slab, mass_range
 
 STEPS = int(os.environ.get("GALGEN_STEPS", "1000"))
 folder = Path(tempfile.mkdtemp())
@@ -71,7 +61,7 @@ suite
 truth_figure = new_figure(8, 4)
 pair = [held_out[name][0] for name in ("low", "high")]
 for axes, name, catalogue in zip(truth_figure.subplots(1, 2), ("low", "high"), pair, strict=True):
-    draw_slab(axes, catalogue, HELD_OUT, mass_range(pair))
+    validation.draw_slab(axes, catalogue, HELD_OUT, validation.mass_range(pair))
     values = ", ".join(f"{key} {catalogue.cosmology[key]:.2f}" for key in ("omega_m", "sigma_8"))
     axes.set(title=f"{name}: {values}, N = {len(catalogue)}", xlabel="x [Mpc/h]")
     axes.set_ylabel("y [Mpc/h]")
@@ -100,17 +90,20 @@ truth_figure
 
 # %%
 experiment = Experiment(
-    data=CatalogueDataset(
+    data=data.CatalogueDataset(
         folder / "suite.h5", columns=("x", "y", "z", "log_mass"), buckets=1 if few else 3
     ),
-    network=ParticleMesh(),
+    network=networks.ParticleMesh(),
     model=Bridge(
-        ProductPath((TorusDiffusion(sigma_min=0.003), VariancePreserving()), columns=(3, 1)),
-        prediction=NoisePrediction(),
-        times=LogitNormalTimes(0.1, 1.2),
-        exchange=Exchange(8),
+        generative.ProductPath(
+            (generative.TorusDiffusion(sigma_min=0.003), generative.VariancePreserving()),
+            columns=(3, 1),
+        ),
+        prediction=generative.NoisePrediction(),
+        times=generative.LogitNormalTimes(0.1, 1.2),
+        exchange=generative.Exchange(8),
     ),
-    sampler=Sampler(Churn(Heun(), 0.5), steps=32),
+    sampler=Sampler(generative.Churn(generative.Heun(), 0.5), steps=32),
     trainer=Trainer(steps=STEPS, batch_size=16, learning_rate=3e-3, ema_decay=0.99),
 )
 trained = os.environ.get("GALGEN_RUN")
@@ -130,15 +123,15 @@ times = np.linspace(0, 1, len(states))
 shown = [round(t * (len(states) - 1)) for t in (0, 0.5, 0.75, 0.875, 1)]
 
 journey_figure = new_figure(11, 2.8)
-masses = mass_range([states[-1]])
+masses = validation.mass_range([states[-1]])
 for axes, number in zip(journey_figure.subplots(1, 5, sharey=True), shown, strict=True):
-    draw_slab(axes, states[number], BASE if number == 0 else GENERATED, None)
+    validation.draw_slab(axes, states[number], BASE if number == 0 else GENERATED, None)
     axes.set(title=f"t = {times[number]:.2f}", xlabel="x [Mpc/h]")
 journey_figure.axes[0].set_ylabel("y [Mpc/h]")
 journey_figure
 
 # %%
-write_film(states, [f"t = {t:.2f}" for t in times], folder / "journey.gif")
+validation.write_film(states, [f"t = {t:.2f}" for t in times], folder / "journey.gif")
 print(f"a film of it: {folder / 'journey.gif'}")
 
 # %% [markdown]
@@ -163,7 +156,7 @@ for kind, members, colour, marker in (
     ("simulated", held_out["test"], HELD_OUT, "s-"),
     ("generated", generated["test"], GENERATED, "o"),
 ):
-    x, mask = pad([c.positions for c in members], max(len(c) for c in members))
+    x, mask = data.pad([c.positions for c in members], max(len(c) for c in members))
     xi = two_point_correlation(x, mask, separations, members[0].box)
     power = power_spectrum(x, mask, members[0].box, 64, wavenumbers, (0,))
     mean = xi.mean()
@@ -186,10 +179,10 @@ means_figure
 
 # %%
 comparison = compare(generated, held_out)
-print(table(comparison))
+print(validation.table(comparison))
 
 # %%
-figures = {f.name: f.figure for f in report_figures(comparison, generated, held_out)}
+figures = {f.name: f.figure for f in validation.report_figures(comparison, generated, held_out)}
 slices_figure = figures["slices"]
 slices_figure
 

@@ -30,21 +30,24 @@ from matplotlib.ticker import LogLocator
 
 from data_prep.source import prepare
 from data_prep.surveys.cubes import SurveySource, read_survey
-from galgen import mocks
-from galgen.data.batching import pad
-from galgen.data.dataset import CatalogueDataset
-from galgen.data.suite import Suite
-from galgen.experiment import Experiment
-from galgen.generative import Bridge, LinearPath, OptimalAssignment, Sampler, Uniform
-from galgen.geometry import Euclidean
-from galgen.networks import ParticleMesh
+from galgen import (
+    Bridge,
+    Cosmology,
+    Experiment,
+    HaloSimulator,
+    Sampler,
+    Suite,
+    Trainer,
+    compare,
+    data,
+    generative,
+    mocks,
+    networks,
+    two_point_correlation,
+    validation,
+    write_report,
+)
 from galgen.plot_style import BAND, BASE, GENERATED, HELD_OUT, STYLE, log_abscissa, new_figure
-from galgen.simulation.cosmology import Cosmology
-from galgen.simulation.simulator import HaloSimulator
-from galgen.statistics.pairs import two_point_correlation
-from galgen.training import Trainer
-from galgen.validation import compare, table, write_report
-from galgen.validation.report.plot_curves import correlation_figure
 
 STEPS = int(os.environ.get("GALGEN_STEPS", "600"))
 SIDE = 32.0  # of the sub-boxes, Mpc/h
@@ -156,7 +159,7 @@ slice_figure
 # %%
 def correlation_of(catalogues, bins):
     """xi of each cube, the rows padded to the largest."""
-    positions, mask = pad([c.positions for c in catalogues], max(map(len, catalogues)))
+    positions, mask = data.pad([c.positions for c in catalogues], max(map(len, catalogues)))
     return two_point_correlation(positions, mask, bins, catalogues[0].box, periodic=False)
 
 
@@ -192,9 +195,11 @@ counts_figure
 
 # %%
 experiment = Experiment(
-    data=CatalogueDataset(source.output, columns=("x", "y", "z"), condition=(), buckets=3),
-    network=ParticleMesh(geometry=Euclidean()),
-    model=Bridge(LinearPath(Uniform()), coupling=OptimalAssignment()),
+    data=data.CatalogueDataset(source.output, columns=("x", "y", "z"), condition=(), buckets=3),
+    network=networks.ParticleMesh(geometry=networks.Euclidean()),
+    model=Bridge(
+        generative.LinearPath(generative.Uniform()), coupling=generative.OptimalAssignment()
+    ),
     sampler=Sampler(steps=12),
     trainer=Trainer(steps=STEPS, batch_size=16, learning_rate=2e-3),
 )
@@ -233,11 +238,11 @@ cubes_figure
 sets = {"test": drawn}, {"test": held_out}
 comparison = compare(*sets, training=training)
 report = write_report(comparison, *sets, folder / "report", f"sub-boxes of {path.stem}")
-print(table(comparison))
+print(validation.table(comparison))
 
 # %%
 with matplotlib.rc_context(dict(STYLE)):
-    xi_figure = correlation_figure(comparison.main)
+    xi_figure = validation.correlation_figure(comparison.main)
 xi_figure
 
 # %% [markdown]

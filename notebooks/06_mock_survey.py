@@ -21,15 +21,8 @@ from astropy.cosmology import FlatLambdaCDM
 from astropy.io import fits
 from astropy.table import Table
 
-from galgen import mocks
+from galgen import Cosmology, HaloSimulator, mocks, simulation, statistics
 from galgen.plot_style import BASE, GENERATED, HELD_OUT, log_abscissa, new_figure
-from galgen.simulation.cosmology import Cosmology
-from galgen.simulation.linear_power import LinearPower
-from galgen.simulation.simulator import HaloSimulator
-from galgen.statistics import pairs
-from galgen.statistics.pairs.bins import AngleBins
-from galgen.statistics.redshift_space import redshift_space_positions
-from galgen.statistics.sky import cartesian_positions, redshift_distribution, sky_regions
 
 folder = Path(tempfile.mkdtemp())
 cosmology = Cosmology()
@@ -66,7 +59,7 @@ box
 def seen_along(axis):
     """Positions in redshift space, of a distant observer along an axis of the box."""
     of_box = box.positions, box.velocities, box.box, cosmology.omega_m, box.redshift
-    return np.asarray(redshift_space_positions(*of_box, axis))
+    return np.asarray(statistics.redshift_space_positions(*of_box, axis))
 
 
 real, redshifted = box.positions, seen_along(0)
@@ -125,7 +118,9 @@ print(f"lost to fibres: {1 - len(mock_with_fibres.data) / len(mock.data):.1%}")
 
 # %%
 sky = mock.data
-depth = redshift_distribution(sky.column("Z"), np.linspace(0.45, 0.55, 16), distances, mask.area)
+depth = statistics.redshift_distribution(
+    sky.column("Z"), np.linspace(0.45, 0.55, 16), distances, mask.area
+)
 survey_figure = new_figure(10, 4)
 chart, density = survey_figure.subplots(1, 2)
 grid = np.meshgrid(np.linspace(148, 172, 400), np.linspace(14, 36, 400))
@@ -181,22 +176,22 @@ data[:5]
 
 # %%
 REGIONS, SEPARATIONS = 25, np.array([2.0, 4.0, 7.0, 11.0, 16.0, 22.0, 30.0])
-BINS = AngleBins(tuple(SEPARATIONS), 20, line_of_sight=None)
+BINS = statistics.AngleBins(tuple(SEPARATIONS), 20, line_of_sight=None)
 
 
 def multipoles_of(name):
     """xi_0 and xi_2 of a survey, from its files."""
     tables = [Table(fits.getdata(folder / f"{name}_{what}.fits")) for what in ("data", "randoms")]
-    regions = sky_regions(tables[1]["RA"], tables[1]["DEC"], REGIONS, nside=NSIDE)
+    regions = statistics.sky_regions(tables[1]["RA"], tables[1]["DEC"], REGIONS, nside=NSIDE)
     points = [
-        pairs.SurveyCatalogue(
-            cartesian_positions(table["RA"], table["DEC"], table["Z"], distances),
+        statistics.pairs.SurveyCatalogue(
+            statistics.cartesian_positions(table["RA"], table["DEC"], table["Z"], distances),
             np.asarray(table["WEIGHT"] * table["WEIGHT_FKP"]),
             regions.label(table["RA"], table["DEC"]),
         )
         for table in tables
     ]
-    return pairs.landy_szalay(*points, BINS).multipoles((0, 2))
+    return statistics.pairs.landy_szalay(*points, BINS).multipoles((0, 2))
 
 
 found = {name: multipoles_of(name) for name in ("complete", "fibres")}
@@ -210,10 +205,12 @@ found = {name: multipoles_of(name) for name in ("complete", "fibres")}
 # is that of each pair from the observer; 10 degrees are narrow enough to make no difference.
 
 # %%
-of_box = pairs.correlation_multipoles(
+of_box = statistics.pairs.correlation_multipoles(
     redshifted[None], None, SEPARATIONS, box.box, 20, (0, 2), line_of_sight=0
 ).multipoles[0]
-of_real = np.asarray(pairs.two_point_correlation(real[None], None, SEPARATIONS, box.box).xi[0])
+of_real = np.asarray(
+    statistics.pairs.two_point_correlation(real[None], None, SEPARATIONS, box.box).xi[0]
+)
 s = (SEPARATIONS[1:] + SEPARATIONS[:-1]) / 2
 pulls = {name: (one.mean - of_box) / one.error for name, one in found.items()}
 
@@ -256,7 +253,7 @@ comparison_figure
 
 # %%
 k = np.geomspace(1e-4, 20.0, 4000)
-linear_power = LinearPower(cosmology, box.redshift)(k) * np.exp(-((0.5 * k) ** 2))
+linear_power = simulation.LinearPower(cosmology, box.redshift)(k) * np.exp(-((0.5 * k) ** 2))
 linear_xi = np.trapezoid(k**3 * linear_power * np.sinc(np.outer(s, k) / np.pi), np.log(k), axis=1)
 linear_xi /= 2 * np.pi**2
 large = s > 11
@@ -265,7 +262,8 @@ beta = cosmology.growth_rate(box.redshift) / bias
 kaiser = 1 + 2 * beta / 3 + beta**2 / 5
 
 each = [
-    pairs.two_point_correlation(seen_along(axis)[None], None, SEPARATIONS, box.box).xi[0] / of_real
+    statistics.pairs.two_point_correlation(seen_along(axis)[None], None, SEPARATIONS, box.box).xi[0]
+    / of_real
     for axis in range(3)
 ]
 ratio, scatter = np.mean(each, axis=0), np.std(each, axis=0, ddof=1) / np.sqrt(3)

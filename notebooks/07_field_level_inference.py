@@ -16,35 +16,20 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from galgen.data.catalogue import Catalogue
-from galgen.data.dataset import CatalogueDataset
-from galgen.data.suite import write_suite
-from galgen.data.toys import ThomasProcess
-from galgen.experiment import Experiment
-from galgen.generative import (
+from galgen import (
     Bridge,
-    Exchange,
-    LogitNormalTimes,
-    NoisePrediction,
+    Catalogue,
+    Experiment,
     Sampler,
-    TorusDiffusion,
+    Trainer,
+    data,
+    generative,
+    inference,
+    measurements,
+    networks,
+    write_suite,
 )
-from galgen.generative.sampling.log_density import ByBound
-from galgen.inference.calibration import plot_ranks, plot_tarp, ranks_of, tarp
-from galgen.inference.likelihood.field_level import FieldLevel
-from galgen.inference.likelihood.profile import grid_posterior, profile
-from galgen.inference.neural.amortized import sample_posterior
-from galgen.inference.neural.neural_posterior import NeuralPosterior
-from galgen.inference.neural.posterior_head import FlowHead, posterior_flow
-from galgen.inference.neural.summaries import SummaryDataset
-from galgen.inference.priors.prior import uniform_prior
-from galgen.inference.results.corner_plot import corner_plot
-from galgen.inference.sampling import NUTS, field_target
-from galgen.measurements.counts import Joint, LogNumber
-from galgen.measurements.pairs import LogCorrelation
-from galgen.networks import ParticleMesh, VectorNetwork
 from galgen.plot_style import BAND, GENERATED, HELD_OUT, new_figure
-from galgen.training import Trainer
 
 STEPS = int(os.environ.get("GALGEN_STEPS", "4000"))
 few = STEPS < 500
@@ -69,7 +54,7 @@ def simulate(number, seed):
     rng, clouds = np.random.default_rng(seed), []
     while len(clouds) < number:
         members, width = rng.uniform(LOW, HIGH).tolist()
-        (x,) = ThomasProcess(32.0 / members, members, width / SIDE).sample(rng, 1)
+        (x,) = data.ThomasProcess(32.0 / members, members, width / SIDE).sample(rng, 1)
         if len(x) >= 10:
             columns = dict(zip("xyz", np.minimum(SIDE * x.T, SIDE * (1 - 1e-6)), strict=True))
             truth = {"members": members, "width": width}
@@ -99,26 +84,26 @@ observed
 
 # %%
 generator = Experiment(
-    data=CatalogueDataset(
+    data=data.CatalogueDataset(
         folder / "suite.h5",
         columns=("x", "y", "z"),
         condition=tuple(RANGES),
         bounds=tuple(RANGES.values()),
         buckets=2,
     ),
-    network=ParticleMesh(32, 6, 2, k=10, radial=8, largest_mode=1, channels=2),
+    network=networks.ParticleMesh(32, 6, 2, k=10, radial=8, largest_mode=1, channels=2),
     model=Bridge(
-        TorusDiffusion(sigma_min=0.004),
-        prediction=NoisePrediction(),
-        times=LogitNormalTimes(0.1, 1.2),
-        exchange=Exchange(8),
+        generative.TorusDiffusion(sigma_min=0.004),
+        prediction=generative.NoisePrediction(),
+        times=generative.LogitNormalTimes(0.1, 1.2),
+        exchange=generative.Exchange(8),
     ),
     sampler=Sampler(steps=16),
     trainer=Trainer(steps=STEPS, batch_size=16, learning_rate=3e-3, ema_decay=0.995),
 ).train(folder / "generator")
 
-field = FieldLevel.of(generator, ByBound(16))
-prior = uniform_prior(generator.encoding.condition_ranges)
+field = inference.FieldLevel.of(generator, generative.ByBound(16))
+prior = inference.uniform_prior(generator.encoding.condition_ranges)
 
 # %% [markdown]
 # ### A profile, with the error of its noise
@@ -128,7 +113,9 @@ prior = uniform_prior(generator.encoding.condition_ranges)
 
 # %%
 widths = np.linspace(*RANGES["width"], 13)
-line = profile(field, observed, np.column_stack([np.full(13, truths[0, 0]), widths]), replicas=6)
+line = inference.profile(
+    field, observed, np.column_stack([np.full(13, truths[0, 0]), widths]), replicas=6
+)
 best = int(np.argmax(line.value))
 profile_figure = new_figure(5, 3.2)
 axes = profile_figure.subplots()
@@ -152,9 +139,9 @@ profile_figure
 
 # %%
 options = {"number": 5, "replicas": 6, "batch": 25}
-on_grid = grid_posterior(field, observed, prior, **options)
-sampler = NUTS(chains=2, draws=50 if few else 200, warmup=100 if few else 200)
-by_nuts = sampler(field_target(field, observed, prior), seed=0)
+on_grid = inference.grid_posterior(field, observed, prior, **options)
+sampler = inference.NUTS(chains=2, draws=50 if few else 200, warmup=100 if few else 200)
+by_nuts = sampler(inference.field_target(field, observed, prior), seed=0)
 for name, row in by_nuts.summary().items():
     print(name, {key: round(value, 3) for key, value in row.items()})
 
@@ -166,19 +153,26 @@ for name, row in by_nuts.summary().items():
 # cloud: `configs/posterior_haloes.py`.)
 
 # %%
-summaries = Joint((LogNumber(), LogCorrelation(tuple(np.geomspace(0.7, 25.0, 9).tolist()))))
+summaries = measurements.Joint(
+    (
+        measurements.LogNumber(),
+        measurements.LogCorrelation(tuple(np.geomspace(0.7, 25.0, 9).tolist())),
+    )
+)
 neural = Experiment(
-    data=SummaryDataset(
+    data=inference.SummaryDataset(
         folder / "suite.h5", summaries, condition=tuple(RANGES), bounds=tuple(RANGES.values())
     ),
-    network=VectorNetwork(),
-    model=NeuralPosterior(FlowHead(posterior_flow(layers=2, width=32))),
+    network=networks.VectorNetwork(),
+    model=inference.NeuralPosterior(
+        inference.FlowHead(inference.posterior_flow(layers=2, width=32))
+    ),
     trainer=Trainer(steps=STEPS, batch_size=64, learning_rate=1e-3, ema_decay=0.995),
 ).train(folder / "neural")
-by_summaries = sample_posterior(neural, held_out, 1000)
+by_summaries = inference.sample_posterior(neural, held_out, 1000)
 
 # %%
-corner_figure = corner_plot(
+corner_figure = inference.corner_plot(
     {
         "field level, grid": on_grid.drawn(),
         "field level, NUTS": by_nuts,
@@ -202,18 +196,20 @@ corner_figure
 # %%
 field_draws = np.stack(
     [
-        grid_posterior(field, cloud, prior, seed=i, **options).sample(np.random.default_rng(i), 99)
+        inference.grid_posterior(field, cloud, prior, seed=i, **options).sample(
+            np.random.default_rng(i), 99
+        )
         for i, cloud in enumerate(tqdm(held_out, desc="field level"))
     ]
 )
 neural_draws = np.stack([found.flat[:99] for found in by_summaries])
 sets = {"field level": field_draws, "neural, N and xi(r)": neural_draws}
-coverage = {name: tarp(drawn, truths) for name, drawn in sets.items()}
-coverage_figure = plot_tarp(list(coverage.values()), list(coverage))
+coverage = {name: inference.tarp(drawn, truths) for name, drawn in sets.items()}
+coverage_figure = inference.plot_tarp(list(coverage.values()), list(coverage))
 coverage_figure
 
 # %%
-ranks_figure = plot_ranks(ranks_of(tuple(RANGES), field_draws, truths))
+ranks_figure = inference.plot_ranks(inference.ranks_of(tuple(RANGES), field_draws, truths))
 ranks_figure
 
 # %% [markdown]

@@ -28,17 +28,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from galgen.collectives import use_mesh
-from galgen.data.catalogue import Catalogue
-from galgen.data.dataset import CatalogueDataset
-from galgen.data.suite import write_suite
-from galgen.data.toys import ThomasProcess
-from galgen.experiment import Experiment
-from galgen.generative import Bridge, Euler, Sampler, TorusGeodesic
-from galgen.networks import ParticleMesh
+from galgen import (
+    Bridge,
+    Catalogue,
+    Experiment,
+    Sampler,
+    Trainer,
+    data,
+    generative,
+    networks,
+    training,
+    write_suite,
+)
 from galgen.plot_style import BASE, GENERATED, HELD_OUT, new_figure
-from galgen.training import Trainer
-from galgen.training.sharding import MeshShape, replicated, shared_over_model
 
 POINTS = int(os.environ.get("GALGEN_POINTS", "100000"))
 folder = Path(tempfile.mkdtemp())
@@ -52,27 +54,27 @@ jax.devices()
 
 # %%
 rng = np.random.default_rng(0)
-process = ThomasProcess(20, 6, 0.04)
+process = data.ThomasProcess(20, 6, 0.04)
 clouds = [
     Catalogue(dict(zip("xyz", np.minimum(100 * x.T, 99.999), strict=True)), (100.0,) * 3)
     for x in process.sample(rng, 64)
 ]
 write_suite(folder / "clouds.h5", clouds)
 experiment = Experiment(
-    data=CatalogueDataset(
+    data=data.CatalogueDataset(
         folder / "clouds.h5", columns=("x", "y", "z"), condition=(), buckets=1, augment=False
     ),
-    network=ParticleMesh(width=16, layers=1),
-    model=Bridge(TorusGeodesic()),
-    sampler=Sampler(Euler(), steps=4),
+    network=networks.ParticleMesh(width=16, layers=1),
+    model=Bridge(generative.TorusGeodesic()),
+    sampler=Sampler(generative.Euler(), steps=4),
     trainer=Trainer(steps=10, batch_size=8, log_every=1),
 )
 losses = {}
 for shape in (
-    MeshShape(data=4),
-    MeshShape(data=2, model=2),
-    MeshShape(data=2, points=2),
-    MeshShape(data=1, points=4),
+    training.MeshShape(data=4),
+    training.MeshShape(data=2, model=2),
+    training.MeshShape(data=2, points=2),
+    training.MeshShape(data=1, points=4),
 ):
     place = folder / str(shape)
     experiment.train(place, mesh=shape)
@@ -89,12 +91,12 @@ for name, values in losses.items():
 # used. `shared_over_model` says how.
 
 # %%
-mesh = MeshShape(data=2, model=2).over(jax.devices())
-network = ParticleMesh()
+mesh = training.MeshShape(data=2, model=2).over(jax.devices())
+network = networks.ParticleMesh()
 shapes = jax.eval_shape(
     network.init, jax.random.key(0), jnp.zeros((1, 64, 3)), jnp.zeros(1), None, jnp.zeros((1, 2))
 )
-shardings = shared_over_model(shapes, mesh)
+shardings = training.shared_over_model(shapes, mesh)
 total = sum(leaf.size for leaf in jax.tree.leaves(shapes))
 held = sum(
     int(np.prod(sharding.shard_shape(leaf.shape)))
@@ -119,23 +121,23 @@ keys = jax.random.split(jax.random.key(1), len(leaves))
 # Fresh networks say nothing; shaken ones do.
 shaken = [a + 0.02 * jax.random.normal(k, a.shape) for a, k in zip(leaves, keys, strict=True)]
 weights = jax.tree.unflatten(tree, shaken)
-bridge, sampler = Bridge(TorusGeodesic()), Sampler(Euler(), steps=2)
+bridge, sampler = Bridge(generative.TorusGeodesic()), Sampler(generative.Euler(), steps=2)
 
 
 def compiled_over(mesh, points):
     """The sampler of one cloud, compiled for a mesh, and what it is called with."""
 
     def sample(weights, key):
-        with use_mesh(mesh):
+        with training.use_mesh(mesh):
             flow = bridge.with_params(network, weights)
             return sampler(flow, key, (1, points, 3), None, condition).x
 
-    placed = jax.device_put((weights, jax.random.key(2)), replicated(mesh))
+    placed = jax.device_put((weights, jax.random.key(2)), training.replicated(mesh))
     return jax.jit(sample).lower(*placed).compile(), placed
 
 
-one = MeshShape().over(jax.devices()[:1])
-four = MeshShape(data=1, points=4).over(jax.devices())
+one = training.MeshShape().over(jax.devices()[:1])
+four = training.MeshShape(data=1, points=4).over(jax.devices())
 program, placed = compiled_over(one, 4096)
 alone = program(*placed)
 program, placed = compiled_over(four, 4096)

@@ -19,29 +19,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from galgen.data.augmentation import BoxAugmentation
-from galgen.data.batching import ArraySource
-from galgen.data.toys import EightGaussians
-from galgen.generative import (
-    DDIM,
-    Anchored,
+from galgen import (
     Bridge,
-    Exchange,
-    LinearPath,
-    LogitNormalTimes,
-    NoisePrediction,
+    Cosmology,
+    HaloSimulator,
     Sampler,
-    TorusDiffusion,
+    Trainer,
+    data,
+    generative,
+    networks,
+    power_spectrum,
+    statistics,
+    training,
+    two_point_correlation,
 )
-from galgen.networks import MLP, ParticleMesh
 from galgen.plot_style import BAND, BASE, GENERATED, HELD_OUT, log_abscissa, new_figure
-from galgen.simulation.cosmology import Cosmology
-from galgen.simulation.simulator import HaloSimulator
-from galgen.statistics.counts import counts_in_cells
-from galgen.statistics.fourier import power_spectrum
-from galgen.statistics.pairs import two_point_correlation
-from galgen.training import RewardTuning, Trainer
-from galgen.types import Batch
 
 STEPS = int(os.environ.get("GALGEN_STEPS", "1000"))
 folder = Path(tempfile.mkdtemp())
@@ -52,12 +44,12 @@ def train(bridge, network, x, steps, batch_size, augment=lambda key, x: x):
 
     def loss(params, key, batch):
         key_augment, key_loss = jax.random.split(key)
-        batch = Batch(augment(key_augment, batch.x))
+        batch = data.Batch(augment(key_augment, batch.x))
         return bridge.training_loss(network, params, key_loss, batch)
 
     trainer = Trainer(steps=steps, batch_size=batch_size, learning_rate=3e-3, ema_decay=0.98)
-    params = bridge.initial_params(network, jax.random.key(0), Batch(jnp.asarray(x[:2])))
-    source = ArraySource(x, None, batch_size)
+    params = bridge.initial_params(network, jax.random.key(0), data.Batch(jnp.asarray(x[:2])))
+    source = data.ArraySource(x, None, batch_size)
     return trainer.fit(loss, params, source, Path(tempfile.mkdtemp(dir=folder))).ema
 
 
@@ -100,15 +92,17 @@ def train(bridge, network, x, steps, batch_size, augment=lambda key, x: x):
 # there were no data. With $T = 5$ one round is a mild tilt.
 
 # %%
-toy, TEMPERATURE, ROUNDS, SCALE = EightGaussians(), 5.0, 8, 4.0
-plane, denoiser = Bridge(LinearPath()), MLP(width=64)
+toy, TEMPERATURE, ROUNDS, SCALE = data.EightGaussians(), 5.0, 8, 4.0
+plane, denoiser = Bridge(generative.LinearPath()), networks.MLP(width=64)
 points = toy.sample(np.random.default_rng(0), 20_000) / SCALE
 first = train(plane, denoiser, points, STEPS, 512)
-toy_tuning = RewardTuning(TEMPERATURE, ROUNDS, draws=2048, batch_size=512, steps=max(STEPS // 8, 2))
+toy_tuning = training.RewardTuning(
+    TEMPERATURE, ROUNDS, draws=2048, batch_size=512, steps=max(STEPS // 8, 2)
+)
 toy_rounds = {
     strength: list(
         toy_tuning(
-            Anchored(plane, plane.with_params(denoiser, first), strength),
+            generative.Anchored(plane, plane.with_params(denoiser, first), strength),
             denoiser,
             first,
             Sampler(steps=16),
@@ -189,13 +183,13 @@ massive = np.stack(
 survey, held_out = massive[:BOXES] / BOX, massive[BOXES:] / BOX
 
 bridge = Bridge(
-    TorusDiffusion(sigma_min=0.003),
-    prediction=NoisePrediction(),
-    times=LogitNormalTimes(0.1, 1.2),
-    exchange=Exchange(8),
+    generative.TorusDiffusion(sigma_min=0.003),
+    prediction=generative.NoisePrediction(),
+    times=generative.LogitNormalTimes(0.1, 1.2),
+    exchange=generative.Exchange(8),
 )
-network = ParticleMesh(width=32, layers=2, k=8, largest_mode=3)
-symmetries = BoxAugmentation()
+network = networks.ParticleMesh(width=32, layers=2, k=8, largest_mode=3)
+symmetries = data.BoxAugmentation()
 x = (known / BOX).astype(np.float32)
 original = train(bridge, network, x, max(3 * STEPS // 10, 2), 16, symmetries)
 
@@ -231,9 +225,9 @@ def reward(x):
 
 def tune(strength, temperature):
     """The rounds of tuning with a penalty of this strength."""
-    tuning = RewardTuning(temperature, rounds=max(STEPS // 60, 2), learning_rate=2e-3)
-    model = Anchored(bridge, bridge.with_params(network, original), strength)
-    sampler = Sampler(DDIM(eta=1.0), steps=16)
+    tuning = training.RewardTuning(temperature, rounds=max(STEPS // 60, 2), learning_rate=2e-3)
+    model = generative.Anchored(bridge, bridge.with_params(network, original), strength)
+    sampler = Sampler(generative.DDIM(eta=1.0), steps=16)
     rounds = tuning(model, network, original, sampler, (POINTS, 3), reward, symmetries)
     return list(rounds)
 
@@ -325,7 +319,9 @@ judged_figure
 # %%
 def cell_fractions(x):
     """The fraction of cells with 0 to 5 haloes, (catalogues, 6)."""
-    return np.asarray(counts_in_cells(BOX * x, None, [BOX] * 3, 5, POINTS).probability)[:, 0, :6]
+    return np.asarray(statistics.counts_in_cells(BOX * x, None, [BOX] * 3, 5, POINTS).probability)[
+        :, 0, :6
+    ]
 
 
 true_cells = cell_fractions(held_out)

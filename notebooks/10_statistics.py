@@ -25,15 +25,8 @@ from astropy.cosmology import FlatLambdaCDM
 from astropy.table import Table
 from matplotlib.ticker import NullFormatter
 
+from galgen import Cosmology, HaloSimulator, power_spectrum, statistics, two_point_correlation
 from galgen.plot_style import BASE, HELD_OUT, log_abscissa, new_figure
-from galgen.simulation.cosmology import Cosmology
-from galgen.simulation.simulator import HaloSimulator
-from galgen.statistics.fourier.power_spectrum import power_spectrum
-from galgen.statistics.pairs.correlation import two_point_correlation
-from galgen.statistics.pairs.landy_szalay import SurveyCatalogue, landy_szalay
-from galgen.statistics.pairs.multipoles import projected_correlation
-from galgen.statistics.sky.coordinates import cartesian_positions
-from galgen.statistics.sky.regions import sky_regions
 
 FOLDER = Path(os.environ.get("GALGEN_STATISTICS", "."))
 MOCK = FOLDER / "gals_Mr19.ff"
@@ -72,7 +65,7 @@ else:
 
 edges = np.geomspace(0.5 if MOCK.exists() else 3.0, 25.0, 11)
 xi = two_point_correlation(points[None], None, edges, side)
-wp = projected_correlation(points[None], None, edges, side, pi_max=40.0)
+wp = statistics.projected_correlation(points[None], None, edges, side, pi_max=40.0)
 spectrum = power_spectrum(points[None], None, side, mesh_size=128)
 
 box_figure = new_figure(12, 3.6)
@@ -114,15 +107,17 @@ else:
     data_sky, random_sky = ([angles[0][i], angles[1][i], shells[i]] for i in (0, 1))
     print("no survey: unclustered points on the sky instead, of xi = 0")
 
-regions = sky_regions(random_sky[0], random_sky[1], 20)
+regions = statistics.sky_regions(random_sky[0], random_sky[1], 20)
 surveys = [
-    SurveyCatalogue(
-        cartesian_positions(ra, dec, z, cosmology), None, np.asarray(regions.label(ra, dec))
+    statistics.SurveyCatalogue(
+        statistics.cartesian_positions(ra, dec, z, cosmology),
+        None,
+        np.asarray(regions.label(ra, dec)),
     )
     for ra, dec, z in (data_sky, random_sky)
 ]
 survey_edges = np.geomspace(1.0, 25.0, 9)
-survey = landy_szalay(*surveys, survey_edges).correlation()
+survey = statistics.landy_szalay(*surveys, survey_edges).correlation()
 
 sky_figure = new_figure(10, 3.6)
 chart, curve = sky_figure.subplots(1, 2)

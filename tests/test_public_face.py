@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from documents import blocks
 
 import galgen
 
@@ -93,3 +94,17 @@ def test_one_name_imports_its_own_room_alone() -> None:
     )
     for (step, heavy), loaded in zip(steps, json.loads(done.stdout), strict=True):
         assert not set(heavy.split()) & set(loaded), step
+
+
+def test_pages_and_notebooks_import_from_one_or_two_places() -> None:
+    texts = dict(enumerate(text for _, text in blocks("python")))
+    texts |= {path.stem: path.read_text() for path in (ROOT / "notebooks").glob("*.py")}
+    for where, text in texts.items():
+        places = set()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                places |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                places.add(node.module)
+        places = {name for name in places if name.split(".")[0] == "galgen"}
+        assert len(places) <= 2 and all(name.count(".") <= 1 for name in places), where

@@ -21,7 +21,7 @@ import galgen.cli
 from galgen.data.encoding import ArrayEncoding
 from galgen.serialization import write_json
 
-SLOW = ("compare(", "FieldLevel.of(", ".train(", "Likelihood(")
+SLOW = ("compare(", "infer(", ".train(", "Likelihood(")
 """What compiles much: blocks with these run with the others in the slow test."""
 NOT_RUN = {
     "galgen train configs/demo.py --run runs/large --coordinator host:1234 --processes 2 "
@@ -69,6 +69,7 @@ def test_snippets_run(demo, monkeypatch):
     assert told.startswith("Run('runs/demo': Bridge with DeepSet, ") and len(told) < 200
     assert "; clouds of x y z log_mass; trained over omega_m 0.2" in told
     assert Path("mine.h5").exists() and Path("sky.fits").exists()
+    assert len(names["suite"]) == 3 and len(names["cubes"]) == 8
 
 
 @pytest.mark.slow
@@ -76,11 +77,11 @@ def test_slow_snippets_run(demo, monkeypatch):
     monkeypatch.chdir(demo)
     names = execute(slow=True)
     assert names["posterior"].names == ("omega_m", "sigma_8")
-    assert np.all(names["posterior"].std > 0)
+    assert np.all(names["posterior"].flat.std(axis=0) > 0)
     assert "targets" in names["comparison"].summary
-    assert len(repr(names["posterior"])) < 100 and "sigma_8 0." in repr(names["posterior"])
+    assert "sigma_8 0." in repr(names["posterior"])
     assert np.all(np.isfinite(names["log_p"].value))
-    assert names["moons"].experiment.trainer.steps == 500
+    assert names["moons"].trainer.steps == 500
 
 
 def test_slow_words_are_in_the_pages():
@@ -198,8 +199,8 @@ def test_every_command_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tiny_run(Path("runs/demo"), Path("runs/demo_suite.h5"))
     Path("configs").symlink_to(ROOT / "configs")
-    (own,) = [text for _, text in blocks("python") if 'write_suite(Path("mine.h5")' in text]
-    exec(own, {"Path": Path})
+    (own,) = [text for _, text in blocks("python") if 'write_suite("mine.h5"' in text]
+    exec(own, {"gg": galgen})
     write_raw_files()
     digits = (SHARED / "mnist").is_dir()
     for line in shell_lines():
