@@ -41,6 +41,7 @@ that was made, jumps then came out four times nearer the truth (benchmarks/RESUL
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import jax
@@ -169,7 +170,7 @@ class MeanFlow(DenoisingModel):
         return jnp.minimum(one, other), jnp.maximum(one, other)
 
     def flow(self, denoiser: Denoiser) -> TrainedMeanFlow:
-        return TrainedMeanFlow(self, denoiser)
+        return TrainedMeanFlow(self.path, functools.partial(self.average, denoiser))
 
     @property
     def default_sampler(self) -> SamplingMethod:
@@ -216,12 +217,12 @@ class TrainedMeanFlow:
     """A mean flow with its weights.
 
     Attributes:
-        model: the mean flow.
-        denoiser: the network with its weights.
+        path: joins base and data.
+        average: ``average(mask, condition)``, the average velocity of such examples.
     """
 
-    model: MeanFlow
-    denoiser: Denoiser
+    path: ProbabilityPath
+    average: Callable[..., Average]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,11 +239,11 @@ class MeanFlowSampler(SamplingMethod):
     draws = TrainedMeanFlow
 
     def __call__(self, model, key, shape, mask=None, condition=None, trajectory=False):
-        path = model.model.path
+        path = model.path
         start_key = jax.random.split(key)[0]  # the start that other samplers draw from this key
         start = zero_padding(path.sample_start(start_key, shape), mask)
         times = jnp.linspace(0.0, 1.0, self.steps + 1, dtype=start.dtype)
-        average = model.model.average(model.denoiser, mask, condition)
+        average = model.average(mask, condition)
 
         def advance(number, x, t, later, memory):
             t, later = (jnp.full(len(x), time) for time in (t, later))
