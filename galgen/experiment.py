@@ -173,6 +173,11 @@ class Experiment:
         """The evaluation between steps; None without one."""
         if not self.evaluation.every:
             return None
+        if self.sampler is None and self.evaluation.draws:
+            raise InputError(
+                f"expected evaluations without draws of a {type(self.model).__name__}, which "
+                f"infers from data, got {self.evaluation.draws}; leave out --evaluation.draws"
+            )
         size, split = self.trainer.batch_size, self.evaluation.split
         source = self.data.held_out_source(encoding, size, split, shard)
         loss = self.loss(Prepared(source, encoding))

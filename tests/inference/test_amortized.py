@@ -13,6 +13,7 @@ from known_suites import BOUNDS, catalogue, catalogues, suite
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import CatalogueDataset
 from galgen.errors import InputError
+from galgen.evaluation import Evaluation
 from galgen.experiment import Experiment
 from galgen.generative import Affine, Chain, MaskedAutoregressive, NormalizingFlow, Sampler
 from galgen.inference.neural.amortized import sample_posterior
@@ -122,6 +123,14 @@ def test_a_run_whose_sampler_refused_to_draw_is_read_as_one_without(
     before = tmp_path / "experiment.json"
     before.write_text(json.dumps(written | {"sampler": {"type": name}}))
     assert read_json(before) == run.experiment
+
+
+def test_draws_of_a_model_that_infers_are_refused_before_training(run: Run, tmp_path: Path) -> None:
+    evaluation = Evaluation(every=1, draws=16)
+    experiment = dataclasses.replace(run.experiment, evaluation=evaluation)
+    with pytest.raises(InputError, match=r"without draws of a NeuralPosterior.* leave out --eval"):
+        experiment.train(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_bounds_standardise_the_condition(run: Run) -> None:
