@@ -61,7 +61,7 @@ def write_film(catalogues: Sequence[Catalogue], titles: Sequence[str], path: Pat
     """A film of catalogues, one after the other, in a box that turns once.
 
     Args:
-        catalogues: of one box, such as the states of :func:`galgen.trajectory.journey`.
+        catalogues: of one box, such as the states of :func:`galgen.trajectory.sample_trajectory`.
         titles: above each.
         path: to write, ``.gif`` or ``.png`` (animated).
 
