@@ -28,7 +28,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator
 
-from data_prep.source import prepare
+from data_prep.preparation import prepare
 from data_prep.surveys.cubes import SurveySource, read_survey
 from galgen import (
     Bridge,

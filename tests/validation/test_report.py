@@ -19,6 +19,8 @@ from galgen.validation.report.plot_rotation import FRAMES, projected
 from galgen.validation.report.plot_slices import matched_pairs
 from galgen.validation.report.report import write_report
 from galgen.validation.settings import ValidationSettings
+from galgen.validation.verdict import Kind, Status
+from galgen.validation.words import row
 
 SETTINGS = ValidationSettings(mesh_size=16, separation_edges=(1.0, 4.0, 8.0, 12.0))
 VOID = {"meta", "img", "br", "link"}
@@ -144,6 +146,24 @@ def test_page_and_json_say_what_was_computed(written):
     np.testing.assert_allclose(found, comparison.main.correlation.closure)
     assert {"galgen", "JAX", "NumPy"} <= set(tree["versions"])
     assert sorted(p.name for p in path.parent.iterdir()) == ["comparison.json", "report.html"]
+
+
+def test_a_verdict_is_numbers_and_is_written_as_such(written):
+    comparison, path = written
+    rows = json.loads(path.with_name("comparison.json").read_text(encoding="utf-8"))["verdicts"]
+    kinds = {verdict.kind for verdict in comparison.verdicts}
+    assert kinds == set(Kind) - {Kind.MEMORISATION, Kind.GRADIENT}, "nothing varies in a split"
+    for verdict, found in zip(comparison.verdicts, rows, strict=True):
+        assert found["kind"] == verdict.kind and found["splits"] == [*verdict.splits]
+        assert found["value"] == (verdict.value if np.isfinite(verdict.value) else None)
+        assert verdict.value in verdict.numbers.values() or np.isnan(verdict.value)
+        asked = verdict.status is not Status.NOTED
+        assert asked == (verdict.target is not None) == (row(verdict).target != "-")
+        if verdict.status in (Status.MET, Status.MISSED):
+            low, high = verdict.target
+            assert (low <= verdict.value <= high) == (verdict.status is Status.MET)
+    said = [row(verdict).measure for verdict in comparison.verdicts]
+    assert len(set(said)) == len(said)
 
 
 def test_positions_alone_without_contrast(tmp_path):
