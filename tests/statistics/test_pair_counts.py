@@ -240,8 +240,15 @@ LINE_OF_SIGHT_BINS = {
 }
 
 
+# Both kinds of bins, both lines of sight; the other pairs of them are slow.
 @pytest.mark.parametrize("method", [sums_by_tiles, sums_by_cells])
-@pytest.mark.parametrize("bins", LINE_OF_SIGHT_BINS.values(), ids=LINE_OF_SIGHT_BINS)
+@pytest.mark.parametrize(
+    "bins",
+    [
+        pytest.param(bins, id=name, marks=[pytest.mark.slow] * (name in ("mu midpoint", "pi")))
+        for name, bins in LINE_OF_SIGHT_BINS.items()
+    ],
+)
 def test_bins_along_the_line_of_sight_equal_numpy(bins, method):
     """Auto and cross, counted to the integer and weighted to 1e-12."""
     x, y = clouds(180, 1, seed=9), clouds(150, 1, seed=13)

@@ -32,7 +32,7 @@ ONCE = """
     from galgen.data.normalization import Standardizer
     from galgen.data.toys import EightGaussians
     from galgen.experiment import Experiment
-from galgen.run import Run
+    from galgen.run import Run
     from galgen.generative import Bridge, Euler, Sampler, TorusGeodesic
     from galgen.neighbors import Halo, read_neighbors
     from galgen.collectives import POINT_SPEC, use_mesh
