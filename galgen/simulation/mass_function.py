@@ -16,8 +16,8 @@ import functools
 import math
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.integrate import cumulative_trapezoid
 
 from galgen.errors import InputError
 from galgen.simulation.linear_power import LinearPower
@@ -64,7 +64,7 @@ class TinkerMassFunction:
         """ln M and ln n(>M), without the last mass, where n vanishes."""
         masses, density = self.table
         step = math.log(masses[1] / masses[0])
-        above = cumulative_trapezoid(density[::-1], dx=step)[::-1]
+        above = scipy.integrate.cumulative_trapezoid(density[::-1], dx=step)[::-1]
         return np.log(masses[:-1]), np.log(np.maximum(above, 1e-300))
 
     def number_above(self, mass: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
