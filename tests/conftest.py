@@ -19,7 +19,6 @@ import jaxtyping
 import longer
 import pytest
 from hypothesis import settings
-from jax._src.interpreters import mlir
 from jaxtyping import _import_hook, install_import_hook
 
 LITTLE_OPTIMISATION = (
@@ -32,9 +31,8 @@ COMPILED = Path(__file__).parents[1] / ".compiled" / platform.node()
 jax.config.update("jax_compilation_cache_dir", str(COMPILED))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-# Thousands of small programs: most of the time of writing them down is their context and places.
+# Of where an operation was asked for a program need not keep note.
 jax.config.update("jax_traceback_in_locations_limit", 0)
-mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 
 def at_first_call(jaxtyped, function):
