@@ -154,5 +154,5 @@ def test_what_cannot_be_measured_is_refused_before_a_run_is_made(haloes, tmp_pat
 @pytest.mark.slow
 def test_a_run_without_a_best_checkpoint_says_so(tmp_path: Path) -> None:
     dataclasses.replace(TOY, evaluation=Evaluation()).train(tmp_path / "run")
-    with pytest.raises(InputError, match=r"expected a checkpoint in .*best"):
+    with pytest.raises(InputError, match=r"expected the best checkpoint in .*best, got none"):
         Run.load(tmp_path / "run", best=True)
