@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,8 +60,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "lazy",
     ),
 }
-"""The rooms of ``galgen`` from the roof down; ``tests/test_documentation.py`` holds them to the
-house."""
+"""The rooms of ``galgen`` from the roof down, for the reference and for the tests of the house."""
 
 
 def modules_of(room: Path) -> list[Path]:
@@ -94,11 +95,16 @@ def write_rooms(root: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     index = ["# Reference", "", "One page for each room; imports go down only.", ""]
     for floor, rooms in FLOORS.items():
+        index += [f"**{floor}**", ""]
         for room in rooms:
             place = root / "galgen" / room
             files = modules_of(place) if place.is_dir() else [place.with_suffix(".py")]
             names = [dotted(path, root) for path in files if path.name != "__main__.py"]
             (folder / f"galgen.{room}.rst").write_text(page(f"galgen.{room}", names))
+            summary = (ast.get_docstring(ast.parse(files[0].read_text())) or "").splitlines()[0]
+            plain = re.sub(r":\w+:`~?(?:\w+\.)*(\w+)`", r"`\1`", summary)
+            index.append(f"- `{room}`: {plain}")
+        index.append("")
         pages = [f"galgen.{room}" for room in rooms]
         index += ["```{toctree}", f":caption: '{floor}'", ":maxdepth: 1", "", *pages, "```", ""]
     names = [dotted(path, root) for path in modules_of(root / "data_prep")]
