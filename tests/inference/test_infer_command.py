@@ -29,6 +29,7 @@ from galgen.inference.results.posterior_report import calibration_of, summary_ta
 from galgen.inference.results.result_warning import ResultWarning
 from galgen.inference.sampling.result import PosteriorSamples
 from galgen.plot_style import STYLE
+from galgen.randomness import Role, child_seed
 from galgen.serialization import write_json
 from galgen.training import Checkpoints
 
@@ -167,7 +168,7 @@ def test_goes_on_where_it_was(home: Path, inferred: Path, tmp_path: Path, monkey
         lambda *a, **k: (calls.append(a[5]), grid_posterior(*a, **k))[1],
     )
     assert main([*arguments, "--number", "2"]) == 0
-    assert calls == [1]
+    assert calls == [child_seed(Role.CATALOGUE, 0, 1)]
     for i, whole in read_posteriors(inferred / "posterior.h5").items():
         if i < 2:
             again = read_posteriors(path)[i]
