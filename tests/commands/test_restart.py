@@ -78,10 +78,10 @@ def test_sampling_goes_on_where_it_was_stopped(
     assert main(other) == 2
     assert "those of another" in capsys.readouterr().err
 
-    def counting(self, draws, seed, numbers) -> Iterator:
+    def counting(self, draws, seed, numbers, mesh) -> Iterator:
         numbers = list(numbers)
         made.extend(numbers)
-        return draw(self, draws, seed, numbers)
+        return draw(self, draws, seed, numbers, mesh)
 
     with monkeypatch.context() as patch:
         patch.setattr(Run, "draw", counting)
