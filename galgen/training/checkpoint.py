@@ -46,6 +46,10 @@ class Checkpoints:
             max_to_keep=keep,
             create=writes,
             cleanup_tmp_directories=writes,
+            # Two folders may save one step at a time: their barriers need names of their own.
+            multiprocessing_options=ocp.options.MultiprocessingOptions(
+                barrier_sync_key_prefix=folder.name
+            ),
         )
         self._writes = writes
         self._manager: Any = None
