@@ -116,4 +116,4 @@ def test_conditions_of_any_name_are_options(tmp_path, capsys) -> None:
         option in text for option in ("--2J", "--condition-1", "--h {None}", "--condition-3")
     )
     command = sample_command(tmp_path)(folder=tmp_path, condition_1=0.5, condition_3=1)
-    assert command._fixed() == {"seed": 0.5, "h__": 1.0}
+    assert command._fixed(encoding) == {"seed": 0.5, "h__": 1.0}
