@@ -32,9 +32,7 @@ from galgen.training import Loss, TrainState
 from galgen.training.evaluator import Evaluator
 from galgen.training.sharding import gathering, put_batch, replicated, whole
 from galgen.types import Batch, Params
-from galgen.validation import compare
 from galgen.validation.sets import MINIMUM_CATALOGUES
-from galgen.validation.verdict import identifier
 
 LOSS = "held_out.loss"
 Draw = Callable[[Params, Sequence[Condition]], list[Catalogue]]
@@ -135,6 +133,10 @@ class Evaluation:
         self, drawn: Sequence[Catalogue], held_out: Sequence[Catalogue]
     ) -> dict[str, float]:
         """The numbers of ``galgen validate`` that are finite."""
+        # Only where draws are compared: all statistics come with it.
+        from galgen.validation.comparison import compare
+        from galgen.validation.verdict import identifier
+
         found = compare({self.split: drawn}, {self.split: held_out}).numbers
         again = f"{identifier(self.split)}."
         return {

@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from galgen.data import ArrayEncoding, Catalogue, write_suite
+from galgen import Experiment
+from galgen.data import ArrayEncoding, Catalogue, ToyDataset, TwoMoons, write_suite
+from galgen.generative import Bridge, LinearPath
+from galgen.networks import MLP
 from galgen.serialization import write_json
 
 TRAINING = "e3nn_jax sympy diffrax orbax grain blackjax matplotlib astropy"
@@ -32,6 +36,7 @@ STEPS = (
     ("mock --help", "e3nn_jax sympy diffrax orbax grain blackjax"),
 )
 """Command lines in the order of what they import, and libraries that none of them has yet."""
+RUN = (("inspect run", "e3nn_jax sympy diffrax grain blackjax matplotlib astropy scipy.stats"),)
 
 SCRIPT = """
 import contextlib, io, json, sys
@@ -49,16 +54,19 @@ print(json.dumps(found))
 """
 
 
-def test_a_command_waits_for_no_library_that_it_does_not_need(tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", [STEPS, RUN], ids=["most", "inspect a run"])
+def test_a_command_waits_for_no_library_that_it_does_not_need(steps, tmp_path: Path) -> None:
     """In one process, which does one line after the other."""
     columns = dict(zip("xyz", np.random.default_rng(0).random((3, 9)), strict=True))
     write_suite(tmp_path / "suite.h5", [Catalogue(columns, (1.0,) * 3)])
     (tmp_path / "run").mkdir()
     write_json(tmp_path / "run/encoding.json", ArrayEncoding((2,), 0.0, 1.0))
-    lines = [line for line, _ in STEPS]
+    experiment = Experiment(ToyDataset(TwoMoons()), MLP(), Bridge(LinearPath()))
+    write_json(tmp_path / "run/experiment.json", experiment)
+    lines = [line for line, _ in steps]
     command = [sys.executable, "-c", SCRIPT, json.dumps(lines)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
-    for (line, without), (status, loaded) in zip(STEPS, found, strict=True):
+    for (line, without), (status, loaded) in zip(steps, found, strict=True):
         assert set(without.split()).isdisjoint(loaded), (line, set(without.split()) & set(loaded))
         assert (status == 2) == ("wrong" in line or line == "wander"), line
