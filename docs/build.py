@@ -20,6 +20,8 @@ BUILD = DOCS / "_build"
 COPIED = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "CITATION.cff",
+    "SECURITY.md",
     "LICENSE",
     "benchmarks/*.md",
     "docs/*.md",
@@ -50,6 +52,7 @@ reference/index
 benchmarks/RESULTS
 benchmarks/SCALING
 CONTRIBUTING
+SECURITY
 CHANGELOG
 ```
 """

@@ -5,6 +5,7 @@ Public is what has no leading underscore in its dotted path. Exempt are dunder m
 """
 
 import ast
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -177,3 +178,26 @@ def test_errors_say_what_was_expected_what_came_and_the_remedy() -> None:
     wanted = re.compile(r"(?s).*expected .*\b(got|found)\b.*; ?\S.*")
     wrong = [f"{where}: {text}" for where, text in found if not wanted.fullmatch(text)]
     assert not wrong, "\n".join(["expected ..., got ...; remedy", *wrong])
+
+
+def crossed(text: str) -> Iterator[str]:
+    """Lines of simple tables that write where columns are apart, which no reader of them allows."""
+    apart: list[int] | None = None
+    for line, after in itertools.pairwise([*text.splitlines(), ""]):
+        if re.fullmatch(r" *=+( +=+)+ *", line):
+            apart = [] if not after.strip() else [m.start() for m in re.finditer(r"(?<==) ", line)]
+        elif apart and any(line[place : place + 1].strip() for place in apart):
+            yield line.strip()
+
+
+def test_tables_of_docstrings_keep_to_their_columns() -> None:
+    found = [
+        f"{path}: {line}"
+        for path, tree in FILES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Module, ast.ClassDef, *FUNCTIONS))
+        for line in crossed(ast.get_docstring(node) or "")
+    ]
+    assert not found
+    table = "==== ====\na    b\n==== ====\nx    y\n   long w\n==== ===="
+    assert list(crossed(table)) == ["long w"]

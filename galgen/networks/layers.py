@@ -226,8 +226,7 @@ class Edges(NamedTuple):
     direction ``(batch, points, k, 3)``    unit vector to it
     radial    ``(batch, points, k, r)``    Gaussians in the logarithm of its distance
     features  ``(batch, points, k, f)``    radial functions, directional ones, displacement
-    weight    ``(batch, points, k)``       from 1 down to 0 at the farthest of the k; 1 where there
-                                         are fewer than k; 0 if not valid
+    weight    ``(batch, points, k)``       1 to 0 at the farthest; 1 if fewer than k; 0 if invalid
     halo      :class:`Halo` or None        what devices that share clouds exchange
     ========= ============================ =====================================================
     """
