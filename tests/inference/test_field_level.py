@@ -160,7 +160,8 @@ def test_of_a_run_it_multiplies_as_in_training(catalogue) -> None:
         values[precision] = field.log_prob(field.encode(catalogue), theta, KEY)
     assert not np.allclose(values["float32"], values["bfloat16"], rtol=1e-5)
     assert np.allclose(values["float32"], values["bfloat16"], rtol=1e-2)
-    assert FieldLevel.of(run, extrapolate=True).extrapolate
+    whole = FieldLevel.of(run, extrapolate=True)
+    assert whole.extrapolate and "params" not in repr(whole), "weights are not printed"
 
 
 @dataclasses.dataclass(frozen=True)

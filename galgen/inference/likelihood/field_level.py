@@ -92,7 +92,7 @@ class FieldLevel:
 
     model: Model
     network: nn.Module
-    params: Params
+    params: Params = dataclasses.field(repr=False)
     encoding: Encoding[Any]
     density: LogDensity | None = None
     precision: Precision = "float32"

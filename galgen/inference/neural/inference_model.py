@@ -59,7 +59,7 @@ class Posterior:
 
     model: PosteriorModel
     network: nn.Module
-    params: Params
+    params: Params = dataclasses.field(repr=False)
 
     def sample(
         self, key: jax.Array, data: Batch, number: int
