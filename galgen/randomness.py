@@ -57,7 +57,6 @@ class Role(enum.Enum):
     CATALOGUE = "seed of the posterior of one catalogue"
     POSTERIOR = "draws of a neural posterior"
     LIKELIHOOD = "noise of a likelihood on a grid"
-    TARGET = "noise of a likelihood of a sampler"
     CHAINS = "chains of a sampler"
     GRID_DRAWS = "draws of a posterior on a grid"
     RANKED_DRAWS = "draws that truths are ranked among"

@@ -242,8 +242,7 @@ class FieldLevel:
         filled = math.ceil(len(grid) / batch) * batch
         theta = np.pad(grid, ((0, filled - len(grid)), (0, 0)), mode="edge").astype(np.float32)
         rows = []
-        for replica in range(replicas):
-            key = random_key(Role.LIKELIHOOD, seed, replica)
+        for key in likelihood_noises(seed, replicas):
             parts = [
                 self._compiled(self.params, key, encoded.x, encoded.mask, chunk)
                 for chunk in np.split(theta, filled // batch)
@@ -256,3 +255,8 @@ class FieldLevel:
                 f"of {found.size}; the model has diverged there: narrow the prior"
             )
         return found + encoded.constant
+
+
+def likelihood_noises(seed: int, replicas: int) -> list[PRNGKeyArray]:
+    """The noises of an estimated likelihood: the same for a grid and for samplers."""
+    return [random_key(Role.LIKELIHOOD, seed, replica) for replica in range(replicas)]

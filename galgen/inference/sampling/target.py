@@ -16,14 +16,13 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Key
 
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
-from galgen.inference.likelihood.field_level import FieldLevel
+from galgen.inference.likelihood.field_level import FieldLevel, likelihood_noises
 from galgen.inference.priors.prior import Prior
 from galgen.inference.results.result_warning import ResultWarning
-from galgen.randomness import Role, random_key
 from galgen.types import Params
 
 LogLikelihood = Callable[[Float[Array, " parameters"]], Float[Array, ""]]
@@ -70,30 +69,30 @@ class Target:
 
 @dataclasses.dataclass(frozen=True)
 class _Averaged:
-    """The mean log density of an encoded over noises of one key."""
+    """The mean log density of an encoded catalogue over several noises."""
 
     field: FieldLevel
-    replicas: int
 
     def __call__(
         self,
         params: Params,
         x: Float[Array, "points features"],
         mask: Bool[Array, " points"],
-        key: PRNGKeyArray,
+        noises: Key[Array, " replicas"],
         theta: Float[Array, " parameters"],
     ) -> Float[Array, ""]:
-        def at(replica):
-            noise = jax.random.fold_in(key, replica)
+        def at(noise):
             return self.field.log_prob_of(params, noise, x, mask, theta[None])[0]
 
-        return jnp.mean(jax.lax.map(at, jnp.arange(self.replicas)))
+        return jnp.mean(jax.lax.map(at, noises))
 
 
 def field_target(
     field: FieldLevel, catalogue: Catalogue, prior: Prior, seed: int = 0, replicas: int = 1
 ) -> Target:
     """The field-level posterior of a catalogue, with noise that is drawn once.
+
+    A grid of the same seed and replicas (:mod:`galgen.inference.likelihood.profile`) has the same.
 
     Args:
         field: the likelihood.
@@ -111,6 +110,6 @@ def field_target(
     encoded = field.encode(catalogue)
 
     x, mask = jnp.asarray(encoded.x), jnp.asarray(encoded.mask)
-    noise = random_key(Role.TARGET, seed)
-    averaged = Partial(_Averaged(field, replicas), field.params, x, mask, noise)
+    noises = jnp.stack(likelihood_noises(seed, replicas))
+    averaged = Partial(_Averaged(field), field.params, x, mask, noises)
     return Target(prior, averaged, encoded.warnings)
