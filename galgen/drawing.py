@@ -12,8 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from galgen.data.encoding import CloudEncoding, Condition, Draw
-from galgen.data.examples import SuiteView
-from galgen.data.suite import Suite
+from galgen.data.suite import Suite, SuiteView
 from galgen.data.suite_parts import SuiteParts
 from galgen.errors import InputError
 from galgen.places import HDF5, check_file

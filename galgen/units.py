@@ -79,6 +79,27 @@ def parsed(text: Any, name: str = "a column") -> Any | None:
         ) from error
 
 
+def astropy_unit(text: str) -> Any:
+    """A text as astropy's unit, in which h is ``astropy.cosmology.units.littleh``.
+
+    What spells no unit that is known here is a unit that astropy does not recognise: a label.
+    """
+    units, little = _library()
+    try:
+        unit = parsed(text)
+    except InputError:
+        return units.UnrecognizedUnit(text)
+    from astropy.cosmology.units import littleh
+
+    if unit is None:
+        return units.dimensionless_unscaled
+    logarithm = isinstance(unit, units.function.FunctionUnitBase)
+    physical = unit.physical_unit if logarithm else unit
+    bases = [littleh if base == little else base for base in physical.bases]
+    plain = units.CompositeUnit(physical.scale, bases, physical.powers)
+    return type(unit)(plain) if logarithm else plain
+
+
 def converted(
     values: np.ndarray, stated: Any, wanted: str, name: str, h: float | None = None
 ) -> np.ndarray:

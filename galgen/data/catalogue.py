@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer, Shaped
 
 from galgen.arrays import as_array, as_finite, unit_of
+from galgen.data.tabular import Tabular
 from galgen.errors import InputError
 from galgen.printing import printable
 from galgen.units import converted
@@ -40,7 +41,7 @@ STANDARD_UNITS: Mapping[str, str] = {
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Catalogue:
+class Catalogue(Tabular):
     """The points of one box.
 
     ========== ============================ ==============================================

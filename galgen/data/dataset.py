@@ -20,11 +20,11 @@ from galgen.data.batching import ArraySource, BatchSource
 from galgen.data.cardinality import Cardinality
 from galgen.data.digits import LEVEL, load_digits
 from galgen.data.encoding import ArrayEncoding, CloudEncoding, Encoding
-from galgen.data.examples import EncodedClouds, SuiteView
+from galgen.data.examples import EncodedClouds
 from galgen.data.features import check_order, source_column, summarize
 from galgen.data.fingerprint import Fingerprint, Origin, Parts, fingerprint_of
 from galgen.data.normalization import Standardizer
-from galgen.data.suite import Suite
+from galgen.data.suite import Suite, SuiteView
 from galgen.data.toys import Toy
 from galgen.errors import InputError
 from galgen.randomness import Role, random_generator

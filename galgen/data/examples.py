@@ -6,44 +6,15 @@ one read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import overload
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from galgen.data.catalogue import Catalogue
 from galgen.data.normalization import Standardizer
-from galgen.data.suite import Suite
 
 Cloud = Float[np.ndarray, "points features"]
-
-
-class SuiteView(Sequence[Catalogue]):
-    """Some catalogues of a suite, read when they are asked for.
-
-    Args:
-        suite: an open suite.
-        indices: of the catalogues.
-    """
-
-    def __init__(self, suite: Suite, indices: Int[np.ndarray, " chosen"]) -> None:
-        self._suite, self._indices = suite, np.asarray(indices)
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    @overload
-    def __getitem__(self, index: int) -> Catalogue: ...
-    @overload
-    def __getitem__(self, index: slice) -> SuiteView: ...
-    def __getitem__(self, index: int | slice) -> Catalogue | SuiteView:
-        if isinstance(index, slice):
-            return SuiteView(self._suite, self._indices[index])
-        return self._suite[int(self._indices[index])]
-
-    def __iter__(self) -> Iterator[Catalogue]:
-        return (self[i] for i in range(len(self)))
 
 
 class EncodedClouds:

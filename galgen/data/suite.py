@@ -42,6 +42,7 @@ import mmap
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import overload
 
 import h5py
 import numpy as np
@@ -56,7 +57,7 @@ from galgen.errors import InputError
 from galgen.printing import printable
 from galgen.reading import reading
 
-__all__ = ["Suite", "SuiteWriter", "write_suite"]
+__all__ = ["Suite", "SuiteView", "SuiteWriter", "write_suite"]
 
 BLOCK_ROWS = 1 << 19
 BLOCK_CATALOGUES = 4096
@@ -65,8 +66,9 @@ BLOCK_CATALOGUES = 4096
 class Suite(contextlib.AbstractContextManager["Suite"]):
     """A suite opened read-only: ``suite[i]`` is a :class:`Catalogue`.
 
-    A context manager. Everything but the points is read, and checked, when it is opened. It may be
-    pickled and used in several processes, forked or spawned, at once.
+    ``suite[3:10]`` and ``suite["test"]`` are sequences of catalogues, each read when it is asked
+    for. A context manager. Everything but the points is read, and checked, when it is opened. It
+    may be pickled and used in several processes, forked or spawned, at once.
 
     Raises:
         InputError: if the file is missing, is not a galgen suite, is truncated, or its parts do
@@ -92,13 +94,21 @@ class Suite(contextlib.AbstractContextManager["Suite"]):
     def __len__(self) -> int:
         return len(self._header.offsets) - 1
 
-    def __getitem__(self, index: int) -> Catalogue:
-        """Catalogue ``index``, negative from the end.
+    @overload
+    def __getitem__(self, index: int) -> Catalogue: ...
+    @overload
+    def __getitem__(self, index: slice | str) -> SuiteView: ...
+    def __getitem__(self, index: int | slice | str) -> Catalogue | SuiteView:
+        """Catalogue ``index``, negative from the end; of a slice or a split, a view of several.
 
         Raises:
             IndexError: if there is no such catalogue.
-            InputError: if its values are not finite or its positions are outside its box.
+            InputError: if there is no such split, its values are not finite, or its positions are
+                outside its box.
         """
+        if isinstance(index, slice | str):
+            rows = self.indices(index) if isinstance(index, str) else np.arange(len(self))[index]
+            return SuiteView(self, rows)
         if not -len(self) <= index < len(self):
             raise IndexError(f"expected an index below {len(self)}, got {index}")
         i, header = int(index) % len(self), self._header
@@ -257,8 +267,7 @@ class Suite(contextlib.AbstractContextManager["Suite"]):
 
     def catalogues(self, split: str | None = None) -> list[Catalogue]:
         """The catalogues of a split, or all."""
-        chosen = range(len(self)) if split is None else self.indices(split).tolist()
-        return [self[i] for i in chosen]
+        return list(self if split is None else self[split])
 
     def close(self) -> None:
         """Let go of the file; catalogues that were read stay."""
@@ -276,4 +285,36 @@ class Suite(contextlib.AbstractContextManager["Suite"]):
             f"Suite({str(self.path)!r}: {len(self)} catalogues ({splits}) of {self.counts.min()} "
             f"to {self.counts.max()} points; columns {' '.join(self.column_names)}; "
             f"parameters {' '.join(self.parameter_names) or 'none'})"
+        )
+
+
+class SuiteView(Sequence[Catalogue]):
+    """Some catalogues of a suite, read when they are asked for.
+
+    Args:
+        suite: an open suite.
+        indices: of the catalogues.
+    """
+
+    def __init__(self, suite: Suite, indices: Int[np.ndarray, " chosen"]) -> None:
+        self._suite, self._indices = suite, np.asarray(indices)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, index: int) -> Catalogue: ...
+    @overload
+    def __getitem__(self, index: slice) -> SuiteView: ...
+    def __getitem__(self, index: int | slice) -> Catalogue | SuiteView:
+        if isinstance(index, slice):
+            return SuiteView(self._suite, self._indices[index])
+        return self._suite[int(self._indices[index])]
+
+    def __iter__(self) -> Iterator[Catalogue]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return printable(
+            f"SuiteView({len(self)} of {len(self._suite)} in {str(self._suite.path)!r})"
         )

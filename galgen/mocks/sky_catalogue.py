@@ -29,6 +29,7 @@ from jaxtyping import Float, Int, Shaped
 
 from galgen.arrays import as_array, check_range
 from galgen.cosmology import astropy_cosmology
+from galgen.data.tabular import Tabular
 from galgen.errors import InputError
 from galgen.printing import printable
 from galgen.statistics.pairs.survey_catalogue import SurveyCatalogue
@@ -43,7 +44,7 @@ KINDS = ("bool", "uint8", "int16", "int32", "int64", "float32", "float64")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class SkyCatalogue:
+class SkyCatalogue(Tabular):
     """Galaxies or randoms of a survey; it may have no rows.
 
     ========== ======================= =====================================================

@@ -1,5 +1,9 @@
+import sys
+
 import numpy as np
 import pytest
+from astropy import units
+from astropy.cosmology.units import with_H0
 from astropy.table import Column
 
 from galgen.data.catalogue import Catalogue
@@ -125,3 +129,30 @@ def test_stated_units_are_converted_and_others_kept():
 def test_masked_rows_are_refused():
     with pytest.raises(InputError, match="every row of column 'weight', got 1 masked"):
         Catalogue({"weight": np.ma.MaskedArray([1, 999999], [False, True])}, (10.0,) * 3)
+
+
+def test_tables_have_units_and_all_else():
+    extra = {"mass": np.array([1e13, 2e13]), "size": np.ones(2), "n": np.array([1, 2**62])}
+    catalogue = make(2, cosmology={"h": 0.7}, provenance={"seed": "3"}, redshift=0.5)
+    catalogue = catalogue.replace(columns={**catalogue.columns, **extra}, units={"size": "blob"})
+    table = catalogue.to_table()
+    assert table.colnames == list(catalogue.columns) and table["n"].tolist() == [1, 2**62]
+    megaparsec = table["x"].quantity.to("Mpc", with_H0(70 * units.km / units.s / units.Mpc))
+    np.testing.assert_allclose(megaparsec.value, catalogue.columns["x"] / 0.7)
+    assert table["size"].unit.to_string() == "blob" and table["n"].unit is None
+    meta = table.meta | {"box": tuple(table.meta["box"])}
+    again = Catalogue({name: table[name] for name in table.colnames}, **meta)
+    assert again.replace(units=catalogue.units) == catalogue
+
+
+def test_pandas_where_it_is_there(monkeypatch):
+    catalogue = make(3, provenance={"seed": "3"})
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(InputError, match=r"expected pandas, .*; pip install pandas"):
+        catalogue.to_pandas()
+    monkeypatch.undo()
+    pytest.importorskip("pandas")
+    frame = catalogue.to_pandas()
+    assert list(frame.columns) == ["x", "y", "z"] and frame.attrs["units"] == catalogue.units
+    np.testing.assert_array_equal(frame["y"].to_numpy(), catalogue.columns["y"])
+    assert frame.attrs["provenance"] == {"seed": "3"} and frame.attrs["box"] == [10.0] * 3

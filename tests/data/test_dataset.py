@@ -8,9 +8,8 @@ import pytest
 
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import CatalogueDataset
-from galgen.data.examples import SuiteView
 from galgen.data.normalization import Standardizer
-from galgen.data.suite import Suite, write_suite
+from galgen.data.suite import Suite, SuiteView, write_suite
 from galgen.errors import InputError
 
 

@@ -81,6 +81,11 @@ def test_random_access_splits_and_parameters(path):
         assert suite[3] == catalogues[3] and suite[-1] == catalogues[4]
         assert suite.indices("test").tolist() == [1, 3]
         assert suite.catalogues("test") == [catalogues[1], catalogues[3]]
+        assert list(suite["test"]) == [catalogues[1], catalogues[3]]
+        assert suite["test"][-1] == catalogues[3] and list(suite[1:-1][::2]) == catalogues[1:4:2]
+        assert len(suite[7:]) == 0 and repr(suite[3:]).startswith("SuiteView(2 of 5 in ")
+        with pytest.raises(IndexError):
+            suite[3:][2]
         assert len(suite.catalogues()) == len(suite) == 5
         table = suite.parameter_table(["sigma_8", "omega_m"])
         np.testing.assert_allclose(table, [[0.8, 0.1 * (i + 1)] for i in range(5)])

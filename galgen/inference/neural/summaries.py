@@ -22,11 +22,10 @@ from galgen.data.batching import ArraySource
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import Dataset, Prepared, check_bounds
 from galgen.data.encoding import Encoding
-from galgen.data.examples import SuiteView
 from galgen.data.features import summarize
 from galgen.data.fingerprint import Parts, fingerprint_of
 from galgen.data.normalization import Standardizer
-from galgen.data.suite import Suite
+from galgen.data.suite import Suite, SuiteView
 from galgen.inference.neural.vectors import Parameters, VectorEncoding
 from galgen.inference.results.result_warning import ResultWarning, left_out
 from galgen.measurements.statistic import Statistic
