@@ -9,13 +9,15 @@ and byte order becomes the machine's. Behind this door nobody checks again.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 
 from galgen.errors import InputError
 
+ArrayLike: TypeAlias = Any
+"""Numbers: lists, arrays of NumPy or JAX, quantities, columns, whatever is taken here."""
 NUMBERS = "biuf"
 """Kinds of NumPy data types that are numbers: booleans, integers, floats."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import galgen
 from galgen import command_line
 from galgen.errors import InputError
-from galgen.option_errors import meant, read_options
+from galgen.option_errors import meant, read_options, refuse_unknown
 
 if TYPE_CHECKING:
     from galgen.commands import Command
@@ -100,6 +100,7 @@ def parse(arguments: Sequence[str]) -> Command:
     rest = _renamed(name, rest)
     if name == "train":
         config = _positional(rest, TRAIN, Path("configs").glob("*.py"))
+        refuse_unknown(config, rest[1:])
         with commands.telling_others(rest):
             default = commands.Train(config=config, experiment=galgen.load_config(config))
             return _parse_options(commands.Train, default, name, rest)

@@ -8,9 +8,11 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from galgen.errors import InputError
+from galgen.public_types import MODULES
 
 Options = TypeVar("Options")
 
@@ -19,6 +21,33 @@ def meant(word: str, known: Iterable[str]) -> str:
     """``perhaps you meant ...``, if one of the known words is close, else nothing."""
     close = difflib.get_close_matches(word.lower(), list(known), 1)
     return f"perhaps you meant {close[0]}" if close else ""
+
+
+def refuse_unknown(config: Path, arguments: Sequence[str]) -> None:
+    """Refuse an option of ``galgen train`` like none of galgen, before a configuration is imported.
+
+    An option that is near to a field of any class is left to :func:`read_options`, which knows
+    where the field is; so is one of several processes, which must all hear of the error.
+
+    Raises:
+        InputError: for such an option.
+    """
+    options = [word for word in arguments if re.match(r"--[^\W\d]", word)]
+    if "--help" in options or "--coordinator" in options or not config.is_file():
+        return
+    if not re.search(r"\bExperiment\(", config.read_text(errors="replace")):
+        return  # a class of the user's own, with fields of its own
+    modules = {"galgen.commands.train", *MODULES.values()}
+    files = [Path(__file__).parents[1] / f"{name.replace('.', '/')}.py" for name in modules]
+    known = {"run"}.union(
+        *(re.findall(r"^    (\w+):", file.read_text(encoding="utf-8"), re.M) for file in files)
+    )
+    for option in options:
+        if not meant(re.split(r"[.=]", option[2:].replace("-", "_"))[0], known):
+            raise InputError(
+                f"expected options of galgen train, got {option}; galgen train {config} --help "
+                "tells of all options"
+            )
 
 
 def read_options(

@@ -22,6 +22,7 @@ STEPS = (
     ("--wrong", f"numpy tyro {LIBRARIES}"),
     ("wander", f"numpy tyro {LIBRARIES}"),
     ("train --help", f"numpy tyro {LIBRARIES}"),
+    ("train config.py --wrong 1", f"numpy tyro {LIBRARIES}"),
     ("sample --help", f"numpy tyro {LIBRARIES}"),
     ("validate --help", LIBRARIES),
     ("validate suite.h5 --wrong 1", LIBRARIES),
@@ -29,11 +30,12 @@ STEPS = (
     ("infer run suite.h5 --wrong 1", LIBRARIES),
     ("simulate --help", LIBRARIES),
     ("simulate --wrong 1", LIBRARIES),
+    ("mock --help", LIBRARIES),
+    ("mock --wrong 1", LIBRARIES),
+    ("sample run --help", LIBRARIES),
+    ("sample run --wrong 1", LIBRARIES),
     ("inspect --help", f"jax {TRAINING}"),
     ("inspect suite.h5", f"jax {TRAINING}"),
-    ("sample run --help", TRAINING),
-    ("sample run --wrong 1", TRAINING),
-    ("mock --help", "e3nn_jax sympy diffrax orbax grain blackjax"),
 )
 """Command lines in the order of what they import, and libraries that none of them has yet."""
 RUN = (("inspect run", "e3nn_jax sympy diffrax grain blackjax matplotlib astropy scipy.stats"),)
@@ -63,6 +65,7 @@ def test_a_command_waits_for_no_library_that_it_does_not_need(steps, tmp_path: P
     write_json(tmp_path / "run/encoding.json", ArrayEncoding((2,), 0.0, 1.0))
     experiment = Experiment(ToyDataset(TwoMoons()), MLP(), Bridge(LinearPath()))
     write_json(tmp_path / "run/experiment.json", experiment)
+    (tmp_path / "config.py").write_text("import galgen\nexperiment = galgen.Experiment()\n")
     lines = [line for line, _ in steps]
     command = [sys.executable, "-c", SCRIPT, json.dumps(lines)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from tqdm import tqdm
 
 import galgen
 from galgen.checked import Count, Names, checked
@@ -64,6 +63,8 @@ class Infer(Command):
     """Import classes of other packages that the run names."""
 
     def run(self) -> None:
+        from tqdm import tqdm
+
         from galgen.inference import posteriors
         from galgen.inference.results.posterior_file import (
             CataloguePosterior,

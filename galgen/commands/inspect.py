@@ -11,7 +11,6 @@ import galgen
 from galgen.checked import checked
 from galgen.commands.command import Command
 from galgen.commands.runs import encoding_of, run_details
-from galgen.data.suite_summary import suite_summary
 from galgen.errors import InputError
 from galgen.places import check_file
 from galgen.printing import say
@@ -48,6 +47,8 @@ class Inspect(Command):
             return
         if self.picture is not None:
             check_picture(self.picture)
+        from galgen.data.suite_summary import suite_summary
+
         with galgen.Suite(self.path) as suite:
             say(suite_summary(suite))
             if self.picture is not None:

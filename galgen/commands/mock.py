@@ -11,31 +11,14 @@ from typing import Annotated, Any
 
 import numpy as np
 import tyro
-from tqdm import tqdm
 
 import galgen
+from galgen import mocks
 from galgen.checked import RISING, Names, NotNegative, Positive, Seed, Whole, checked
 from galgen.commands.command import Command
 from galgen.commands.options import Output
 from galgen.data.catalogue import Catalogue
-from galgen.data.suite import Suite
 from galgen.errors import InputError
-from galgen.mocks import (
-    FibreCollisions,
-    HaloOccupation,
-    MockSurvey,
-    RadialSelection,
-    RandomRecipe,
-    SkyMask,
-    Survey,
-    Viewpoint,
-    populate,
-    read_mask,
-    read_radial_selection,
-    write_picture,
-    write_sky_catalogue,
-)
-from galgen.mocks.sky_catalogue_files import read_provenance
 from galgen.places import check_folder
 from galgen.printing import say
 from galgen.randomness import Role, child_seed
@@ -72,13 +55,13 @@ class Mock(Command):
     """The chosen catalogues are snapshots of one box: make one light cone through all of them."""
     redshifts: Annotated[tuple[NotNegative, NotNegative], RISING] = (0.05, 0.2)
     """Lowest and highest observed redshift."""
-    viewpoint: Annotated[Viewpoint, tyro.conf.arg(name="")] = Viewpoint()
+    viewpoint: Annotated[mocks.Viewpoint, tyro.conf.arg(name="")] = mocks.Viewpoint()
     """The observer."""
     redshift_space: bool = True
     """Add peculiar velocities to redshifts."""
     populate: bool = False
     """Put galaxies in the haloes; else each point of the box is a galaxy."""
-    occupation: HaloOccupation = HaloOccupation()
+    occupation: mocks.HaloOccupation = mocks.HaloOccupation()
     """How many galaxies a halo hosts, with --populate."""
     density: Positive | None = None
     """Constant n(z) in (h/Mpc)^3 to thin the box to; as dense as the box if not given."""
@@ -92,11 +75,11 @@ class Mock(Command):
     """Whether pixels are in nested order, for maps whose header does not say."""
     fibre_collisions: bool = False
     """Lose galaxies that are too close for two fibres; neighbours get their weight."""
-    fibres: FibreCollisions = FibreCollisions()
+    fibres: mocks.FibreCollisions = mocks.FibreCollisions()
     """How close, with --fibre-collisions."""
     power: NotNegative = 1e4
     """P_0 of the weights WEIGHT_FKP, (Mpc/h)^3."""
-    randoms: RandomRecipe = RandomRecipe()
+    randoms: mocks.RandomRecipe = mocks.RandomRecipe()
     """Random points."""
     hdf5: bool = False
     """Write both as HDF5 too."""
@@ -110,9 +93,11 @@ class Mock(Command):
     """Make again what is there."""
 
     def run(self) -> None:
+        from tqdm import tqdm
+
         check_folder(self.output)
         survey, options = self._survey(), self._options()
-        with Suite(self.suite) as suite:
+        with galgen.Suite(self.suite) as suite:
             numbers = self._numbers(suite)
             groups = [numbers] if self.light_cone else [[number] for number in numbers]
             kept = 0
@@ -129,17 +114,17 @@ class Mock(Command):
                 self._write(mock, group, recipe)
         say(f"{len(groups) - kept} mocks written to {self.output}" + f", {kept} kept" * bool(kept))
 
-    def _survey(self) -> Survey:
+    def _survey(self) -> mocks.Survey:
         """How to observe, its files read."""
         if self.density is not None and self.radial is not None:
             raise InputError("expected one of --density and --radial, got both; leave one out")
-        radial = None if self.radial is None else read_radial_selection(self.radial)
+        radial = None if self.radial is None else mocks.read_radial_selection(self.radial)
         if self.density is not None:
-            radial = RadialSelection(self.redshifts, (self.density, self.density))
-        mask = SkyMask.full_sky()
+            radial = mocks.RadialSelection(self.redshifts, (self.density, self.density))
+        mask = mocks.SkyMask.full_sky()
         for path in (self.mask, self.completeness):
-            mask = mask if path is None else mask.times(read_mask(path, self.nested))
-        return Survey(
+            mask = mask if path is None else mask.times(mocks.read_mask(path, self.nested))
+        return mocks.Survey(
             redshifts=self.redshifts,
             viewpoint=self.viewpoint,
             mask=mask,
@@ -150,7 +135,7 @@ class Mock(Command):
             randoms=self.randoms,
         )
 
-    def _numbers(self, suite: Suite) -> list[int]:
+    def _numbers(self, suite: galgen.Suite) -> list[int]:
         """Numbers of the chosen catalogues."""
         chosen = np.arange(len(suite))
         if self.splits is not None:
@@ -195,6 +180,8 @@ class Mock(Command):
         Raises:
             InputError: if it was made otherwise.
         """
+        from galgen.mocks.sky_catalogue_files import read_provenance
+
         paths = self._paths(number)
         for fits in (paths["data"][0], paths["randoms"][0]):
             if fits.exists() and read_provenance(fits).get("recipe") != recipe:
@@ -204,16 +191,18 @@ class Mock(Command):
                 )
         return all(path.exists() for group in paths.values() for path in group)
 
-    def _observe(self, survey: Survey, snapshots: Sequence[Catalogue], number: int) -> MockSurvey:
+    def _observe(
+        self, survey: mocks.Survey, snapshots: Sequence[Catalogue], number: int
+    ) -> mocks.MockSurvey:
         galaxies = child_seed(Role.MOCK_GALAXIES, self.seed, number)
         sky = child_seed(Role.MOCK_SKY, self.seed, number)
         if self.populate:
             # Draws go by row, and a halo is another row of another snapshot: along the light cone
             # it does not keep its galaxies.
-            snapshots = [populate(s, self.occupation, galaxies) for s in snapshots]
+            snapshots = [mocks.populate(s, self.occupation, galaxies) for s in snapshots]
         return survey.observe(snapshots, sky)
 
-    def _write(self, mock: MockSurvey, group: Sequence[int], recipe: str) -> None:
+    def _write(self, mock: mocks.MockSurvey, group: Sequence[int], recipe: str) -> None:
         """All files; those of the data come last, so that with them the mock is whole."""
         notes = {
             "software": f"galgen {galgen.__version__}",
@@ -226,12 +215,12 @@ class Mock(Command):
         paths = self._paths(group[0])
         self.output.mkdir(parents=True, exist_ok=True)
         for path in paths["picture"]:
-            write_picture(path, mock)
+            mocks.write_picture(path, mock)
         for what, catalogue in (("randoms", mock.randoms), ("data", mock.data)):
             provenance = {**catalogue.provenance, **notes, "content": what}
             noted = dataclasses.replace(catalogue, provenance=provenance)
             for path in reversed(paths[what]):
-                write_sky_catalogue(path, noted)
+                mocks.write_sky_catalogue(path, noted)
 
 
 def _digest(box: Catalogue) -> str:

@@ -42,7 +42,7 @@ class Sample(Command):
     output: Path | None
     seed: int
     batch: int
-    mesh: str
+    mesh: str | None
     extrapolate: bool
     best: bool
     trust: bool
@@ -55,7 +55,8 @@ class Sample(Command):
         return {name: value for name, value in given.items() if value is not None}
 
     def run(self) -> None:
-        mesh = galgen.training.MeshShape.parse(self.mesh)
+        shape = galgen.training.MeshShape
+        mesh = shape() if self.mesh is None else shape.parse(self.mesh)
         encoding = encoding_of(self.folder, self.trust)
         output = self._output(encoding.suffix)
         clouds = isinstance(encoding, CloudEncoding)
@@ -179,8 +180,8 @@ def sample_command(folder: Path, trust: bool = False) -> type[Sample]:
         _field("batch", Count, 16, "Catalogues per call of the sampler."),
         _field(
             "mesh",
-            str,
-            str(galgen.training.MeshShape()),
+            str | None,
+            None,
             "Devices along each axis, e.g. data=1,points=8: those of points share the points of "
             "each catalogue; all on data if not given.",
         ),

@@ -1,7 +1,6 @@
-"""Cosmology for all rooms: parameters, expansion and growth, distances, the transfer function.
+"""Cosmology for all rooms: parameters, expansion, growth, distances, places on the sky, transfer.
 
-``expansion`` and ``distances`` import the cosmologies of astropy, which takes a second; what is
-exported here does not.
+The cosmologies of astropy take half a second to import, and are imported where they are needed.
 """
 
 from galgen.cosmology.background import (

@@ -9,7 +9,7 @@ Flat Lambda CDM without radiation has (Peebles 1980, eq. 10.12; Heath 1977)::
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from galgen.cosmology.parameters import NEUTRINO_MASS, canonical_parameters, expansion_parameters
 from galgen.errors import InputError
@@ -17,6 +17,10 @@ from galgen.errors import InputError
 if TYPE_CHECKING:
     from astropy.cosmology import FLRW
 
+    Cosmology: TypeAlias = Mapping[str, Any] | FLRW
+else:  # astropy takes half a second to import
+    Cosmology = Any
+"""Parameters by name, such as a catalogue's, or a cosmology of astropy."""
 SPEED_OF_LIGHT = 299_792.458
 """In km/s."""
 CRITICAL_DENSITY = 2.77536627e11
@@ -41,7 +45,7 @@ def _flat_growth(omega_m: float, redshift: float) -> float:
     return scale * float(hyp2f1(1.0 / 3.0, 1.0, 11.0 / 6.0, -x))
 
 
-def astropy_cosmology(parameters: Mapping[str, float] | FLRW) -> FLRW:
+def astropy_cosmology(parameters: Cosmology) -> FLRW:
     """The expansion history of a catalogue's parameters, for distances and growth.
 
     With omega_m alone it is flat Lambda CDM without radiation; w0, wa, omega_k and m_nu change it.

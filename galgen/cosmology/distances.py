@@ -23,12 +23,11 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.interpolate import CubicHermiteSpline
 
 from galgen.arrays import as_floats, check_range
-from galgen.cosmology.background import SPEED_OF_LIGHT, astropy_cosmology
-from galgen.cosmology.expansion import Cosmology
+from galgen.cosmology.background import SPEED_OF_LIGHT, Cosmology, astropy_cosmology
 from galgen.errors import InputError
 
 MAXIMUM_REDSHIFT = 1100.0
@@ -104,7 +103,7 @@ def _length(redshift: float) -> int:
     return int(math.log1p(redshift) / NODE) + 2
 
 
-def _distance_curve(cosmology: Cosmology, nodes: int) -> CubicHermiteSpline:
+def _distance_curve(cosmology: Cosmology, nodes: int) -> scipy.interpolate.CubicHermiteSpline:
     """d(u) in Mpc/h at u = ln(1 + z): Gauss-Legendre integrals between the nodes, added up."""
     model = astropy_cosmology(cosmology)
     logarithm = NODE * np.arange(nodes)
@@ -121,4 +120,4 @@ def _distance_curve(cosmology: Cosmology, nodes: int) -> CubicHermiteSpline:
             "one that does not; check omega_lambda and omega_k"
         )
     distance = np.concatenate([[0.0], np.cumsum(between)])
-    return CubicHermiteSpline(logarithm, distance, slope(logarithm))
+    return scipy.interpolate.CubicHermiteSpline(logarithm, distance, slope(logarithm))

@@ -15,20 +15,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from astropy.cosmology import FLRW
 from jaxtyping import Float
 
 from galgen.arrays import as_finite
-from galgen.cosmology.background import astropy_cosmology
+from galgen.cosmology.background import Cosmology, astropy_cosmology
 from galgen.cosmology.parameters import canonical_parameters, expansion_parameters
 from galgen.errors import InputError
 
-Cosmology: TypeAlias = Mapping[str, Any] | FLRW
-"""Parameters by name, such as a catalogue's, or a cosmology of astropy."""
 Cosmologies: TypeAlias = Cosmology | Sequence[Cosmology]
 """One for all catalogues, or one each; parameters by name may be arrays of one each too."""
 
@@ -120,10 +117,8 @@ def _closed_form(known: Mapping[str, float]) -> _Model:
 
 def _one_by_one(cosmology: Cosmologies) -> Cosmology | list[Cosmology]:
     """One cosmology, or a list of them; arrays of parameters become a list."""
-    if isinstance(cosmology, FLRW):
-        return cosmology
     if not isinstance(cosmology, Mapping):
-        return list(cosmology)
+        return list(cosmology) if isinstance(cosmology, Iterable) else cosmology
     columns = {name: as_finite(values, name) for name, values in cosmology.items()}
     lengths = {len(values) for values in columns.values() if values.ndim == 1}
     if not lengths and all(values.ndim == 0 for values in columns.values()):

@@ -26,8 +26,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.special import betainc, gammaln
 
 WIDTH = 3.0
 """Prior deviation of what each column contributes to the log of the mean."""
@@ -91,7 +91,10 @@ def tail(n: Counts, mean: Counts, over: float) -> Counts:
     """The probability of a count as far out as each or farther, on its side of the mean."""
     size = 1 / over
     odds = mean / (size + mean)
-    above, below = betainc(np.maximum(n, 1e-300), size, odds), betainc(size, n + 1, 1 - odds)
+    above, below = (
+        scipy.special.betainc(np.maximum(n, 1e-300), size, odds),
+        scipy.special.betainc(size, n + 1, 1 - odds),
+    )
     return np.asarray(np.where(n > mean, above, below))
 
 
@@ -163,7 +166,7 @@ def _prior_mean(design: Design, n: Counts) -> Coefficients:
 def _log_rising(n: Counts, size: float) -> Counts:
     """log of Gamma(n + size) / Gamma(size), to all digits also where size is large."""
     if size < 1e3:
-        return np.asarray(gammaln(n + size) - gammaln(size))
+        return np.asarray(scipy.special.gammaln(n + size) - scipy.special.gammaln(size))
     # Stirling's series; the next term is below 1e-11.
     tail = (1 / (n + size) - 1 / size) / 12
     return np.asarray((size - 0.5) * np.log1p(n / size) + n * np.log(n + size) - n + tail)

@@ -12,7 +12,7 @@ import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -21,11 +21,12 @@ from galgen.checked import FILLED, RISING, Count, Positive, Size, between, check
 from galgen.data.cardinality import Cardinality
 from galgen.data.catalogue import Catalogue
 from galgen.data.normalization import Standardizer, refuse_diverged
-from galgen.data.suite import write_suite
 from galgen.errors import InputError
 from galgen.publishing import Publication
 from galgen.randomness import Role, random_generator
-from galgen.types import Batch
+
+if TYPE_CHECKING:
+    from galgen.types import Batch
 
 Example = TypeVar("Example")
 Condition = Mapping[str, float]
@@ -61,6 +62,8 @@ class Draw:
     @property
     def blank(self) -> Batch:
         """A batch of zeros with its shape, mask and condition."""
+        from galgen.types import Batch
+
         return Batch(np.zeros(self.shape, np.float32), self.mask, self.condition)
 
 
@@ -201,6 +204,8 @@ class CloudEncoding(Encoding[Catalogue]):
         return catalogues
 
     def save(self, path, examples, splits):
+        from galgen.data.suite import write_suite
+
         write_suite(path, examples, splits)
 
 

@@ -17,13 +17,13 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float
-from scipy.spatial import cKDTree
 
+from galgen.arrays import ArrayLike
 from galgen.checked import checked
+from galgen.cosmology.coordinates import unit_vectors
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
-from galgen.statistics.sky.coordinates import unit_vectors
 
 ARCSECOND = np.pi / 180.0 / 3600.0
 
@@ -60,7 +60,7 @@ class FibreCollisions:
         """
         place = unit_vectors(right_ascension, declination)
         chord = 2.0 * np.sin(self.separation * ARCSECOND / 2.0)
-        pairs = cKDTree(place).query_pairs(chord, output_type="ndarray")
+        pairs = scipy.spatial.cKDTree(place).query_pairs(chord, output_type="ndarray")
         rank = generator.permutation(len(place))
         neighbours: dict[int, list[int]] = {}
         for first, second in pairs.tolist():

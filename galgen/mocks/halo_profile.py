@@ -25,8 +25,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import lambertw, spence
 
+from galgen.arrays import ArrayLike
 from galgen.cosmology import CRITICAL_DENSITY
-from galgen.statistics.arguments import ArrayLike
 
 OVERDENSITY = 200.0
 """Of a halo, in units of the mean matter density; that of the simulator's masses."""

@@ -1,7 +1,7 @@
 r"""From boxes to what an observer sees: angles, cosmological and observed redshifts.
 
 The comoving distance d of each image of each point (:mod:`galgen.mocks.viewpoint`) gives its
-cosmological redshift (:mod:`galgen.statistics.sky.coordinates`), and its peculiar velocity the
+cosmological redshift (:mod:`galgen.cosmology.coordinates`), and its peculiar velocity the
 observed one, to first order in v / c::
 
     z = z_cos + (1 + z_cos) v . n / c,      n the direction to the point
@@ -22,12 +22,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from galgen.cosmology import SPEED_OF_LIGHT, astropy_cosmology
+from galgen.cosmology.coordinates import sky_positions
 from galgen.cosmology.distances import MAXIMUM_REDSHIFT, comoving_distance
 from galgen.data.catalogue import VELOCITIES, Catalogue
 from galgen.errors import InputError
 from galgen.mocks.sky_mask import SkyMask
 from galgen.mocks.viewpoint import Viewpoint
-from galgen.statistics.sky.coordinates import sky_positions
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

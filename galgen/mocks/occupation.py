@@ -18,10 +18,9 @@ import numpy as np
 import scipy
 from jaxtyping import Float
 
-from galgen.arrays import as_finite
+from galgen.arrays import ArrayLike, as_finite
 from galgen.checked import Bound, NotNegative, Positive, checked
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 
 LogMass = Annotated[
     float, Bound("from 0 to 18, log10 of Msun/h", lambda value: 0.0 <= value <= 18.0)

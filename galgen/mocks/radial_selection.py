@@ -19,13 +19,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from galgen.arrays import as_finite
+from galgen.arrays import ArrayLike, as_finite
 from galgen.checked import checked
+from galgen.cosmology.background import Cosmology
+from galgen.cosmology.coordinates import SKY_AREA
 from galgen.cosmology.distances import MAXIMUM_REDSHIFT, comoving_distance
-from galgen.cosmology.expansion import Cosmology
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
-from galgen.statistics.sky.coordinates import SKY_AREA
 
 STEPS = 4000
 """Of the cumulative number in redshift, besides the nodes."""

@@ -9,18 +9,20 @@ which takes away a part of the clustering along the line of sight (de Mattia & R
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from jaxtyping import Float
 
 from galgen.checked import ABOVE_ZERO, at_most, checked
-from galgen.cosmology.expansion import Cosmology
+from galgen.cosmology.background import Cosmology
+from galgen.cosmology.coordinates import sky_positions
 from galgen.errors import InputError
 from galgen.mocks.radial_selection import RadialSelection
-from galgen.mocks.sky_mask import SkyMask
 from galgen.mocks.viewpoint import Viewpoint
-from galgen.statistics.sky.coordinates import sky_positions
+
+if TYPE_CHECKING:
+    from galgen.mocks.sky_mask import SkyMask
 
 AT_ONCE = 200_000
 """Points of a box that are tried together."""

@@ -28,11 +28,10 @@ import itertools
 import numpy as np
 from jaxtyping import Float, Int
 
-from galgen.arrays import as_finite
+from galgen.arrays import ArrayLike, as_finite
 from galgen.checked import checked
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 
 Vector = tuple[int, int, int]
 

@@ -29,11 +29,11 @@ from jaxtyping import Float, Int, Shaped
 
 from galgen.arrays import as_array, check_range
 from galgen.cosmology import astropy_cosmology
+from galgen.cosmology.coordinates import cartesian_positions
 from galgen.data.tabular import Tabular
 from galgen.errors import InputError
 from galgen.printing import printable
 from galgen.statistics.pairs.survey_catalogue import SurveyCatalogue
-from galgen.statistics.sky.coordinates import cartesian_positions
 from galgen.units import converted
 
 REQUIRED = ("RA", "DEC", "Z", "WEIGHT", "WEIGHT_FKP", "NZ")

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import healpy
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float
-from scipy.spatial import cKDTree
 
-from galgen.arrays import as_array
+from galgen.arrays import ArrayLike, as_array
 from galgen.errors import InputError
 from galgen.reading import reading
 from galgen.reading.fits import open_fits
-from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.sky.angular_power import survey_area
 from galgen.statistics.sky.regions import check_nside, nested_pixels
 
@@ -102,7 +101,9 @@ class SkyMask:
             return np.full(len(directions), bool(seen[0]))
         centres = np.stack(healpy.pix2vec(nside, np.flatnonzero(seen), nest=True), axis=-1)
         reach = np.minimum(angle + healpy.max_pixrad(nside), np.pi)
-        return np.asarray(cKDTree(centres).query(directions)[0] <= 2 * np.sin(reach / 2))
+        return np.asarray(
+            scipy.spatial.cKDTree(centres).query(directions)[0] <= 2 * np.sin(reach / 2)
+        )
 
     def times(self, other: SkyMask) -> SkyMask:
         """The product of two maps, at the finer resolution of the two."""

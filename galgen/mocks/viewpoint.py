@@ -14,18 +14,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from galgen.arrays import as_finite
+from galgen.arrays import ArrayLike, as_finite
 from galgen.checked import checked
+from galgen.cosmology.coordinates import unit_vectors
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.mocks.remapping import Remapping, Vector
-from galgen.mocks.sky_mask import SkyMask
-from galgen.statistics.arguments import ArrayLike
-from galgen.statistics.sky.coordinates import unit_vectors
+
+if TYPE_CHECKING:
+    from galgen.mocks.sky_mask import SkyMask
 
 MOST_IMAGES = 2_000_000
 AT_ONCE = 1_000_000

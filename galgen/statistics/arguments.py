@@ -15,18 +15,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from galgen.arrays import as_array, library_of
+from galgen.arrays import ArrayLike, as_array, library_of
 from galgen.errors import InputError
 
-ArrayLike: TypeAlias = Any
-"""Numbers: lists, arrays of NumPy or JAX, quantities, columns, whatever galgen.arrays takes."""
 FARTHEST = 100.0
 """Sides of a periodic box beyond which no position is wrapped: it has another unit."""
 

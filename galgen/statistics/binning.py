@@ -27,9 +27,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from galgen.arrays import as_array
+from galgen.arrays import ArrayLike, as_array
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike, short
+from galgen.statistics.arguments import short
 
 
 @flax.struct.dataclass

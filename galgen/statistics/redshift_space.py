@@ -24,12 +24,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from galgen.arrays import as_array, library_of
+from galgen.arrays import ArrayLike, as_array, library_of
 from galgen.cosmology import flat_expansion_squared
 from galgen.cosmology.expansion import Cosmologies, expansion_ratio
 from galgen.errors import InputError
 from galgen.periodic import wrap
-from galgen.statistics.arguments import ArrayLike, evaluate, is_traced
+from galgen.statistics.arguments import evaluate, is_traced
 from galgen.statistics.binning import check_box
 
 

@@ -8,11 +8,11 @@ from astropy.cosmology import FlatLambdaCDM, Flatw0waCDM, LambdaCDM
 from mock_boxes import box_of, uniform_box
 from scipy.spatial import cKDTree
 
+from galgen.cosmology.coordinates import SKY_AREA
 from galgen.cosmology.distances import comoving_distance, redshift_at
 from galgen.errors import InputError
 from galgen.mocks import RandomRecipe, SkyMask, Survey, Viewpoint
 from galgen.mocks.light_cone import light_cone, snapshot_edges
-from galgen.statistics.sky.coordinates import SKY_AREA
 from galgen.statistics.sky.redshift_distribution import redshift_distribution
 
 COSMOLOGY = FlatLambdaCDM(70, 0.3, Tcmb0=0)

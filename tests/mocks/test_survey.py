@@ -9,6 +9,7 @@ from astropy.cosmology import FlatLambdaCDM
 from mock_boxes import box_of, thomas_box, uniform_box
 from scipy.stats import chisquare, kstest
 
+from galgen.cosmology.coordinates import SKY_AREA, cartesian_positions
 from galgen.errors import InputError
 from galgen.mocks import (
     FibreCollisions,
@@ -21,7 +22,6 @@ from galgen.mocks import (
 )
 from galgen.mocks.randoms import Footprint
 from galgen.mocks.sky_picture import density_by_redshift
-from galgen.statistics.sky.coordinates import SKY_AREA, cartesian_positions
 
 COSMOLOGY = FlatLambdaCDM(70, 0.3, Tcmb0=0)
 RADIAL = RadialSelection((0.05, 0.08, 0.12), (4e-4, 8e-4, 2e-4))

@@ -7,6 +7,7 @@ import healpy
 import numpy as np
 import pytest
 
+from galgen.cosmology.coordinates import SKY_AREA
 from galgen.errors import InputError
 from galgen.statistics.sky.angular_power import (
     SkyField,
@@ -16,7 +17,6 @@ from galgen.statistics.sky.angular_power import (
     masked_field,
     survey_area,
 )
-from galgen.statistics.sky.coordinates import SKY_AREA
 
 SHARED = Path(__file__).parents[3] / "shared"
 NSIDE = 32

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM
 
+from galgen.cosmology.coordinates import SKY_AREA, sky_positions
 from galgen.errors import InputError
-from galgen.statistics.sky.coordinates import SKY_AREA, sky_positions
 from galgen.statistics.sky.redshift_distribution import (
     jackknife_redshift_distribution,
     redshift_distribution,

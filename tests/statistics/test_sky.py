@@ -9,9 +9,9 @@ from astropy import units
 from astropy.coordinates import SkyCoord
 from astropy.cosmology import FlatLambdaCDM, Flatw0waCDM, FlatwCDM, LambdaCDM, Planck18, w0waCDM
 
+from galgen.cosmology.coordinates import cartesian_positions, sky_positions
 from galgen.cosmology.distances import comoving_distance, redshift_at, shell_volumes
 from galgen.errors import InputError
-from galgen.statistics.sky.coordinates import cartesian_positions, sky_positions
 from galgen.statistics.sky.regions import sky_regions
 
 SHARED = Path(__file__).parents[3] / "shared"

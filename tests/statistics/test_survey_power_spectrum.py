@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM
 
+from galgen.cosmology.coordinates import cartesian_positions
 from galgen.cosmology.distances import comoving_distance
 from galgen.errors import InputError
 from galgen.statistics.fourier.mesh import NEAREST_GRID_POINT, PIECEWISE_CUBIC_SPLINE
@@ -20,7 +21,6 @@ from galgen.statistics.fourier.survey_power_spectrum import (
     survey_power_spectrum,
 )
 from galgen.statistics.pairs.landy_szalay import SurveyCatalogue
-from galgen.statistics.sky.coordinates import cartesian_positions
 
 SIDE = 100.0
 FUNDAMENTAL = 2 * np.pi / SIDE

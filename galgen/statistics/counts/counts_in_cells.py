@@ -26,10 +26,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from galgen.arrays import library_of
+from galgen.arrays import ArrayLike, library_of
 from galgen.errors import InputError
 from galgen.periodic import wrap
-from galgen.statistics.arguments import ArrayLike, check_points, evaluate, is_traced
+from galgen.statistics.arguments import check_points, evaluate, is_traced
 from galgen.statistics.binning import (
     EnsembleMean,
     check_box,

@@ -22,10 +22,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.arrays import ArrayLike
 from galgen.errors import InputError
 from galgen.masking import masked_mean, masked_sum
 from galgen.statistics.arguments import (
-    ArrayLike,
     check_column,
     check_mask,
     check_weights,

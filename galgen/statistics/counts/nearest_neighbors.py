@@ -29,9 +29,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from galgen.arrays import library_of
+from galgen.arrays import ArrayLike, library_of
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import EnsembleMean, ensemble_mean
 from galgen.statistics.counts.neighbor_counts import neighbor_counts
 from galgen.statistics.counts.sphere_counts import check_spheres

@@ -25,10 +25,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from scipy.spatial import cKDTree
 
-from galgen.arrays import as_array
+from galgen.arrays import ArrayLike, as_array
 from galgen.errors import InputError
 from galgen.periodic import wrap
-from galgen.statistics.arguments import ArrayLike, check_points, evaluate, is_traced
+from galgen.statistics.arguments import check_points, evaluate, is_traced
 from galgen.statistics.binning import reached_from
 from galgen.statistics.counts.sphere_counts import (
     check_centers,

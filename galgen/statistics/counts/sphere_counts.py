@@ -24,10 +24,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from scipy.spatial import cKDTree
 
-from galgen.arrays import as_array, library_of
+from galgen.arrays import ArrayLike, as_array, library_of
 from galgen.errors import InputError
 from galgen.periodic import wrap
-from galgen.statistics.arguments import ArrayLike, check_finite, check_points, evaluate, is_traced
+from galgen.statistics.arguments import check_finite, check_points, evaluate, is_traced
 from galgen.statistics.binning import check_box, check_whole, reached_from
 
 

@@ -24,8 +24,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.arrays import ArrayLike
 from galgen.masking import masked_mean
-from galgen.statistics.arguments import ArrayLike, check_points, check_weights, evaluate, is_traced
+from galgen.statistics.arguments import check_points, check_weights, evaluate, is_traced
 from galgen.statistics.binning import EnsembleMean, check_box, jackknife_ratio, rounding_of
 from galgen.statistics.counts.counts_in_cells import cell_indices, check_cells, divided
 

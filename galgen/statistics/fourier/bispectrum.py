@@ -34,7 +34,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Complex, Float, Int
 
-from galgen.statistics.arguments import ArrayLike, check_points, check_weights
+from galgen.arrays import ArrayLike
+from galgen.statistics.arguments import check_points, check_weights
 from galgen.statistics.binning import EnsembleMean, check_box, ensemble_mean
 from galgen.statistics.fourier.amplitudes import (
     Painting,

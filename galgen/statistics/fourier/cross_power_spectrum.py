@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from galgen.arrays import ArrayLike
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.fourier.amplitudes import (
     Painting,
     catalogue_amplitudes,

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from galgen.arrays import as_array
+from galgen.arrays import ArrayLike, as_array
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike, check_finite, precision_of
+from galgen.statistics.arguments import check_finite, precision_of
 from galgen.statistics.binning import check_box
 from galgen.statistics.fourier.amplitudes import field_amplitudes, mean_in_shells, product
 from galgen.statistics.fourier.mesh import Resampler

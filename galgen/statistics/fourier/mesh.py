@@ -21,9 +21,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from galgen.arrays import ArrayLike
 from galgen.errors import InputError
 from galgen.mass_assignment import ORDERS, shares, window
-from galgen.statistics.arguments import ArrayLike, check_points, check_weights
+from galgen.statistics.arguments import check_points, check_weights
 from galgen.statistics.binning import check_box, check_whole
 
 

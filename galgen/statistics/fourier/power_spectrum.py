@@ -37,7 +37,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from galgen.statistics.arguments import ArrayLike, check_points, check_weights
+from galgen.arrays import ArrayLike
+from galgen.statistics.arguments import check_points, check_weights
 from galgen.statistics.binning import EnsembleMean, check_box, check_edges, ensemble_mean
 from galgen.statistics.fourier.amplitudes import (
     Painting,

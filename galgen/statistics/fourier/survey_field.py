@@ -29,9 +29,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Complex, Float, Int
 
-from galgen.arrays import as_array, as_finite
+from galgen.arrays import ArrayLike, as_array, as_finite
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import check_box
 from galgen.statistics.fourier.amplitudes import Painting, field_amplitudes, mean_in_shells, product
 from galgen.statistics.fourier.mesh import paint_one

@@ -31,9 +31,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from galgen.arrays import as_array
+from galgen.arrays import ArrayLike, as_array
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import check_multipoles
 from galgen.statistics.fourier.amplitudes import Painting
 from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler, check_mesh_size
@@ -114,7 +113,7 @@ def survey_power_spectrum(
 ) -> SurveyPowerSpectrum:
     """P_l(k) of a survey from its galaxies and randoms, seen from the origin.
 
-    Positions come from :func:`~galgen.statistics.sky.coordinates.cartesian_positions`. A point of
+    Positions come from :func:`~galgen.cosmology.coordinates.cartesian_positions`. A point of
     weight zero is not there: mocks padded to one number of rows share one compiled program.
 
     Args:

@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+from galgen.arrays import ArrayLike
 from galgen.errors import InputError
 from galgen.publishing import Publication
-from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import check_multipoles
 from galgen.statistics.fourier.amplitudes import Painting
 from galgen.statistics.fourier.mesh import TRIANGULAR_SHAPED_CLOUD, Resampler, check_mesh_size

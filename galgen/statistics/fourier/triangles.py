@@ -20,9 +20,8 @@ import numpy as np
 import scipy.fft
 from jaxtyping import Array, Float, Int
 
-from galgen.arrays import as_array
+from galgen.arrays import ArrayLike, as_array
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import check_box, check_edges
 from galgen.statistics.fourier.modes import FourierModes, fourier_modes, whole_modes
 

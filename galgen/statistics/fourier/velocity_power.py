@@ -32,9 +32,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
+from galgen.arrays import ArrayLike
 from galgen.cosmology.expansion import Cosmologies
 from galgen.cosmology.expansion import growth_rate as growth_rate_of
-from galgen.statistics.arguments import ArrayLike, check_column, check_points, check_weights
+from galgen.statistics.arguments import check_column, check_points, check_weights
 from galgen.statistics.binning import EnsembleMean, check_box, ensemble_mean
 from galgen.statistics.fourier.amplitudes import field_amplitudes, mean_in_shells, product
 from galgen.statistics.fourier.mesh import (

@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from galgen.arrays import ArrayLike
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import check_edges, check_whole, reached_from
 from galgen.statistics.digitizing import count_above, digitize
 from galgen.statistics.redshift_space import check_axis

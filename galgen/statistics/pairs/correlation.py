@@ -28,8 +28,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
 
+from galgen.arrays import ArrayLike
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import EnsembleMean, check_box, check_edges, jackknife_ratio
 from galgen.statistics.pairs.counts import PairMethod, as_points, as_two, count_pairs, pairs_in_all
 from galgen.statistics.pairs.points import Points

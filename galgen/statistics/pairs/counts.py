@@ -25,8 +25,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
 
+from galgen.arrays import ArrayLike
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike, check_points, check_weights, is_traced
+from galgen.statistics.arguments import check_points, check_weights, is_traced
 from galgen.statistics.binning import check_box
 from galgen.statistics.pairs.bins import PairBins, as_bins
 from galgen.statistics.pairs.cells import sums_by_cells

@@ -30,8 +30,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
+from galgen.arrays import ArrayLike
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import EnsembleMean
 from galgen.statistics.pairs.bins import AngleBins, PairBins, ProjectedBins, as_bins
 from galgen.statistics.pairs.cells import sums_by_cells

@@ -25,8 +25,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
 
+from galgen.arrays import ArrayLike
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import EnsembleMean, check_box, jackknife_ratio
 from galgen.statistics.pairs.bins import AngleBins, PairBins, ProjectedBins, as_edges
 from galgen.statistics.pairs.correlation import periodic_window

@@ -26,7 +26,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
 
-from galgen.statistics.arguments import ArrayLike, check_column, is_traced
+from galgen.arrays import ArrayLike
+from galgen.statistics.arguments import check_column, is_traced
 from galgen.statistics.binning import EnsembleMean, check_box, check_edges, jackknife_ratio
 from galgen.statistics.pairs.counts import PairMethod, as_points, pair_sums
 from galgen.statistics.pairs.points import PairQuantity, Product

@@ -21,9 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from galgen.arrays import ArrayLike
 from galgen.errors import InputError
 from galgen.periodic import minimum_image, wrap
-from galgen.statistics.arguments import ArrayLike, check_points, evaluate, is_traced
+from galgen.statistics.arguments import check_points, evaluate, is_traced
 from galgen.statistics.binning import check_box, check_edges, count_real
 
 REACH = 12.0

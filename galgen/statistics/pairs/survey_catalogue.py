@@ -7,9 +7,8 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-from galgen.arrays import as_finite
+from galgen.arrays import ArrayLike, as_finite
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 
 
 @dataclasses.dataclass(frozen=True)

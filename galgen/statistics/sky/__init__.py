@@ -1,5 +1,11 @@
 """Surveys on the sky: coordinates, regions, angular power, n(z)."""
 
+from galgen.cosmology.coordinates import (
+    SkyPositions,
+    cartesian_positions,
+    sky_positions,
+    unit_vectors,
+)
 from galgen.cosmology.distances import comoving_distance, redshift_at
 from galgen.statistics.sky.angular_power import (
     AngularPower,
@@ -9,12 +15,6 @@ from galgen.statistics.sky.angular_power import (
     galaxy_field,
     masked_field,
     survey_area,
-)
-from galgen.statistics.sky.coordinates import (
-    SkyPositions,
-    cartesian_positions,
-    sky_positions,
-    unit_vectors,
 )
 from galgen.statistics.sky.redshift_distribution import (
     RedshiftDistribution,

@@ -29,11 +29,10 @@ import healpy
 import numpy as np
 from jaxtyping import Float, Int
 
-from galgen.arrays import as_array, as_floats, check_range
+from galgen.arrays import ArrayLike, as_array, as_floats, check_range
+from galgen.cosmology.coordinates import SKY_AREA, unit_vectors
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import check_edges
-from galgen.statistics.sky.coordinates import SKY_AREA, unit_vectors
 from galgen.statistics.sky.regions import nested_pixels
 
 

@@ -17,13 +17,12 @@ import flax.struct
 import numpy as np
 from jaxtyping import Float, Int
 
-from galgen.arrays import as_array, as_floats, check_range
+from galgen.arrays import ArrayLike, as_array, as_floats, check_range
+from galgen.cosmology.background import Cosmology
+from galgen.cosmology.coordinates import SKY_AREA
 from galgen.cosmology.distances import MAXIMUM_REDSHIFT, shell_volumes
-from galgen.cosmology.expansion import Cosmology
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import EnsembleMean, check_edges, edges_like, jackknife_ratio
-from galgen.statistics.sky.coordinates import SKY_AREA
 
 
 @flax.struct.dataclass

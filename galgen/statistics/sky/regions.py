@@ -19,11 +19,10 @@ import healpy
 import numpy as np
 from jaxtyping import Float, Int
 
-from galgen.arrays import as_floats, check_range
+from galgen.arrays import ArrayLike, as_floats, check_range
+from galgen.cosmology.coordinates import unit_vectors
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 from galgen.statistics.binning import check_whole
-from galgen.statistics.sky.coordinates import unit_vectors
 
 
 @flax.struct.dataclass

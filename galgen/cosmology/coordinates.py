@@ -11,23 +11,22 @@ in float64, on the host.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
-import flax.struct
 import numpy as np
 from jaxtyping import Float
 
-from galgen.arrays import as_finite, as_floats, check_range
+from galgen.arrays import ArrayLike, as_finite, as_floats, check_range
+from galgen.cosmology.background import Cosmology
 from galgen.cosmology.distances import comoving_distance, redshift_at
-from galgen.cosmology.expansion import Cosmology
 from galgen.errors import InputError
-from galgen.statistics.arguments import ArrayLike
 
 SKY_AREA = 4 * math.pi * (180 / math.pi) ** 2
 """Of the whole sky, in square degrees."""
 
 
-@flax.struct.dataclass
+@dataclasses.dataclass(frozen=True, eq=False)
 class SkyPositions:
     """Objects on the sky, on the host in float64.
 
