@@ -13,14 +13,13 @@ import numpy as np
 
 from data_prep.command import SOURCES
 from data_prep.command import main as prepare
-from galgen.cli import USAGE, main
+from galgen.cli import COMMANDS, USAGE, main
 from galgen.data.cardinality import Cardinality
 from galgen.data.catalogue import Catalogue
 from galgen.data.encoding import CloudEncoding
 from galgen.data.normalization import Standardizer
 from galgen.serialization import write_json
 
-COMMANDS = ("simulate", "train", "sample", "validate", "infer", "mock", "inspect", "demo")
 CONFIG = Path(__file__).parents[1] / "configs" / "demo.py"
 
 

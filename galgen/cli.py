@@ -1,4 +1,4 @@
-"""The command line: galgen simulate | train | sample | validate | infer | mock | inspect | demo.
+"""The command line: galgen simulate | train | sample | validate | infer | mock | export | ...
 
 Each command is a frozen dataclass whose fields are its options, with a ``run`` method. Errors that
 a user can mend are one line on standard error, with exit status 2.
@@ -31,6 +31,7 @@ A suite is one HDF5 file of catalogues, a run a folder with a trained network. I
   galgen validate  compare drawn catalogues with held-out ones; writes report.html
   galgen infer     from catalogues to posteriors of their cosmology, by a trained run
   galgen mock      turn boxes into survey catalogues: sky, redshifts, selection, randoms
+  galgen export    turn a suite into CSV, Parquet, FITS, NumPy or ASDF for other programs
   galgen inspect   print what a suite or a run holds
   galgen demo      simulate, train, sample and validate, in a quarter of an hour
 
@@ -44,6 +45,7 @@ examples:
   galgen validate like.h5 suite.h5 --output report
   galgen infer runs/mine suite.h5 --splits test --number 20
   galgen mock mocks.h5 --output surveys --redshifts 0.4 0.6 --mask cmass.fits --populate
+  galgen export mocks.h5 --to fits
   galgen inspect mocks.h5
 
 help:
@@ -81,7 +83,7 @@ FORMER: Mapping[str, Mapping[str, str]] = {
     "demo": {"--processes": "--workers", "--folder": "--run"},
 }
 """Options as they once were or as one may expect them, and as they are."""
-COMMANDS = ("simulate", "train", "sample", "validate", "infer", "mock", "inspect", "demo")
+COMMANDS = ("simulate", "train", "sample", "validate", "infer", "mock", "export", "inspect", "demo")
 
 
 def parse(arguments: Sequence[str]) -> Command:

@@ -267,6 +267,7 @@ SUBJECTS = (
     Subject("one.h5", write_one, read_one, False, HDF5_CHANGES),
     Subject("one.fits", write_one, read_one, sealed=True),
     Subject("one.parquet", write_one, read_one),
+    Subject("one.asdf", write_one, read_one, sealed=True),
     Subject("sky.fits", sky, read_sky_file, sealed=True),
     Subject("sky.h5", sky, read_sky_file, False, HDF5_CHANGES),
     Subject("sky.parquet", sky, read_sky_file),

@@ -47,6 +47,7 @@ BASES = {
     "validate": "validate run --repeats 1",
     "infer": "infer run suite.h5 --number 1",
     "mock": "mock suite.h5 --catalogues 0 --redshifts 0.01 0.02 --no-picture",
+    "export": "export suite.h5 --to csv -n 1",
     "inspect": "inspect suite.h5",
     "demo": "demo --config config.py --run new",
 }
@@ -288,6 +289,21 @@ mock suite.h5 --randoms.times 0
 mock suite.h5 --seed -1
 mock suite.h5 --output suite.h5
 mock suite.h5 --output config.py/mocks
+export
+export suite.h5
+export suite.h5 --to
+export suite.h5 --to hdf5
+export none.h5 --to csv
+export run --to csv
+export text.h5 --to csv
+export suite.h5 --to csv --splits nowhere
+export suite.h5 --to csv --number 0
+export suite.h5 --to csv --output mocks.csv
+export suite.h5 --to csv --output config.py/mocks
+export suite.h5 --to csv --output suite.h5
+export suite.h5 --to csv --number 1 --output suite.h5
+export suite.h5 --to csv --number 1 --output grid.csv
+export suite.h5 --to csv --number 1 --output suite.h5/mock.csv
 inspect
 inspect none.h5
 inspect .
@@ -400,6 +416,8 @@ infer run secret.h5 --output open/new
 infer secret suite.h5 --output open/new
 mock suite.h5
 mock secret.h5 --output open/new
+export suite.h5 --to csv
+export secret.h5 --to csv --output open/new
 mock suite.h5 --mask secret.fits --output open/new
 mock suite.h5 --radial secret.csv --output open/new
 demo --config config.py --run new

@@ -34,6 +34,8 @@ STEPS = (
     ("mock --wrong 1", LIBRARIES),
     ("sample run --help", LIBRARIES),
     ("sample run --wrong 1", LIBRARIES),
+    ("export --help", LIBRARIES),
+    ("export suite.h5 --wrong 1", LIBRARIES),
     ("inspect --help", f"jax {TRAINING}"),
     ("inspect suite.h5", f"jax {TRAINING}"),
 )

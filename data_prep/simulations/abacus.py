@@ -1,10 +1,10 @@
 """AbacusSummit halo catalogues (CompaSO): ``halo_info_*.asdf`` in a folder ``halos/z*/halo_info``.
 
-Files are ASDF (:mod:`data_prep.simulations.asdf_files`). Positions are in units of BoxSize, from
--1/2 to 1/2, velocities in units of VelZSpace_to_kms km/s, and N counts particles of
-ParticleMassHMsun Msun/h (Maksimova et al. 2021, arXiv:2110.11398; Hadzhiyska et al. 2022,
-arXiv:2110.11408). The box begins at its corner here: positions are shifted by half a side. Haloes
-are as the finder left them, before cleaning.
+Files are ASDF (:mod:`galgen.reading.asdf`). Positions are in units of BoxSize, from -1/2 to 1/2,
+velocities in units of VelZSpace_to_kms km/s, and N counts particles of ParticleMassHMsun Msun/h
+(Maksimova et al. 2021, arXiv:2110.11398; Hadzhiyska et al. 2022, arXiv:2110.11408). The box begins
+at its corner here: positions are shifted by half a side. Haloes are as the finder left them, before
+cleaning.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import numpy as np
 from data_prep.checks import checked_redshift, checked_side, cosmology_of
 from data_prep.fields import Unit, parse_fields, read_columns, require
 from data_prep.files import pieces, provenance_of
-from data_prep.simulations.asdf_files import open_asdf
 from data_prep.source import BoxSource
 from galgen.arrays import as_array
 from galgen.cosmology import CRITICAL_DENSITY
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.reading import check_declared
+from galgen.reading.asdf import open_asdf
 
 NAMES = r"halo_info_(?P<number>\d+)\.asdf"
 COLUMNS = "x=x_L2com[0],y=x_L2com[1],z=x_L2com[2],vx=v_L2com[0],vy=v_L2com[1],vz=v_L2com[2],mass=N"

@@ -1,5 +1,6 @@
 from galgen.commands.command import Command as Command
 from galgen.commands.demo import Demo as Demo
+from galgen.commands.export import Export as Export
 from galgen.commands.infer import Infer as Infer
 from galgen.commands.inspect import Inspect as Inspect
 from galgen.commands.mock import Mock as Mock

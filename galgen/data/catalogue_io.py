@@ -5,31 +5,42 @@
 ``.fits``          extension 1, a binary table with units (``TUNIT``); extension ``GALGEN``, an
                    image of the bytes of the metadata, for header cards limit length and letters
 ``.parquet``       a table, and the metadata in its schema, key ``galgen``
+``.asdf``          a tree: arrays by name in ``columns``, the metadata and a checksum in ``galgen``
+``.csv``           ECSV of commas: types, units (h is ``littleh``) and metadata in comments before
+                   the line of names
+``.npy``           records, one field per column, whose title has the unit, ``x [Mpc/h]``; no
+                   metadata
 =================  ==============================================================================
 
-The metadata are JSON. A name that FITS cannot hold (not
-ASCII, too long, or the same as another but for case) becomes ``column_<number>`` there. Files
-appear whole or not at all. Parquet needs pyarrow (``pip install 'galgen[formats]'``).
+The metadata are JSON, or a tree of the same. A name that FITS cannot hold (not ASCII, beginning
+with a sign, too long, or the same as another but for case) becomes ``column_<number>`` there. CSV
+and NumPy are for other programs: ``python -m data_prep table`` reads them. Files appear whole or
+not at all. Parquet needs pyarrow, ASDF needs asdf (``pip install 'galgen[formats]'``).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+import zlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.io import fits
 
+from galgen.arrays import as_array
 from galgen.data.catalogue import Catalogue
 from galgen.data.suite import Suite
 from galgen.data.suite_writing import write_suite
 from galgen.errors import InputError
+from galgen.places import HDF5
 from galgen.publishing import Publication
 from galgen.reading import regular_file
+from galgen.reading.asdf import import_asdf, open_asdf, write_asdf
 from galgen.reading.fits import fits_columns, fits_table, open_fits
-from galgen.reading.parquet import open_parquet, parquet_columns, write_parquet
+from galgen.reading.parquet import import_pyarrow, open_parquet, parquet_columns, write_parquet
 
 FORMAT = "galgen-catalogue"
 VERSION = 1
@@ -45,19 +56,24 @@ class Format(NamedTuple):
 
     write: Callable[[Path, Catalogue], None]
     """To a path that nobody else knows yet."""
-    read: Callable[[Path], Catalogue]
-    """From a file."""
+    read: Callable[[Path], Catalogue] | None
+    """From a file; None for what other programs read."""
+    signature: bytes
+    """The first bytes of its files."""
+    library: Callable[[], Any] = tuple
+    """Raises an InputError where a package that it needs is not installed."""
 
 
 def write_catalogue(path: str | Path, catalogue: Catalogue) -> None:
     """Write one catalogue, all or nothing; a file that is there is replaced.
 
     Raises:
-        InputError: if the suffix names no format, there is no folder, or Parquet is asked for and
-            pyarrow is not installed.
+        InputError: if the suffix names no format, there is no folder, or a package that the format
+            needs is not installed.
     """
     path = Path(path)
-    chosen = _format(path)
+    chosen = _format(path, FORMATS)
+    chosen.library()
     with Publication(path) as publication:
         draft = publication.folder / f"draft{path.suffix}"
         chosen.write(draft, catalogue)
@@ -68,20 +84,24 @@ def read_catalogue(path: str | Path) -> Catalogue:
     """The catalogue that :func:`write_catalogue` wrote.
 
     Raises:
-        InputError: if the suffix names no format, the file is missing, damaged or not galgen's, or
-            Parquet is asked for and pyarrow is not installed.
+        InputError: if the suffix names no format that is read, the file is missing, damaged or not
+            galgen's, or a package that the format needs is not installed.
     """
     path = Path(path)
-    chosen = _format(path)
-    return chosen.read(regular_file(path, "a catalogue"))
+    read = _format(path, READ).read
+    assert read is not None
+    return read(regular_file(path, "a catalogue"))
 
 
-def _format(path: Path) -> Format:
-    if path.suffix.lower() not in FORMATS:
+def _format(path: Path, formats: Collection[str]) -> Format:
+    """The format of a suffix, which must be among ``formats``."""
+    suffix = path.suffix.lower()
+    if suffix not in formats:
+        table = "read it with python -m data_prep table" if suffix in FORMATS else "rename it"
         raise InputError(
-            f"expected a file name that ends in {', '.join(FORMATS)}, got {path.name!r}; rename it"
+            f"expected a file name that ends in {', '.join(formats)}, got {path.name!r}; {table}"
         )
-    return FORMATS[path.suffix.lower()]
+    return FORMATS[suffix]
 
 
 def _write_hdf5(path: Path, catalogue: Catalogue) -> None:
@@ -128,6 +148,7 @@ def _table_names(names: Sequence[str]) -> list[str]:
     chosen = []
     for number, name in enumerate(names):
         plain = _ascii(name) is not None and len(name) <= LONGEST and name == name.strip()
+        plain = plain and (name[0].isalnum() or name[0] == "_")
         chosen.append(name if plain and name.lower() not in seen else f"column_{number}")
         seen.add(chosen[-1].lower())
     return chosen
@@ -146,6 +167,49 @@ def _read_parquet(path: Path) -> Catalogue:
     with open_parquet(path, "a whole Parquet file") as file:
         found = _parsed((file.schema_arrow.metadata or {}).get(KEY.encode()), path)
         return _catalogue_from(found, {c.name: c.complete() for c in parquet_columns(file)}, path)
+
+
+def _write_asdf(path: Path, catalogue: Catalogue) -> None:
+    found = json.loads(_metadata_of(catalogue))
+    columns = dict(catalogue.columns)
+    write_asdf(path, {KEY: found | {"crc32": _checksum(found, columns)}, "columns": columns})
+
+
+def _read_asdf(path: Path) -> Catalogue:
+    with open_asdf(path, "a whole ASDF file") as file:
+        found = _parsed(json.dumps(file.tree.get(KEY), default=str), path)
+        stored = file.tree["columns"]  # in the order of their names
+        columns = {c["name"]: as_array(stored[c["name"]], c["name"]) for c in found["columns"]}
+        stated = found.pop("crc32")
+        if _checksum(found, columns) != stated:
+            raise _changed(path, f"contents of checksum {stated}", _checksum(found, columns))
+        return _catalogue_from(found, columns, path)
+
+
+def _checksum(found: Mapping[str, Any], columns: Mapping[str, np.ndarray]) -> int:
+    """CRC-32 of metadata and columns: ASDF has none of its tree."""
+    checksum = zlib.crc32(json.dumps(found, sort_keys=True).encode())
+    for values in columns.values():
+        checksum = zlib.crc32(values.tobytes(), checksum)
+    return checksum
+
+
+def _write_csv(path: Path, catalogue: Catalogue) -> None:
+    catalogue.to_table().write(path, format="ascii.ecsv", delimiter=",")
+
+
+def _write_npy(path: Path, catalogue: Catalogue) -> None:
+    titles = {n: f"{n} [{unit}]" for n, unit in catalogue.units.items() if unit}
+    fields = [
+        ((titles[n], n) if titles.get(n, n) not in catalogue.columns else n, values.dtype)
+        for n, values in catalogue.columns.items()
+    ]
+    records = np.empty(len(catalogue), fields)
+    for name, values in catalogue.columns.items():
+        records[name] = values
+    with path.open("wb") as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Stored array in format 3.0")  # names beyond Latin
+        np.save(file, records)
 
 
 def _metadata_of(catalogue: Catalogue) -> str:
@@ -218,9 +282,14 @@ def _changed(path: Path, wanted: str, found: object) -> InputError:
     )
 
 
-FORMATS = {
-    ".h5": Format(_write_hdf5, _read_hdf5),
-    ".hdf5": Format(_write_hdf5, _read_hdf5),
-    ".fits": Format(_write_fits, _read_fits),
-    ".parquet": Format(_write_parquet, _read_parquet),
+FORMATS: Mapping[str, Format] = {
+    ".h5": Format(_write_hdf5, _read_hdf5, HDF5),
+    ".hdf5": Format(_write_hdf5, _read_hdf5, HDF5),
+    ".fits": Format(_write_fits, _read_fits, b"SIMPLE  ="),
+    ".parquet": Format(_write_parquet, _read_parquet, b"PAR1", import_pyarrow),
+    ".asdf": Format(_write_asdf, _read_asdf, b"#ASDF", import_asdf),
+    ".csv": Format(_write_csv, None, b"# %ECSV"),
+    ".npy": Format(_write_npy, None, b"\x93NUMPY"),
 }
+READ = tuple(suffix for suffix, chosen in FORMATS.items() if chosen.read is not None)
+"""Suffixes of the formats that :func:`read_catalogue` knows."""

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from raw_layouts import ABACUS, SHARED, haloes, write_halo_info
 
-from data_prep.simulations import asdf_files
 from data_prep.simulations.abacus import AbacusSource
 from galgen.errors import InputError
+from galgen.reading import asdf as asdf_files
 
 asdf = pytest.importorskip("asdf")
 blosc = pytest.importorskip("blosc")

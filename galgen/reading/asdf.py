@@ -1,8 +1,9 @@
-"""ASDF files of AbacusSummit: compressed by Blosc in pieces that begin with their length.
+"""ASDF: files whose blocks are whole, as others write them and as AbacusSummit does.
 
-The length has four bytes, big-endian, and the label of the compression is ``blsc``. Each block has
-the MD5 of its bytes, as they are stored (asdf) or as they become (AbacusSummit), or zeros for none;
-what is read is compared with it.
+AbacusSummit compresses by Blosc in pieces that begin with their length. The length has four bytes,
+big-endian, and the label of the compression is ``blsc``. Each block has the MD5 of its bytes, as
+they are stored (asdf) or as they become (AbacusSummit), or zeros for none; what is read is compared
+with it.
 
 asdf and blosc are not among what galgen needs otherwise: ``pip install 'galgen[formats]'``.
 """
@@ -14,12 +15,12 @@ import hashlib
 import importlib
 import struct
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from galgen.errors import InputError
-from galgen.reading import check_declared, reading, regular_file
+from galgen.reading.files import check_declared, reading, regular_file
 
 LENGTH = struct.Struct("!I")
 BLOSC = struct.Struct("<4xI")
@@ -38,7 +39,7 @@ def open_asdf(path: Path, what: str) -> Iterator[Any]:
         InputError: if asdf or blosc is not installed, there is no such file, or it is no ASDF,
             truncated or damaged.
     """
-    asdf = _asdf()
+    asdf = import_asdf("blosc")
     with (
         reading(regular_file(path, what), what),
         asdf.config_context() as config,
@@ -49,6 +50,32 @@ def open_asdf(path: Path, what: str) -> Iterator[Any]:
         config.add_extension(_blosc_extension(_checksums(path)))
         with asdf.open(path, memmap=False, lazy_load=True) as file:
             yield file
+
+
+def write_asdf(path: Path, tree: Mapping[str, Any]) -> None:
+    """Write a tree of texts, numbers and arrays; a file that is there is replaced.
+
+    Raises:
+        InputError: if asdf is not installed.
+    """
+    import_asdf().AsdfFile(dict(tree)).write_to(path)
+
+
+def import_asdf(*others: str) -> Any:
+    """The module asdf, where it and ``others`` are installed.
+
+    Raises:
+        InputError: if one is not.
+    """
+    try:
+        for name in others:
+            importlib.import_module(name)
+        return importlib.import_module("asdf")
+    except ImportError as error:
+        wanted = " and ".join(("asdf", *others))
+        raise InputError(
+            f"expected {wanted}, got no {error.name}; pip install 'galgen[formats]'"
+        ) from error
 
 
 def _checksums(path: Path) -> set[bytes]:
@@ -88,16 +115,6 @@ def _verify(forms: Iterable[bytes], checksums: set[bytes]) -> None:
     known = {hashlib.md5(form, usedforsecurity=False).digest() for form in forms}
     if checksums and bytes(16) not in checksums and not known & checksums:
         raise InputError("expected a block with its checksum, got another; copy the file again")
-
-
-def _asdf() -> Any:
-    try:
-        importlib.import_module("blosc")
-        return importlib.import_module("asdf")
-    except ImportError as error:
-        raise InputError(
-            f"expected asdf and blosc, got no {error.name}; pip install 'galgen[formats]'"
-        ) from error
 
 
 def _blosc_extension(checksums: set[bytes]) -> Any:
