@@ -21,7 +21,6 @@ from galgen.data.dataset import CatalogueDataset
 from galgen.data.suite import Suite
 from galgen.generative.sampling.log_density import log_density_of
 from galgen.inference.likelihood.field_level import FieldLevel
-from galgen.inference.likelihood.number import log_number, number_constant
 from galgen.run import Run
 
 
@@ -86,9 +85,8 @@ def _log_number(run: Run, number: int, condition: np.ndarray) -> float:
     """log p(N | condition) of the encoding."""
     cardinality = run.encoding.cardinality
     standard = run.encoding.standardizer.encode_condition(condition[0], extrapolate=True)[None]
-    return float(log_number(cardinality, np.asarray(number), standard)[0]) + number_constant(
-        cardinality, number
-    )
+    varying = float(cardinality.log_prob(np.asarray(number), standard)[0])
+    return varying + cardinality.log_constant(number)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,14 @@ A few catalogues may be of another kind than all others, such as one of 3000 poi
 Fitted with them, p(N) would be wrong for all. Up to five, and one in twenty (one, of ten or more),
 are left out where a fit to the others makes them all but impossible; their numbers are in
 :attr:`Cardinality.left_out`.
+
+Fits and draws are in NumPy, the density in JAX, for samplers follow its gradient. What the Gaussian
+has below zero is counted at zero::
+
+    Poisson             N log m - m - log N!
+    negative binomial   sum over k < N of log(1 + k / r) - log N! + N log(m r / (r + m))
+                        - r log(1 + m / r),   r = 1 / a
+    rounded Gaussian    log [F((N + 1/2 - m) / s) - F((N - 1/2 - m) / s)],   s^2 = f m
 """
 
 from __future__ import annotations
@@ -27,25 +35,21 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Real
+from jaxtyping import Float, Int, Real
 
+from galgen.arrays import library_of
 from galgen.checked import ABOVE_ZERO, NotNegative, Whole, at_most, between, checked
-from galgen.data.count_regression import fit_mean, fit_overdispersion, leverage, tail
+from galgen.data.count_regression import deviant, fit_counts
 from galgen.errors import InputError
 
-MOST_DEVIANT = 5
-"""Catalogues that may be left out, and at most one in twenty."""
-FEW = 10
-"""Catalogues of which one may be; fewer do not tell which of them is of another kind."""
-IMPOSSIBLE = 1e-9
-"""Expected number of catalogues as far out as one that is left out."""
+if TYPE_CHECKING:
+    from jaxtyping import Array
+
 EXCESS = 2.0
 """Over the largest number that was fitted; no mean is larger."""
-SMALLEST_RATIO = 1e-9
-"""Of variance to mean, of numbers that are all equal."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,10 +118,10 @@ class Cardinality:
         while order and len(polynomial_terms(parameters, order)) >= len(n):
             order -= 1
         design = _design(c, order)
-        far = _deviant(design, n)
+        far = deviant(design, n)
         left_out = tuple(int(number) for number in n[far])
         design, n = design[~far], n[~far]
-        coefficients, over, under = _fit(design, n)
+        coefficients, over, under = fit_counts(design, n)
         largest = EXCESS * max(float(n.max()), 1.0)
         return cls(tuple(coefficients.tolist()), order, parameters, over, under, largest, left_out)
 
@@ -135,8 +139,12 @@ class Cardinality:
                 f"expected {self.parameters} conditioning parameters, got "
                 f"{None if condition is None else c.shape}; pass the condition it was fitted with"
             )
-        logarithm = _design(c, self.order) @ np.array(self.coefficients)
-        return np.asarray(np.exp(np.minimum(logarithm, np.log(self.largest))))
+        return np.asarray(np.exp(self._log_mean(c)))
+
+    def _log_mean(self, c: Any) -> Any:
+        library = library_of(c)
+        logarithm = library.sum(_design(c, self.order) * np.array(self.coefficients), axis=-1)
+        return library.minimum(logarithm, math.log(self.largest))
 
     def variance(
         self, condition: Float[np.ndarray, "*lead condition"] | None = None
@@ -170,6 +178,34 @@ class Cardinality:
             drawn = rng.poisson(mean)
         return np.asarray(np.maximum(drawn, 0), dtype=np.int64)
 
+    def log_prob(
+        self, number: Int[Array, ""], condition: Float[Array, "*lead condition"]
+    ) -> Float[Array, "*lead"]:
+        """log p(N | condition), in nats, but for :meth:`log_constant`; differentiable, in JAX.
+
+        Args:
+            number: N, from zero.
+            condition: standardised.
+        """
+        import jax.numpy as jnp
+
+        log_mean = self._log_mean(jnp.asarray(condition))
+        mean = jnp.exp(log_mean)
+        if self.underdispersion < 1:
+            return _log_rounded(number, mean, self.underdispersion)
+        if self.overdispersion > 0:
+            shape = 1 / self.overdispersion
+            excess = jnp.log1p(mean / shape)
+            return number * (log_mean - excess) - shape * excess
+        return number * log_mean - mean
+
+    def log_constant(self, number: int) -> float:
+        """The terms of log p(N | condition) that are the same at all conditions."""
+        if self.underdispersion < 1:
+            return 0.0
+        spread = np.sum(np.log1p(self.overdispersion * np.arange(number)))
+        return float(spread - math.lgamma(number + 1))
+
 
 def polynomial_terms(parameters: int, order: int) -> list[tuple[int, ...]]:
     """Monomials up to ``order``, each as the parameters it multiplies: (), (0,), (1,), (0, 0)..."""
@@ -180,66 +216,20 @@ def polynomial_terms(parameters: int, order: int) -> list[tuple[int, ...]]:
     ]
 
 
-def _design(c: np.ndarray, order: int) -> np.ndarray:
-    terms = polynomial_terms(c.shape[-1], order)
-    return np.stack([np.prod(c[..., list(term)], axis=-1) for term in terms], axis=-1)
+def _design(c: Any, order: int) -> Any:
+    """The monomials of conditions, NumPy or JAX, as a last axis."""
+    library, terms = library_of(c), polynomial_terms(c.shape[-1], order)
+    return library.stack([library.prod(c[..., list(term)], axis=-1) for term in terms], axis=-1)
 
 
-def _fit(design: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Coefficients, overdispersion and underdispersion."""
-    freedom = len(n) - design.shape[1]
-    coefficients = fit_mean(design, n, 0.0)
-    if freedom < 1:
-        return coefficients, 0.0, 1.0
-    mean = _mean(design, coefficients)
-    pearson, slack = float(np.sum((n - mean) ** 2 / mean)), _slack(mean, freedom)
-    if pearson < freedom - slack:
-        return coefficients, 0.0, max(pearson / freedom, SMALLEST_RATIO)
-    if pearson <= freedom + slack:
-        return coefficients, 0.0, 1.0
-    over = fit_overdispersion(design, n)
-    return fit_mean(design, n, over), over, 1.0
+def _log_rounded(number: Any, mean: Any, variance_ratio: float) -> Any:
+    """log of a normal's mass within half of ``number``; all below 1/2 at zero."""
+    import jax.numpy as jnp
+    from jax.scipy.special import log_ndtr
 
-
-def _mean(design: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-    """Above zero also where it underflows."""
-    return np.asarray(np.exp(np.clip(design @ coefficients, -300.0, 300.0)))
-
-
-def _slack(mean: np.ndarray, freedom: int) -> float:
-    """Two standard deviations of X^2 of Poisson counts, of which a term has 2 + 1 / m."""
-    return float(2 * np.sqrt(np.mean(2 + 1 / mean) * freedom))
-
-
-def _deviant(design: np.ndarray, n: np.ndarray) -> Bool[np.ndarray, " catalogues"]:
-    """The few catalogues that are all but impossible by a fit to the others."""
-    none = found = np.zeros(len(n), bool)
-    if not _fit(design, n)[1]:
-        return none
-    most = min(max(len(n) // 20, len(n) >= FEW), MOST_DEVIANT)
-    # Those farthest from the median first; then those that are least expected, one by one.
-    farthest = np.argsort(-np.abs(np.log((n + 0.5) / (np.median(n) + 0.5))), kind="stable")
-    one_by_one = none
-    for number in range(1, most + 1):
-        expected = np.where(one_by_one, np.inf, _expected(design, n, one_by_one))
-        one_by_one = one_by_one | (np.arange(len(n)) == np.argmin(expected))
-        for removed in (np.isin(np.arange(len(n)), farthest[:number]), one_by_one):
-            if np.all(_expected(design, n, removed)[removed] < IMPOSSIBLE):
-                found = removed
-    return found
-
-
-def _expected(
-    design: np.ndarray, n: np.ndarray, removed: Bool[np.ndarray, " catalogues"]
-) -> Float[np.ndarray, " catalogues"]:
-    """Catalogues as far out as each that are expected among all, by a fit to those not removed."""
-    rest = design[~removed], n[~removed]
-    coefficients, over, _ = _fit(*rest)
-    # Both the mean and the scatter may be off by as much as the others leave open.
-    mean = _mean(design, coefficients)
-    freedom = max(len(rest[1]) - design.shape[1], 1)
-    hidden = 2 * _slack(mean[~removed], freedom) / np.sum(mean[~removed])
-    wider = max(over, hidden) * (1 + 4 / np.sqrt(freedom))
-    reach = 4 * np.sqrt(leverage(*rest, coefficients, over, design))
-    nearer = mean * np.exp(np.clip(np.log((n + 0.5) / mean), -reach, reach))
-    return np.asarray(len(n) * tail(n, nearer, wider))
+    width = jnp.sqrt(variance_ratio * mean)
+    low = jnp.where(number == 0, -30.0, (number - 0.5 - mean) / width)
+    high = (number + 0.5 - mean) / width
+    flip = low > 0  # the far tail is known to more digits from its own side
+    lower, upper = jnp.where(flip, -high, low), jnp.where(flip, -low, high)
+    return log_ndtr(upper) + jnp.log1p(-jnp.exp(log_ndtr(lower) - log_ndtr(upper)))

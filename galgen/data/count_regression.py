@@ -27,7 +27,7 @@ import math
 
 import numpy as np
 import scipy
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 WIDTH = 3.0
 """Prior deviation of what each column contributes to the log of the mean."""
@@ -35,10 +35,78 @@ STEPS = 200
 """Of Newton's method at most; a dozen are usual."""
 LARGEST = 1e6
 """Overdispersion: of one huge count among zeros."""
+MOST_DEVIANT = 5
+"""Catalogues that may be left out, and at most one in twenty."""
+FEW = 10
+"""Catalogues of which one may be; fewer do not tell which of them is of another kind."""
+IMPOSSIBLE = 1e-9
+"""Expected number of catalogues as far out as one that is left out."""
+SMALLEST_RATIO = 1e-9
+"""Of variance to mean, of numbers that are all equal."""
 
 Design = Float[np.ndarray, "counts columns"]
 Counts = Float[np.ndarray, " counts"]
 Coefficients = Float[np.ndarray, " columns"]
+
+
+def fit_counts(design: Design, n: Counts) -> tuple[Coefficients, float, float]:
+    """Coefficients, overdispersion and underdispersion."""
+    freedom = len(n) - design.shape[1]
+    coefficients = fit_mean(design, n, 0.0)
+    if freedom < 1:
+        return coefficients, 0.0, 1.0
+    mean = _mean(design, coefficients)
+    pearson, slack = float(np.sum((n - mean) ** 2 / mean)), _slack(mean, freedom)
+    if pearson < freedom - slack:
+        return coefficients, 0.0, max(pearson / freedom, SMALLEST_RATIO)
+    if pearson <= freedom + slack:
+        return coefficients, 0.0, 1.0
+    over = fit_overdispersion(design, n)
+    return fit_mean(design, n, over), over, 1.0
+
+
+def _mean(design: np.ndarray, coefficients: Coefficients) -> Counts:
+    """Above zero also where it underflows."""
+    return np.asarray(np.exp(np.clip(design @ coefficients, -300.0, 300.0)))
+
+
+def _slack(mean: Counts, freedom: int) -> float:
+    """Two standard deviations of X^2 of Poisson counts, of which a term has 2 + 1 / m."""
+    return float(2 * np.sqrt(np.mean(2 + 1 / mean) * freedom))
+
+
+def deviant(design: Design, n: Counts) -> Bool[np.ndarray, " catalogues"]:
+    """The few catalogues that are all but impossible by a fit to the others."""
+    none = found = np.zeros(len(n), bool)
+    if not fit_counts(design, n)[1]:
+        return none
+    most = min(max(len(n) // 20, len(n) >= FEW), MOST_DEVIANT)
+    # Those farthest from the median first; then those that are least expected, one by one.
+    farthest = np.argsort(-np.abs(np.log((n + 0.5) / (np.median(n) + 0.5))), kind="stable")
+    one_by_one = none
+    for number in range(1, most + 1):
+        expected = np.where(one_by_one, np.inf, _expected(design, n, one_by_one))
+        one_by_one = one_by_one | (np.arange(len(n)) == np.argmin(expected))
+        for removed in (np.isin(np.arange(len(n)), farthest[:number]), one_by_one):
+            if np.all(_expected(design, n, removed)[removed] < IMPOSSIBLE):
+                found = removed
+    return found
+
+
+def _expected(
+    design: Design, n: Counts, removed: Bool[np.ndarray, " catalogues"]
+) -> Float[np.ndarray, " catalogues"]:
+    """Catalogues as far out as each that are expected among all, by a fit to those not removed."""
+    rest = design[~removed], n[~removed]
+    coefficients, over, _ = fit_counts(*rest)
+    # Both the mean and the scatter may be off by as much as the others leave open.
+    mean = _mean(design, coefficients)
+    freedom = max(len(rest[1]) - design.shape[1], 1)
+    hidden = 2 * _slack(mean[~removed], freedom) / np.sum(mean[~removed])
+    wider = max(over, hidden) * (1 + 4 / np.sqrt(freedom))
+    reach = 4 * np.sqrt(leverage(*rest, coefficients, over, design))
+    nearer = mean * np.exp(np.clip(np.log((n + 0.5) / mean), -reach, reach))
+    return np.asarray(len(n) * tail(n, nearer, wider))
 
 
 def fit_mean(design: Design, n: Counts, over: float) -> Coefficients:

@@ -6,7 +6,7 @@ For a catalogue of N points y_i with columns in physical units, a set without an
 
 with f the density of the standardised rows in their order, estimated by a bound or by a flow
 (:mod:`galgen.generative.sampling.log_density`), p(N | c) that of the encoding
-(:mod:`galgen.inference.likelihood.number`), and dx/dy = 1 / (scale side) per position, 1 / scale
+(:mod:`galgen.data.cardinality`), and dx/dy = 1 / (scale side) per position, 1 / scale
 per other column. The result is the Janossy density (Daley and Vere-Jones 2003, An Introduction to
 the Theory of Point Processes, section 5.3) in nats, per (Mpc/h)^3 of each position, km/s of each
 velocity component, and unit of any other column as the model has it: ``log_mass`` counts in dex. A
@@ -37,7 +37,6 @@ from galgen.data.encoding import CloudEncoding, Encoding
 from galgen.errors import InputError
 from galgen.generative import Model
 from galgen.generative.sampling.log_density import LogDensity, log_density_of
-from galgen.inference.likelihood.number import log_number, number_constant
 from galgen.inference.priors.prior import Prior
 from galgen.inference.results.result_warning import ResultWarning, check_catalogue
 from galgen.inference.trained_run import TrainedRun
@@ -168,7 +167,7 @@ class FieldLevel:
             if scale > 0
         ]
         constant = float(gammaln(number + 1)) - number * float(np.sum(np.log(widths)))
-        constant += number_constant(self._clouds.cardinality, number)
+        constant += self._clouds.cardinality.log_constant(number)
         return EncodedCatalogue(x[0], mask[0], constant, warnings)
 
     def log_prob(
@@ -201,7 +200,7 @@ class FieldLevel:
         with multiplying_in(self.precision):
             flow = self.model.with_params(self.network, params)
             points = density(flow, key, x, mask, condition)
-        return points + log_number(self._clouds.cardinality, jnp.sum(mask), condition)
+        return points + self._clouds.cardinality.log_prob(jnp.sum(mask), condition)
 
     @functools.cached_property
     def _compiled(self) -> Callable[..., Float[Array, " conditions"]]:

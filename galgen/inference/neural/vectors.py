@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from galgen.checked import FILLED, Names, NotNegative, Positive, Range, check_lengths, checked
-from galgen.data.encoding import Condition, Draw, Encoding, chunks, labels_of, save_arrays
+from galgen.data.conditions import check_trained, in_order, standardised
+from galgen.data.encoding import Draw, Encoding, chunks, labels_of, save_arrays
 from galgen.data.normalization import Standardizer, refuse_diverged
 from galgen.errors import InputError
 from galgen.resolution import resolved, spread
@@ -62,7 +63,7 @@ class Parameters:
         self, values: Float[np.ndarray, "*lead parameters"]
     ) -> Float[np.ndarray, "*lead parameters"]:
         """Standardised values, float32."""
-        return ((values - np.array(self.means)) / np.array(self.scales)).astype(np.float32)
+        return standardised(values, self.means, self.scales)
 
     def decode(
         self, standard: Float[np.ndarray, "*lead parameters"]
@@ -153,9 +154,7 @@ class VectorEncoding(Encoding[np.ndarray]):
                 f"expected vectors of {len(self.means)} columns, as were trained on, got shape "
                 f"{x.shape}; measure them alike"
             )
-        kept = self.kept
-        standard = (x[..., kept] - np.array(self.means)[kept]) / np.array(self.scales)[kept]
-        return standard.astype(np.float32)
+        return standardised(x, self.means, self.scales)[..., self.kept]
 
     def differing(self, x: Float[np.ndarray, " columns"]) -> dict[int, float]:
         """How far a vector is from the constant of each column that is left out, by number.
@@ -176,13 +175,13 @@ class VectorEncoding(Encoding[np.ndarray]):
                 f"expected no number of points for vectors, got {points}; leave it out"
             )
         names = self.parameters.names
-        for condition in conditions:
-            _check_inside(condition, self.condition_ranges, extrapolate)
+        values = np.stack([in_order(condition, names) for condition in conditions])
+        for row in values:
+            check_trained(row, names, self.parameters.ranges, extrapolate)
         draws = []
         for rows in chunks(np.arange(len(conditions)), batch):
             labels, chosen = labels_of(rows, conditions)
-            values = np.array([[c[name] for name in names] for c in chosen], np.float64)
-            standard = self.parameters.encode(values)
+            standard = self.parameters.encode(values[rows])
             shape = (len(rows), int(self.kept.sum()))
             draws.append(Draw(shape, None, standard, labels, chosen))
         return draws
@@ -200,16 +199,3 @@ class VectorEncoding(Encoding[np.ndarray]):
 
 def _finite(values: np.ndarray) -> bool:
     return bool(np.all(np.isfinite(values)))
-
-
-def _check_inside(
-    condition: Condition, ranges: dict[str, tuple[float, float]], extrapolate: bool
-) -> None:
-    """Refuse, with an InputError, a condition that is missing or outside its range."""
-    for name, (low, high) in ranges.items():
-        value = condition.get(name, np.nan)
-        if not np.isfinite(value) or not (extrapolate or low <= value <= high):
-            raise InputError(
-                f"expected {name} in [{low:.6g}, {high:.6g}], got {value:.6g}; choose a value "
-                "inside it, or pass extrapolate=True"
-            )

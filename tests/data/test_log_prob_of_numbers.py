@@ -7,9 +7,6 @@ import pytest
 from scipy import stats
 
 from galgen.data.cardinality import Cardinality
-from galgen.inference.likelihood.number import log_number, number_constant
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 COEFFICIENTS = (3.0, 0.5, -0.2, -0.1, 0.05, -0.03)
 CONDITION = np.array([[0.0, 0.0], [1.2, -0.7], [-4.0, 1.0]], np.float32)
@@ -33,8 +30,8 @@ def reference(family: Cardinality):
 
 def found(family: Cardinality, numbers: np.ndarray) -> np.ndarray:
     """log p of each number at each condition."""
-    values = jax.jit(jax.vmap(lambda n: log_number(family, n, jnp.asarray(CONDITION))))(numbers)
-    return np.asarray(values) + np.array([[number_constant(family, n)] for n in numbers.tolist()])
+    values = jax.jit(jax.vmap(lambda n: family.log_prob(n, jnp.asarray(CONDITION))))(numbers)
+    return np.asarray(values) + np.array([[family.log_constant(n)] for n in numbers.tolist()])
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
@@ -52,7 +49,7 @@ def test_probabilities_are_those_of_scipy(family) -> None:
 @pytest.mark.parametrize("number", [0, 23])
 def test_gradient_is_that_of_differences(family, number) -> None:
     def value(c):
-        return log_number(family, jnp.array(number), c)
+        return family.log_prob(jnp.array(number), c)
 
     with jax.enable_x64(True):
         c = jnp.asarray(CONDITION[1], float)
@@ -65,8 +62,8 @@ def test_gradient_is_that_of_differences(family, number) -> None:
 def test_large_numbers_keep_their_digits() -> None:
     """A nearly Poisson negative binomial of thousands of points, against float64."""
     family = Cardinality((np.log(5000.0),), 0, 0, overdispersion=1e-7)
-    value = log_number(family, jnp.array(5100), jnp.zeros((1, 0)))
-    value = float(value[0]) + number_constant(family, 5100)
+    value = family.log_prob(jnp.array(5100), jnp.zeros((1, 0)))
+    value = float(value[0]) + family.log_constant(5100)
     assert value == pytest.approx(stats.poisson(5000).logpmf(5100), abs=0.01)
 
 
