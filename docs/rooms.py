@@ -48,6 +48,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "serialization",
         "plot_style",
         "errors",
+        "version",
         "command_line",
         "option_errors",
         "places",

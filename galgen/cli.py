@@ -52,7 +52,7 @@ help:
   galgen COMMAND --help        what a command does, its options with types and defaults
   galgen train CONFIG --help   fields of a configuration: data, network, model, sampler, trainer
   galgen sample RUN --help     conditions of a run, with the ranges that it was trained over
-  galgen --version
+  galgen --version             versions of galgen, JAX and Python, and the device
 
 Exit status: 0; 1 where a requirement of validate is not met; 2 for input that cannot be used,
 after one line that says what to mend; 70 for an error of galgen itself (GALGEN_TRACEBACK=1 adds
@@ -154,7 +154,9 @@ def _run(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
     elif arguments[0] == "--version":
-        print(f"galgen {galgen.__version__}")
+        from galgen.version import version_line
+
+        print(version_line())
     else:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         parse(arguments).run()

@@ -346,11 +346,6 @@ def test_help_of_what_needs_a_file_first(
     assert stop.value.code == 0 and f"usage: galgen {command}" in printed and there in printed
 
 
-def test_version(capsys) -> None:
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out.startswith("galgen 0.")
-
-
 def test_usage(capsys) -> None:
     assert main([]) == 0
     assert "examples:" in capsys.readouterr().out
