@@ -13,7 +13,8 @@ import numpy as np
 
 from data_prep.command import SOURCES
 from data_prep.command import main as prepare
-from galgen.cli import COMMANDS, USAGE, main
+from galgen.cli import USAGE, main
+from galgen.commands.command import COMMANDS
 from galgen.data.cardinality import Cardinality
 from galgen.data.catalogue import Catalogue
 from galgen.data.encoding import CloudEncoding

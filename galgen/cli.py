@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import galgen
 from galgen import command_line
+from galgen.commands.command import COMMANDS
 from galgen.errors import InputError
 from galgen.option_errors import meant, read_options, refuse_unknown
 
@@ -34,6 +35,7 @@ A suite is one HDF5 file of catalogues, a run a folder with a trained network. I
   galgen export    turn a suite into CSV, Parquet, FITS, NumPy or ASDF for other programs
   galgen inspect   print what a suite or a run holds
   galgen demo      simulate, train, sample and validate, in a quarter of an hour
+  galgen completion  print what completes commands and options in bash, zsh or fish
 
 examples:
   galgen simulate --output suite.h5 --train 400
@@ -83,7 +85,6 @@ FORMER: Mapping[str, Mapping[str, str]] = {
     "demo": {"--processes": "--workers", "--folder": "--run"},
 }
 """Options as they once were or as one may expect them, and as they are."""
-COMMANDS = ("simulate", "train", "sample", "validate", "infer", "mock", "export", "inspect", "demo")
 
 
 def parse(arguments: Sequence[str]) -> Command:

@@ -330,6 +330,9 @@ inspect suite.h5 --picture none/picture.png
 inspect suite.h5 --picture run
 inspect run --picture run.png
 inspect suite.h5 extra
+completion
+completion tcsh
+completion bash zsh
 demo --config none.py
 demo --config broken.py
 demo --config config.py

@@ -125,12 +125,6 @@ def parse(words: list[str]) -> object:
     )
 
 
-def test_completion_knows_every_command():
-    (line,) = [text for _, text in blocks("sh") if text.startswith("complete ")]
-    named = {row.split()[1] for row in galgen.cli.USAGE.splitlines() if row[:9] == "  galgen "}
-    assert set(shlex.split(line)[4].split()) == named - {"COMMAND", "--version"}
-
-
 def write_raw_files() -> None:
     """Small raw files in the layouts that the pages speak of."""
     for number in range(6):

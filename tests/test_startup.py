@@ -36,6 +36,7 @@ STEPS = (
     ("sample run --wrong 1", LIBRARIES),
     ("export --help", LIBRARIES),
     ("export suite.h5 --wrong 1", LIBRARIES),
+    ("completion --help", LIBRARIES),
     ("inspect --help", f"jax {TRAINING}"),
     ("inspect suite.h5", f"jax {TRAINING}"),
 )

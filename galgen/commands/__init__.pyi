@@ -1,4 +1,5 @@
 from galgen.commands.command import Command as Command
+from galgen.commands.completion import Completion as Completion
 from galgen.commands.demo import Demo as Demo
 from galgen.commands.export import Export as Export
 from galgen.commands.infer import Infer as Infer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -152,7 +152,11 @@ def _options(names: Iterable[str]) -> list[str]:
 
 def sample_command(folder: Path, trust: bool = False) -> type[Sample]:
     """``Sample`` with an option for each condition of the run in ``folder``."""
-    ranges = encoding_of(folder, trust).condition_ranges
+    return with_conditions(encoding_of(folder, trust).condition_ranges)
+
+
+def with_conditions(ranges: Mapping[str, tuple[float, float]]) -> type[Sample]:
+    """``Sample`` with an option for each condition, trained over a range."""
     fields: list[Any] = [
         ("folder", Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="The run.")]),
         _field("number", Count, 16, "Catalogues to draw.", alias="-n"),
