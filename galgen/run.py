@@ -23,6 +23,7 @@ from galgen.errors import InputError
 from galgen.generative import SamplingMethod
 from galgen.inference.trained_run import TrainedExperiment
 from galgen.printing import printable
+from galgen.public_types import public_class
 from galgen.randomness import Role, random_key
 from galgen.run_folder import RunFolder
 from galgen.serialization import read_json
@@ -94,7 +95,7 @@ class Run:
         """
         place = RunFolder(folder)
         folder = place.path
-        experiment: RunExperiment = read_json(place.description, RunExperiment, trust)
+        experiment: RunExperiment = read_json(place.description, public_class("Experiment"), trust)
         place.require_encoding()
         encoding: Encoding[Any] = read_json(place.encoding, Encoding, trust)
         condition = [{name: low for name, (low, _) in encoding.condition_ranges.items()}]

@@ -444,6 +444,12 @@ def test_an_encoding_that_changed_is_refused(run: Path) -> None:
             use()
 
 
+def test_another_class_in_place_of_the_experiment_is_refused(run: Path) -> None:
+    (run / "experiment.json").write_text('{"type": "Trainer"}')
+    with pytest.raises(InputError, match="expected Experiment in the file, got Trainer"):
+        Run.load(run)
+
+
 def test_a_run_of_before_there_were_fingerprints_goes_on(run: Path) -> None:
     (run / "fingerprints.json").unlink()
     assert Run.load(run).encoding

@@ -1,4 +1,4 @@
-"""Suites that grow: appending, and the parts of a long job that outlive an interruption.
+"""Suites that grow: the parts of a long job, which outlive an interruption.
 
 A job of many parts writes each part as a suite of its own, whole or not at all, in the folder
 ``<suite>.parts`` beside the suite, with a description of the job::
@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,42 +30,6 @@ from galgen.publishing import acquire, discard, own_folder, publish_text, releas
 FOLDER = ".parts"
 OPEN_PARTS = 64
 """At most, while they are put in another order."""
-
-
-def append_suite(
-    path: str | Path, catalogues: Iterable[Catalogue], splits: Iterable[str] | str = "train"
-) -> None:
-    """Add catalogues at the end of a suite, all or nothing.
-
-    The suite is written anew, in bounded memory: it costs the time of a copy of all that is in it,
-    and three times its space while it lasts. To add many times, use :class:`SuiteParts`. What two
-    processes append at the same time, one of them loses.
-
-    Args:
-        path: of the suite.
-        catalogues: those to add, of the columns, units, data types and cosmology names it has.
-        splits: the split of each, or one name for all.
-
-    Raises:
-        InputError: if the suite cannot be read, or the catalogues differ from its, or in number
-            from the splits.
-    """
-    with Suite(path) as old, SuiteWriter(path) as writer:
-        for block in old.blocks():
-            writer.add_block(block)
-        if isinstance(splits, str):
-            for catalogue in catalogues:
-                writer.add(catalogue, splits)
-            return
-        names = list(splits)
-        before = len(writer)
-        for catalogue, split in zip(catalogues, names, strict=False):
-            writer.add(catalogue, split)
-        if len(writer) - before != len(names):
-            raise InputError(
-                f"expected one split per catalogue, got {len(names)} for {len(writer) - before}; "
-                "pass a name for each, or one for all"
-            )
 
 
 class SuiteParts(contextlib.AbstractContextManager["SuiteParts"]):

@@ -191,11 +191,6 @@ class ThomasProcess:
         """Mean number of points, kappa mu."""
         return self.parents * self.children
 
-    @property
-    def count_variance(self) -> float:
-        """Variance of the number of points, kappa mu (1 + mu)."""
-        return self.parents * self.children * (1 + self.children)
-
     def correlation(self, separation: Float[np.ndarray, "*lead"]) -> Float[np.ndarray, "*lead"]:
         """The exact xi at a separation in units of the box side."""
         squared = 4 * self.sigma**2

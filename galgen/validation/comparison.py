@@ -40,7 +40,7 @@ from galgen.validation.verdict import (
     numbers,
     response_verdict,
 )
-from galgen.validation.words import row, summary
+from galgen.validation.words import notes, row, summary
 
 DEFAULT = ValidationSettings()
 
@@ -100,29 +100,7 @@ class Comparison:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know before believing a figure."""
-        notes = []
-        for split in self.splits:
-            if not split.matched:
-                notes.append(
-                    f"Split {split.name}: generated and held-out do not hold the same "
-                    "cosmologies in the same proportions; differences may come from that."
-                )
-            notes += [
-                f"{curve.name}, {split.name}: {curve.chi_square.note}."
-                for curve in split.curves
-                if not curve.chi_square.full
-            ]
-        if self.contrast is None:
-            notes.append(
-                "There are no two further splits at two cosmologies, so the response to cosmology "
-                "was not measured."
-            )
-        if not self.periodic:
-            notes.append(
-                "The boxes are open: P(k) is that of the box as if it were periodic, convolved "
-                "with its window, alike for both sets."
-            )
-        return tuple(notes)
+        return notes(self.splits, self.contrast, self.periodic)
 
     def __repr__(self) -> str:
         names = ", ".join(split.name for split in self.splits)

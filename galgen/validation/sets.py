@@ -14,6 +14,7 @@ sets without one have a single condition.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,10 +27,15 @@ from galgen.errors import InputError
 from galgen.randomness import Role, random_generator
 
 MINIMUM_CATALOGUES = 4
-WITHIN = "at each condition"
-MIXED = "over the whole split, whose cosmologies are the same in both sets"
-APART = "over the whole split, whose cosmologies are not the same in both sets"
 Sets = Mapping[str, Sequence[Catalogue]]
+
+
+class Groups(enum.StrEnum):
+    """What catalogues are pooled over: a condition, or a split, of matched cosmologies or not."""
+
+    CONDITION = "condition"
+    MATCHED_SPLIT = "matched split"
+    UNMATCHED_SPLIT = "unmatched split"
 
 
 def common_splits(generated: Sets, held_out: Sets) -> tuple[str, ...]:
@@ -169,12 +175,12 @@ class Conditions:
         ]
         return all(g >= generated and t >= held_out for g, t in counts)
 
-    def grouped(self, by_condition: bool) -> tuple[np.ndarray, np.ndarray, str]:
-        """Group numbers of generated and held-out, and in words how they were made."""
+    def grouped(self, by_condition: bool) -> tuple[np.ndarray, np.ndarray, Groups]:
+        """Group numbers of generated and held-out, and what the groups are."""
         if by_condition:
-            return self.generated, self.held_out, WITHIN
+            return self.generated, self.held_out, Groups.CONDITION
         whole = (np.zeros_like(self.generated), np.zeros_like(self.held_out))
-        return *whole, MIXED if self.matched else APART
+        return *whole, Groups.MATCHED_SPLIT if self.matched else Groups.UNMATCHED_SPLIT
 
     def relabelled(self, number: int, seed: int) -> Bool[np.ndarray, "number both"]:
         """Which of generated + held-out are called held-out, the true labels first.

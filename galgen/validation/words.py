@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from galgen.validation.checks.chi_square import ChiSquare
+from galgen.validation.checks.chi_square import About, ChiSquare, CovarianceKind
 from galgen.validation.checks.memorisation import Memorisation
 from galgen.validation.checks.response import Gradient, Response
 from galgen.validation.checks.spread import Spread
 from galgen.validation.checks.two_sample import TwoSample
 from galgen.validation.curves import CurveComparison
 from galgen.validation.marks import CountComparison, MarkComparison
+from galgen.validation.sets import Groups
+from galgen.validation.split import SplitComparison
 from galgen.validation.verdict import Kind, Status, Verdict, median
 
 HEADINGS = ("measure", "generated", "held-out itself", "target", "verdict", "note")
@@ -83,6 +85,70 @@ def summary(verdicts: Iterable[Verdict]) -> str:
     return ". ".join(parts) + "."
 
 
+def notes(
+    splits: Iterable[SplitComparison], contrast: tuple[str, str] | None, periodic: bool
+) -> tuple[str, ...]:
+    """What a reader must know before believing a figure."""
+    found = []
+    for split in splits:
+        if not split.matched:
+            found.append(
+                f"Split {split.name}: generated and held-out do not hold the same "
+                "cosmologies in the same proportions; differences may come from that."
+            )
+        found += [
+            f"{curve.name}, {split.name}: {covariance_of(curve.chi_square)}."
+            for curve in split.curves
+            if not curve.chi_square.full
+        ]
+    if contrast is None:
+        found.append(
+            "There are no two further splits at two cosmologies, so the response to cosmology "
+            "was not measured."
+        )
+    if not periodic:
+        found.append(
+            "The boxes are open: P(k) is that of the box as if it were periodic, convolved "
+            "with its window, alike for both sets."
+        )
+    return tuple(found)
+
+
+def covariance_of(found: ChiSquare) -> str:
+    """How the covariance of a chi-square was made, or why it could not be used."""
+    text = _COVARIANCES[found.kind].format(
+        catalogues=found.catalogues,
+        bins=found.degrees,
+        about=_ABOUT[found.about].format(", ".join(found.parameters)),
+    )
+    if found.constant:
+        text += f"; left out, the same in all of held-out: {', '.join(found.constant)}"
+    return text
+
+
+_ABOUT: Mapping[About, str] = {
+    About.MEAN: "their mean",
+    About.CONDITION: "the mean of their condition",
+    About.LINE: "a straight line in {}",
+}
+_COVARIANCES: Mapping[CovarianceKind, str] = {
+    CovarianceKind.FULL: "covariance of {catalogues} held-out catalogues about {about}",
+    CovarianceKind.TOO_FEW: (
+        "{catalogues} catalogues are too few for the covariance of {bins} bins: bins taken as "
+        "independent"
+    ),
+    CovarianceKind.SINGULAR: (
+        "the covariance of {bins} bins is singular: bins taken as independent"
+    ),
+    CovarianceKind.NOTHING_VARIES: "nothing varies in held-out",
+}
+_GROUPS: Mapping[Groups, str] = {
+    Groups.CONDITION: "at each condition",
+    Groups.MATCHED_SPLIT: "over the whole split, whose cosmologies are the same in both sets",
+    Groups.UNMATCHED_SPLIT: (
+        "over the whole split, whose cosmologies are not the same in both sets"
+    ),
+}
 Words = tuple[str, str, str, str]
 """Title, figure, noise and note."""
 
@@ -129,7 +195,7 @@ def _response(v: Verdict, response: Response) -> Words:
 
 
 def _chi_square(v: Verdict, found: ChiSquare) -> Words:
-    title, note = f"{v.statistic} chi2/dof", found.note
+    title, note = f"{v.statistic} chi2/dof", covariance_of(found)
     if found.full:
         note += f"; bins taken as independent: {v.numbers['chi2_diagonal']:.2f}"
     if not found.degrees:
@@ -139,8 +205,8 @@ def _chi_square(v: Verdict, found: ChiSquare) -> Words:
 
 
 def _spread(v: Verdict, spread: Spread) -> Words:
-    note = f"median over bins, {spread.variance_groups}; rank histograms flat with p "
-    note += f"{spread.flatness_p_value:.2g}, {spread.rank_groups}"
+    note = f"median over bins, {_GROUPS[spread.variance_groups]}; rank histograms flat with p "
+    note += f"{spread.flatness_p_value:.2g}, {_GROUPS[spread.rank_groups]}"
     ratio = v.numbers["crps_ratio"]
     if math.isfinite(ratio):
         note += f"; CRPS {_plus_minus(ratio, median(spread.crps_ratio_error))} "

@@ -12,7 +12,7 @@ import pytest
 
 from galgen.data.catalogue import Catalogue
 from galgen.data.suite import Suite, SuiteWriter, write_suite
-from galgen.data.suite_parts import SuiteParts, append_suite
+from galgen.data.suite_parts import SuiteParts
 from galgen.errors import InputError
 
 
@@ -112,25 +112,6 @@ def test_splits_may_be_given_at_the_end(path):
         writer.resplit(["b", "a", "b"])
     with Suite(path) as suite:
         assert suite.splits.tolist() == ["b", "a", "b"]
-
-
-def test_appending(path):
-    catalogues = [make(i, i) for i in range(4)]
-    write_suite(path, catalogues[:2], "train")
-    append_suite(path, catalogues[2:], ["test", "train"])
-    append_suite(path, [make(2, 9)], "more")
-    with Suite(path) as suite:
-        assert list(suite) == [*catalogues, make(2, 9)]
-        assert suite.splits.tolist() == ["train", "train", "test", "train", "more"]
-    before = path.read_bytes()
-    for wrong in ([make(names=("x",))], [make(dtype=np.float32)]):
-        with pytest.raises(InputError, match="catalogue 5; give all catalogues the same"):
-            append_suite(path, wrong)
-    with pytest.raises(InputError, match="one split per catalogue, got 2 for 1"):
-        append_suite(path, [make()], ["a", "b"])
-    with pytest.raises(InputError, match="no such file"):
-        append_suite(path.with_name("absent.h5"), [make()])
-    assert path.read_bytes() == before and names(path.parent) == ["suite.h5"]
 
 
 def test_parts_are_merged_in_order_and_a_job_goes_on(path):

@@ -21,9 +21,6 @@ def test_distribution_equals_numpy():
         np.testing.assert_allclose(result.mean[index], real.mean(), rtol=1e-6)
         np.testing.assert_allclose(result.standard_deviation[index], real.std(), rtol=1e-5)
     np.testing.assert_array_equal(result.number, MASK.sum(axis=1))
-    np.testing.assert_allclose(
-        result.mean_counts().mean, np.asarray(result.counts).mean(axis=0), rtol=1e-6
-    )
 
 
 def test_bins_are_closed_below_and_open_above():

@@ -107,9 +107,6 @@ def test_poisson_points_follow_the_erlang_distribution():
         result.void_probability.mean(axis=0), np.exp(-expected), atol=4 * mean.error.max()
     )
     np.testing.assert_array_equal(result.void_probability, 1 - result.cdf[:, 0])
-    np.testing.assert_array_equal(
-        result.peaked, np.where(result.cdf < 0.5, result.cdf, 1 - result.cdf)
-    )
 
 
 def test_a_lattice_of_points_by_hand():

@@ -7,6 +7,7 @@ from scipy import stats
 from galgen.measurements.ratio import Ratio
 from galgen.validation.checks.chi_square import chi_square, one_catalogue_covariance
 from galgen.validation.sets import Conditions
+from galgen.validation.words import covariance_of
 
 COVARIANCE = np.array([[2.0, 1.2, 0.4], [1.2, 1.0, 0.3], [0.4, 0.3, 0.5]])
 
@@ -72,7 +73,7 @@ def test_too_few_catalogues_are_refused_and_said(number):
     rng = np.random.default_rng(4)
     mock, truth = rng.normal(size=(9, 3)), rng.normal(size=(number, 3))
     found = chi_square(ratio(mock), ratio(truth), unconditional(9, number))
-    assert not found.full and "too few for the covariance of 3 bins" in found.note
+    assert not found.full and "too few for the covariance of 3 bins" in covariance_of(found)
     error = truth.var(axis=0, ddof=1) * (1 / 9 + 1 / number)
     value = np.sum((mock.mean(axis=0) - truth.mean(axis=0)) ** 2 / error)
     assert found.value == pytest.approx(value) and found.factor == 1
@@ -82,7 +83,7 @@ def test_a_singular_covariance_is_refused():
     rng = np.random.default_rng(5)
     truth = rng.normal(size=(30, 2))[:, [0, 1, 1]]
     found = chi_square(ratio(rng.normal(size=(30, 3))), ratio(truth), unconditional(30, 30))
-    assert not found.full and "singular" in found.note
+    assert not found.full and "singular" in covariance_of(found)
 
 
 @pytest.mark.parametrize("repeats", [1, 6])
@@ -99,4 +100,6 @@ def test_differences_between_the_same_cosmologies_are_no_noise(repeats):
         found = chi_square(ratio(mock), ratio(truth), conditions)
         p_values.append(found.p_value)
     assert stats.kstest(p_values, "uniform").pvalue > 1e-3
-    assert ("line in omega_m" if repeats == 1 else "mean of their condition") in found.note
+    assert ("line in omega_m" if repeats == 1 else "mean of their condition") in covariance_of(
+        found
+    )

@@ -18,7 +18,7 @@ from galgen.validation.requirement import Requirement
 from galgen.validation.sets import Conditions, p_value
 from galgen.validation.settings import ValidationSettings
 from galgen.validation.verdict import Status, closure_verdict
-from galgen.validation.words import row
+from galgen.validation.words import covariance_of, row
 
 RNG = np.random.default_rng(0)
 VARIED = RNG.normal(5.0, 1.0, (2, 80, 2))
@@ -53,12 +53,12 @@ def test_chi_square_is_that_of_the_other_bins(magnitude: float, dtype: type) -> 
     found = chi_square(ratio(mock), ratio(truth), BOTH, NAMES)
     rest = chi_square(ratio(mock[:, [0, 2]]), ratio(truth[:, [0, 2]]), BOTH)
     assert found.full and found.degrees == 2 and found.value == pytest.approx(rest.value)
-    assert found.note.endswith("; left out, the same in all of held-out: r 2-3")
+    assert covariance_of(found).endswith("; left out, the same in all of held-out: r 2-3")
     few = chi_square(ratio(mock), ratio(truth[:4]), unconditional(80, 4), NAMES)
-    assert not few.full and few.degrees == 2 and few.reduced < 20 and "r 2-3" in few.note
+    assert not few.full and few.degrees == 2 and few.reduced < 20 and "r 2-3" in covariance_of(few)
     none = chi_square(ratio(mock[:, 1:2]), ratio(truth[:, 1:2]), BOTH)
     assert none.degrees == 0 and np.isnan(none.p_value) and np.isnan(none.reduced)
-    assert "nothing varies in held-out" in none.note and "bin 0" in none.note
+    assert "nothing varies in held-out" in covariance_of(none) and "bin 0" in covariance_of(none)
 
 
 @pytest.mark.parametrize(("magnitude", "dtype"), CASES)

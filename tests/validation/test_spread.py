@@ -6,7 +6,7 @@ from scipy import stats
 
 from galgen.validation.checks.crps import fair_crps, relabelled_crps_ratio
 from galgen.validation.checks.spread import measure_spread, pooled_variance, rank_histograms
-from galgen.validation.sets import APART, MIXED, WITHIN, Conditions, halvings, p_value
+from galgen.validation.sets import Conditions, Groups, halvings, p_value
 
 
 def one_condition(generated, held_out):
@@ -156,15 +156,15 @@ def test_groups_are_conditions_only_where_there_are_draws():
     mock = rng.normal(10 * conditions.generated_parameters, 2.0, (72, 4))
     truth = rng.normal(10 * conditions.held_out_parameters, 1.0, (48, 4))
     found = spread_of(mock, truth, conditions)
-    assert found.variance_groups == found.rank_groups == WITHIN
+    assert found.variance_groups == found.rank_groups == Groups.CONDITION
     assert found.variance_ratio.mean() == pytest.approx(4.0, rel=0.3)
     assert found.flatness_p_value == 0.01
     single = several(24, 1, 1)
     values = single.generated_parameters + rng.normal(size=(24, 1))
     whole = spread_of(values, values[::-1], single)
-    assert whole.variance_groups == whole.rank_groups == MIXED
+    assert whole.variance_groups == whole.rank_groups == Groups.MATCHED_SPLIT
     apart = several(24, 1, 1, matched=False)
-    assert spread_of(values, values, apart).rank_groups == APART
+    assert spread_of(values, values, apart).rank_groups == Groups.UNMATCHED_SPLIT
 
 
 def test_many_draws_at_single_held_out_conditions():
@@ -174,7 +174,7 @@ def test_many_draws_at_single_held_out_conditions():
     mock = rng.normal(conditions.generated_parameters, 0.5, (2400, 1))
     truth = rng.normal(conditions.held_out_parameters, 1.0, (120, 1))
     found = spread_of(mock, truth, conditions)
-    assert found.rank_groups == WITHIN and found.variance_groups == MIXED
+    assert found.rank_groups == Groups.CONDITION and found.variance_groups == Groups.MATCHED_SPLIT
     assert found.histogram[0, [0, -1]].sum() > 0.4 * 120
     assert found.flatness_p_value == 0.01 and np.isnan(found.crps_ratio).all()
 

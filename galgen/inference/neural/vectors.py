@@ -71,11 +71,6 @@ class Parameters:
         """Physical values, float64."""
         return np.asarray(standard, np.float64) * np.array(self.scales) + np.array(self.means)
 
-    @property
-    def log_volume(self) -> float:
-        """log |d physical / d standardised|: to be taken from a log density of the latter."""
-        return float(np.sum(np.log(self.scales)))
-
 
 @dataclasses.dataclass(frozen=True)
 @checked

@@ -63,10 +63,6 @@ class MarkDistribution:
     mean: Float[Array | np.ndarray, "batch"]
     standard_deviation: Float[Array | np.ndarray, "batch"]
 
-    def mean_counts(self) -> EnsembleMean:
-        """Mean counts per catalogue, with the error and covariance of the mean."""
-        return ensemble_mean(self.counts)
-
 
 def mark_distribution(
     values: ArrayLike, mask: ArrayLike | None, edges: ArrayLike

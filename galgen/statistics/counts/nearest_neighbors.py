@@ -74,11 +74,6 @@ class NeighborDistribution:
             )
         return 1 - self.cdf[:, self.neighbors.index(1)]
 
-    @property
-    def peaked(self) -> Float[Array | np.ndarray, "batch neighbors radii"]:
-        """min(CDF, 1 - CDF), which shows both tails."""
-        return library_of(self.cdf).minimum(self.cdf, 1 - self.cdf)
-
     def mean(self) -> EnsembleMean:
         """Mean of ``cdf`` over catalogues ``(neighbors, radii)``, its error and covariance.
 

@@ -21,6 +21,7 @@ the mean of the split where the sets do not match. C is made of pseudo-values
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,18 +36,37 @@ LEAST_EIGENVALUE = 1e-8
 """Of a correlation matrix, below which it is taken as singular."""
 
 
+class CovarianceKind(enum.StrEnum):
+    """What the covariance of held-out gave."""
+
+    FULL = "full"
+    TOO_FEW = "too few catalogues"
+    SINGULAR = "singular"
+    NOTHING_VARIES = "nothing varies"
+
+
+class About(enum.StrEnum):
+    """What a covariance is taken about."""
+
+    MEAN = "mean"
+    CONDITION = "condition"
+    LINE = "line"
+
+
 @dataclasses.dataclass(frozen=True)
 class ChiSquare:
     """Chi-square of the means.
 
     Attributes:
-        value: chi² above, or the sum of squared deviations where ``full`` is False.
+        value: chi² above, or the sum of squared deviations where bins are taken as independent.
         degrees: bins p that are kept.
         p_value: probability of more, if the mock is right.
         catalogues: of held-out.
-        factor: h; 1 where ``full`` is False.
-        full: whether the whole covariance was used.
-        note: how the covariance was made, or why it could not be used.
+        factor: h; 1 where bins are taken as independent.
+        kind: bins are taken as independent unless it is full.
+        about: what the covariance is taken about; a line is one in ``parameters``.
+        parameters: that vary in held-out.
+        constant: names of the bins that are the same in all of held-out, and left out.
     """
 
     value: float
@@ -54,8 +74,15 @@ class ChiSquare:
     p_value: float
     catalogues: int
     factor: float
-    full: bool
-    note: str
+    kind: CovarianceKind
+    about: About
+    parameters: tuple[str, ...]
+    constant: tuple[str, ...]
+
+    @property
+    def full(self) -> bool:
+        """Whether the whole covariance was used."""
+        return self.kind is CovarianceKind.FULL
 
     @property
     def reduced(self) -> float:
@@ -73,32 +100,33 @@ def chi_square(
     Args:
         generated, held_out: the statistic of both sets.
         conditions: of the same catalogues.
-        names: of the bins, for what is said of those that are left out.
+        names: of the bins.
     """
     difference = generated.mean() - held_out.mean()
-    numbers = len(generated.above), len(held_out.above)
+    number = len(held_out.above)
     covariance, freedom, about = one_catalogue_covariance(held_out, conditions)
-    share = 1 / numbers[0] + 1 / numbers[1]
+    share = 1 / len(generated.above) + 1 / number
     error = np.sqrt(np.diag(covariance))
     kept = ~np.isfinite(error) | (error > 0)
-    dropped = [names[i] if names else f"bin {i}" for i in np.flatnonzero(~kept).tolist()]
-    said = f"; left out, the same in all of held-out: {', '.join(dropped)}" if dropped else ""
+    constant = tuple(names[i] if names else f"bin {i}" for i in np.flatnonzero(~kept).tolist())
+
+    def made(value: float, p_value: float, factor: float, kind: CovarianceKind) -> ChiSquare:
+        origin = (kind, about, tuple(conditions.names), constant)
+        return ChiSquare(value, int(kept.sum()), p_value, number, factor, *origin)
+
     if not kept.any():
-        note = f"nothing varies in held-out{said}"
-        return ChiSquare(np.nan, 0, np.nan, numbers[1], 1.0, False, note)
+        return made(np.nan, np.nan, 1.0, CovarianceKind.NOTHING_VARIES)
     difference, error = difference[kept], error[kept]
     covariance = covariance[np.ix_(kept, kept)]
     bins = len(difference)
-    reason = ""
+    kind = CovarianceKind.FULL
     if freedom <= bins + 1:
-        reason = f"{numbers[1]} catalogues are too few for the covariance of {bins} bins"
+        kind = CovarianceKind.TOO_FEW
     elif not np.all(error > 0) or _least_eigenvalue(covariance, error) < LEAST_EIGENVALUE:
-        reason = f"the covariance of {bins} bins is singular"
-    if reason:
+        kind = CovarianceKind.SINGULAR
+    if kind is not CovarianceKind.FULL:
         value = float(np.sum(difference**2 / (error**2 * share)))
-        p_value = float(stats.chi2.sf(value, bins))
-        note = f"{reason}: bins taken as independent{said}"
-        return ChiSquare(value, bins, p_value, numbers[1], 1.0, False, note)
+        return made(value, float(stats.chi2.sf(value, bins)), 1.0, kind)
     scaled = difference / error
     correlation = covariance / np.outer(error, error)
     square = float(scaled @ np.linalg.solve(correlation, scaled)) / share
@@ -106,24 +134,23 @@ def chi_square(
         stats.f.sf(square * (freedom - bins + 1) / (freedom * bins), bins, freedom - bins + 1)
     )
     factor = (freedom - bins - 1) / freedom
-    note = f"covariance of {numbers[1]} held-out catalogues about {about}{said}"
-    return ChiSquare(factor * square, bins, p_value, numbers[1], factor, True, note)
+    return made(factor * square, p_value, factor, kind)
 
 
 def one_catalogue_covariance(
     held_out: Ratio, conditions: Conditions
-) -> tuple[Float[np.ndarray, "bins bins"], int, str]:
+) -> tuple[Float[np.ndarray, "bins bins"], int, About]:
     """C, its degrees of freedom, and what it was taken about; 0 where C is rounding."""
     values = held_out.pseudo_values()
     number = len(values)
-    design, about = np.ones((number, 1)), "their mean"
+    design, about = np.ones((number, 1)), About.MEAN
     if conditions.matched and conditions.repeated and conditions.varied:
         design = (conditions.held_out[:, None] == np.unique(conditions.held_out)).astype(float)
-        about = "the mean of their condition"
+        about = About.CONDITION
     elif conditions.matched and conditions.names and number > 2 * (len(conditions.names) + 1):
         parameters = conditions.held_out_parameters
         design = np.column_stack([design, parameters - parameters.mean(axis=0)])
-        about = f"a straight line in {', '.join(conditions.names)}"
+        about = About.LINE
     solution, _, rank, _ = np.linalg.lstsq(design, values, rcond=None)
     rest = values - design @ solution
     freedom = number - int(rank)

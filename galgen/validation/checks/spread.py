@@ -29,7 +29,7 @@ from galgen.measurements.ratio import divided
 from galgen.randomness import Role, random_generator
 from galgen.resolution import SINGLE, resolved, spread
 from galgen.validation.checks.crps import grouped_crps, half_crps, relabelled_crps_ratio
-from galgen.validation.sets import Conditions, p_value
+from galgen.validation.sets import Conditions, Groups, p_value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Spread:
     crps_ratio           ``(bins,)``       crps / crps_null; NaN where there is no null
     crps_ratio_error     ``(bins,)``       its standard deviation if the mock is right
     crps_p_value         float             of the ratio summed over bins, by relabelling
-    variance_groups      str               what the variance was pooled over
-    rank_groups          str               what ranks and CRPS were taken over
+    variance_groups      Groups            what the variance was pooled over
+    rank_groups          Groups            what ranks and CRPS were taken over
     ==================== ================= =================================================
     """
 
@@ -65,8 +65,8 @@ class Spread:
     crps_ratio: Float[np.ndarray, "bins"]
     crps_ratio_error: Float[np.ndarray, "bins"]
     crps_p_value: float
-    variance_groups: str
-    rank_groups: str
+    variance_groups: Groups
+    rank_groups: Groups
 
 
 def measure_spread(
@@ -93,12 +93,12 @@ def measure_spread(
     constant = spread(np.concatenate([mock, truth]), SINGLE) == 0
     mock, truth = np.where(constant, 0.0, mock), np.where(constant, 0.0, truth)
     varied = spread(truth, SINGLE) > 0
-    *pooled_groups, variance_words = conditions.grouped(conditions.repeated)
+    *pooled_groups, variance_groups = conditions.grouped(conditions.repeated)
     ratio, ratio_error = _variance_ratio(
         mock, truth, pooled_groups[0][keep[0]], pooled_groups[1][keep[1]]
     )
-    *rank_groups, rank_words = conditions.grouped(conditions.drawn_repeatedly)
-    groups = rank_groups[0][keep[0]], rank_groups[1][keep[1]]
+    *grouped, rank_groups = conditions.grouped(conditions.drawn_repeatedly)
+    groups = grouped[0][keep[0]], grouped[1][keep[1]]
     counts = rank_histograms(
         np.concatenate([mock, truth]),
         np.concatenate(groups),
@@ -125,8 +125,8 @@ def measure_spread(
         crps_ratio=np.where(varied, divided(crps, crps_null), np.nan),
         crps_ratio_error=ratios[1:].std(axis=0),
         crps_p_value=p_value(ratios[:, varied].sum(axis=-1)) if varied.any() else np.nan,
-        variance_groups=variance_words,
-        rank_groups=rank_words,
+        variance_groups=variance_groups,
+        rank_groups=rank_groups,
     )
 
 

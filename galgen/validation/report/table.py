@@ -56,7 +56,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     """Every figure of the comparison as JSON values; NaN and infinity become None."""
     tree = {
         "format": "galgen-comparison",
-        "version": 3,
+        "version": 4,
         "summary": comparison.summary,
         "notes": comparison.notes,
         "numbers": comparison.numbers,
