@@ -25,6 +25,9 @@ from galgen.mocks.sky_catalogue_files import write_sky_catalogue as write_sky_ca
 from galgen.mocks.survey import Survey as Survey
 from galgen.run import Run as Run
 from galgen.simulation.cosmology import Cosmology as Cosmology
+from galgen.simulation.particle_mesh_simulator import (
+    ParticleMeshSimulator as ParticleMeshSimulator,
+)
 from galgen.simulation.recipe import SuiteRecipe as SuiteRecipe
 from galgen.simulation.simulator import HaloSimulator as HaloSimulator
 from galgen.simulation.suite_file import simulate as simulate

@@ -107,6 +107,9 @@ def parse(arguments: Sequence[str]) -> Command:
         with commands.telling_others(rest):
             default = commands.Train(config=config, experiment=galgen.load_config(config))
             return _parse_options(commands.Train, default, name, rest)
+    if name == "simulate":
+        engine = commands.Simulate.of_engine(rest)
+        return _parse_options(commands.Simulate, engine, name, rest)
     if name == "sample":
         runs = (path.parent for path in Path("runs").glob("*/encoding.json"))
         folder = _positional(rest, SAMPLE, runs)

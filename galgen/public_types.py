@@ -89,6 +89,9 @@ _CLASSES = {
     "networks.particle_mesh": "ParticleMesh",
     "networks.set_transformer": "SetTransformer",
     "run_folder": "Fingerprints",
+    "simulation.particle_mesh_simulator": "ParticleMeshSimulator",
+    "simulation.recipe": "SuiteRecipe",
+    "simulation.simulator": "HaloSimulator",
     "training.trainer": "Trainer",
 }
 MODULES: Mapping[str, str] = {

@@ -9,6 +9,7 @@ from galgen.cosmology.background import (
     astropy_cosmology,
     flat_expansion_squared,
     flat_growth_factor,
+    flat_growth_rate,
 )
 from galgen.cosmology.parameters import (
     COMMON,
@@ -28,5 +29,6 @@ __all__ = [
     "expansion_parameters",
     "flat_expansion_squared",
     "flat_growth_factor",
+    "flat_growth_rate",
     "parameter_name",
 ]

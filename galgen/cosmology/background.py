@@ -4,6 +4,7 @@ Flat Lambda CDM without radiation has (Peebles 1980, eq. 10.12; Heath 1977)::
 
     E(z)² = Omega_m (1 + z)³ + 1 - Omega_m
     D(a)  ~ a 2F1(1/3, 1; 11/6; -x),   x = (1 - Omega_m) a³ / Omega_m,   D(z = 0) = 1
+    f(a)  = dlnD/dlna = Omega_m(a) / 2 [5 a / D~(a) - 3],   D~ the unnormalised D above
 """
 
 from __future__ import annotations
@@ -35,6 +36,13 @@ def flat_expansion_squared(omega_m: Any, redshift: Any) -> Any:
 def flat_growth_factor(omega_m: float, redshift: float) -> float:
     """D(z), the linear growth in flat Lambda CDM, one today."""
     return _flat_growth(omega_m, redshift) / _flat_growth(omega_m, 0.0)
+
+
+def flat_growth_rate(omega_m: float, redshift: float) -> float:
+    """f = dlnD/dlna in flat Lambda CDM, exact."""
+    scale = 1.0 / (1.0 + redshift)
+    matter = omega_m / scale**3 / flat_expansion_squared(omega_m, redshift)
+    return 0.5 * matter * (5.0 * scale / _flat_growth(omega_m, redshift) - 3.0)
 
 
 def _flat_growth(omega_m: float, redshift: float) -> float:

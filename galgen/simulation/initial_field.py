@@ -91,6 +91,20 @@ def gaussian_field(
 ) -> LinearField:
     """A Gaussian random field with power spectrum ``power(k)`` and zero mean."""
     noise = generator.standard_normal((mesh, mesh, mesh), dtype=np.float32)
+    return field_of_noise(power, box, noise)
+
+
+def field_of_noise(
+    power: Filter, box: float, noise: Float32[np.ndarray, "mesh mesh mesh"]
+) -> LinearField:
+    """The field with power spectrum ``power(k)`` whose phases are those of ``noise``.
+
+    Args:
+        power: in (Mpc/h)^3, of k in h/Mpc.
+        box: side in Mpc/h.
+        noise: white, of unit variance, on the mesh.
+    """
+    mesh = len(noise)
     modes = scipy.fft.rfftn(noise, workers=1)
     modes *= isotropic(lambda k: np.sqrt(power(k) * (mesh / box) ** 3), box, mesh)
     return LinearField(modes, box)

@@ -13,6 +13,7 @@ from collections.abc import Generator, Sequence
 from galgen.checked import Count, Range, Seed, Whole, checked
 from galgen.data.catalogue import Catalogue
 from galgen.simulation.cosmology import Cosmology
+from galgen.simulation.engine import Simulator
 from galgen.simulation.simulator import HaloSimulator
 from galgen.simulation.suite import latin_hypercube, simulate_suite
 
@@ -28,7 +29,7 @@ class SuiteRecipe:
     """How many catalogues, of which cosmologies.
 
     Attributes:
-        simulator: box, mesh, selection and redshift of every catalogue.
+        simulator: box, resolution, selection and redshift of every catalogue.
         omega_m: range of the matter density.
         sigma_8: range of the clustering amplitude.
         omega_b: range of the baryon density, None for the fiducial value.
@@ -42,7 +43,7 @@ class SuiteRecipe:
         validation: catalogues held out to watch a training by, of other cosmologies again.
     """
 
-    simulator: HaloSimulator = HaloSimulator(box=128.0, mesh=64, mass_min=3e13)
+    simulator: Simulator = HaloSimulator(box=128.0, mesh=64, mass_min=3e13)
     omega_m: Range = (0.2, 0.4)
     sigma_8: Range = (0.7, 0.9)
     omega_b: Range | None = None
@@ -80,7 +81,7 @@ class SuiteRecipe:
         """Refuse what cannot be simulated, before anything is.
 
         Raises:
-            InputError: if the mesh is too coarse for one of the cosmologies.
+            InputError: if haloes of one of the cosmologies would not be resolved.
         """
         for cosmology in dict.fromkeys(self.cosmologies()[0]):
             self.simulator.check_resolution(cosmology)

@@ -50,6 +50,7 @@ with N-body beyond z = 1.
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -60,10 +61,10 @@ from galgen.errors import InputError
 from galgen.periodic import wrap
 from galgen.randomness import Role, random_generator
 from galgen.simulation.cosmology import Cosmology
+from galgen.simulation.engine import Simulator, check_mass
 from galgen.simulation.infall import infall_displacement
 from galgen.simulation.initial_field import (
     LinearField,
-    gaussian_field,
     interpolate,
     lagrangian_displacement,
 )
@@ -80,8 +81,8 @@ At 0.52 the large-scale bias was 11% low; 0.45 or less is better.
 
 @dataclasses.dataclass(frozen=True)
 @checked
-class HaloSimulator:
-    """Makes halo catalogues in a periodic box. Give one of ``mass_min`` and ``number_max``.
+class HaloSimulator(Simulator):
+    """Halo catalogues from peaks of the linear field. Give one of ``mass_min`` and ``number_max``.
 
     Attributes:
         box: side in Mpc/h.
@@ -101,39 +102,28 @@ class HaloSimulator:
     number_max: Count | None = None
     redshift: float = 0.0
     smoothing: float = 5.0
+    source: ClassVar[str] = "galgen peak-patch simulator"
 
     def __post_init__(self) -> None:
-        if not 10.0 <= self.box <= 1e5:
-            raise InputError(f"expected a box of 10 to 1e5 Mpc/h, got {self.box}; check its units")
+        self._check_snapshot()
         if self.mesh % 4 or not 16 <= self.mesh <= 2048:
             raise InputError(
                 f"expected a mesh that is a multiple of 4 from 16 to 2048, got {self.mesh}; "
                 f"try {min(max(_multiple_of_four(self.mesh), 16), 2048)}"
             )
-        if not 0.0 <= self.redshift <= 20.0:
-            raise InputError(f"expected a redshift in [0, 20], got {self.redshift}; check its sign")
         if not 0.0 <= self.smoothing <= 50.0:
             raise InputError(
                 f"expected smoothing of 0 to 50 Mpc/h, got {self.smoothing}; 5 is usual"
             )
         self._check_selection()
 
-    def simulate(self, cosmology: Cosmology, seed: int) -> Catalogue:
-        """One catalogue: columns x, y, z [Mpc/h], vx, vy, vz [km/s], mass [Msun/h], falling.
+    @property
+    def field_points(self) -> int:
+        """The mesh."""
+        return self.mesh
 
-        The same cosmology and seed give the same catalogue; two cosmologies with one seed share
-        the phases of their initial field.
-
-        Raises:
-            InputError: a mesh too coarse for the lightest halo, or a seed below zero.
-        """
-        self.check_resolution(cosmology)
-        power = LinearPower(cosmology, self.redshift)
-        field = gaussian_field(power, self.box, self.mesh, random_generator(Role.PHASES, seed))
-        catalogue = self.haloes_of(field, cosmology, random_generator(Role.MASSES, seed))
-        return dataclasses.replace(
-            catalogue, provenance=dict(catalogue.provenance) | {"seed": str(seed)}
-        )
+    def _haloes(self, field: LinearField, cosmology: Cosmology, seed: int) -> Catalogue:
+        return self.haloes_of(field, cosmology, random_generator(Role.MASSES, seed))
 
     def haloes_of(
         self, field: LinearField, cosmology: Cosmology, generator: np.random.Generator
@@ -148,11 +138,7 @@ class HaloSimulator:
         Raises:
             InputError: a mesh too coarse for the lightest halo, or a field of another box or mesh.
         """
-        if (field.box, field.mesh) != (self.box, self.mesh):
-            raise InputError(
-                f"expected a field of {self.mesh} points in {self.box:g} Mpc/h, got {field.mesh} "
-                f"in {field.box:g}; give the simulator the box and mesh of the field"
-            )
+        self._check_field(field)
         self.check_resolution(cosmology)
         power = LinearPower(cosmology, self.redshift)
         masses = self._masses(TinkerMassFunction(power), generator)
@@ -163,15 +149,7 @@ class HaloSimulator:
                 f"{self.mesh}; use a mesh of {_multiple_of_four(1.25 * self.mesh)} or fewer haloes"
             )
         positions, velocities = self._move(field, patches, cosmology)
-        columns = {name: positions[:, axis] for axis, name in enumerate(("x", "y", "z"))}
-        columns |= {name: velocities[:, axis] for axis, name in enumerate(("vx", "vy", "vz"))}
-        return Catalogue(
-            columns=columns | {"mass": masses},
-            box=(self.box,) * 3,
-            redshift=self.redshift,
-            cosmology=cosmology.as_mapping(),
-            provenance={"source": "galgen peak-patch simulator"},
-        )
+        return self._catalogue(positions, velocities, masses, cosmology)
 
     def check_resolution(self, cosmology: Cosmology) -> None:
         """Refuses a mesh that does not resolve the Lagrangian patch of the lightest halo.
@@ -218,11 +196,8 @@ class HaloSimulator:
                 f"expected one of mass_min and number_max, got {self.mass_min} and "
                 f"{self.number_max}; set one and leave the other None"
             )
-        if self.mass_min is not None and not 1e10 <= self.mass_min <= 1e16:
-            raise InputError(
-                f"expected mass_min in [1e+10, 1e+16] Msun/h, got {self.mass_min:g}; give the "
-                "mass, not its logarithm"
-            )
+        if self.mass_min is not None:
+            check_mass(self.mass_min)
 
     def _masses(
         self, mass_function: TinkerMassFunction, generator: np.random.Generator

@@ -14,7 +14,7 @@ from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.randomness import Role, random_generator
 from galgen.simulation.cosmology import Cosmology, refuse_unfollowed
-from galgen.simulation.simulator import HaloSimulator
+from galgen.simulation.engine import Simulator
 
 _NAMES = tuple(Cosmology().as_mapping())
 
@@ -51,7 +51,7 @@ def latin_hypercube(
 
 
 def simulate_suite(
-    simulator: HaloSimulator,
+    simulator: Simulator,
     cosmologies: Sequence[Cosmology],
     seeds: Sequence[int],
     processes: int = 1,
@@ -62,8 +62,8 @@ def simulate_suite(
     more than one needs the usual ``if __name__ == "__main__":``.
 
     Raises:
-        InputError: at once, if the lengths differ, ``processes`` is below one or the mesh is too
-            coarse for one of the cosmologies; later, whatever else the simulator raises.
+        InputError: at once, if the lengths differ, ``processes`` is below one or haloes of one
+            of the cosmologies would not be resolved; later, whatever else the simulator raises.
     """
     if len(cosmologies) != len(seeds):
         raise InputError(
@@ -81,7 +81,7 @@ def simulate_suite(
     return _run(tasks, processes)
 
 
-def _run(tasks: list[tuple[HaloSimulator, Cosmology, int]], processes: int) -> Iterator[Catalogue]:
+def _run(tasks: list[tuple[Simulator, Cosmology, int]], processes: int) -> Iterator[Catalogue]:
     processes = min(processes, len(tasks))
     if processes <= 1:
         yield from map(_simulate, tasks)
@@ -90,6 +90,6 @@ def _run(tasks: list[tuple[HaloSimulator, Cosmology, int]], processes: int) -> I
         yield from pool.imap(_simulate, tasks)
 
 
-def _simulate(task: tuple[HaloSimulator, Cosmology, int]) -> Catalogue:
+def _simulate(task: tuple[Simulator, Cosmology, int]) -> Catalogue:
     simulator, cosmology, seed = task
     return simulator.simulate(cosmology, seed)

@@ -9,10 +9,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from galgen.data.catalogue import Catalogue
 from galgen.data.suite import Suite
 from galgen.data.suite_parts import SuiteParts
+from galgen.errors import InputError
 from galgen.places import HDF5, check_file
-from galgen.serialization import to_json
+from galgen.serialization import from_json, parsed, to_json
+from galgen.simulation.cosmology import Cosmology
+from galgen.simulation.initial_field import LinearField
 from galgen.simulation.recipe import SuiteRecipe
 
 DEFAULT = SuiteRecipe()
@@ -82,4 +86,31 @@ def is_made(path: Path, recipe: SuiteRecipe) -> bool:
         return False
     with Suite(path) as suite:
         made = [provenance.get("recipe") for provenance in suite.provenance(0, 1)]
-    return made == [json.dumps(to_json(recipe))]
+    try:
+        return [from_json(parsed(text or "null")) for text in made] == [recipe]
+    except InputError:  # of another galgen
+        return False
+
+
+def linear_field_of(catalogue: Catalogue) -> LinearField:
+    """The linear field that a catalogue of a simulated suite comes from, made again.
+
+    Args:
+        catalogue: with the recipe and the seed in its provenance, as :func:`simulate` writes it.
+
+    Raises:
+        InputError: if it has none.
+    """
+    text, seed = (catalogue.provenance.get(name, "") for name in ("recipe", "seed"))
+    if not text or not seed.isdecimal():
+        raise InputError(
+            f"expected a catalogue whose provenance has the recipe and the seed of galgen "
+            f"simulate, got {sorted(catalogue.provenance) or 'none'}; read it from such a suite"
+        )
+    recipe = from_json(parsed(text))
+    if not isinstance(recipe, SuiteRecipe):
+        raise InputError(
+            f"expected a recipe of galgen simulate in the provenance, got {text[:100]!r}; read the "
+            "catalogue from a suite that galgen simulate made"
+        )
+    return recipe.simulator.linear_field(Cosmology.of(catalogue.cosmology), int(seed))
