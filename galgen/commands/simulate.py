@@ -70,7 +70,7 @@ class Simulate(Command):
         options = [word.partition("=") for word in words]
         named = [
             value or after
-            for (option, _, value), after in zip(options, [*words[1:], ""], strict=True)
+            for (option, _, value), after in zip(options, [*words[1:], ""], strict=False)
             if option == "--engine"
         ]
         engine: Engine = next((known for known in ENGINES if known in named[-1:]), "peak-patch")

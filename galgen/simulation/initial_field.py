@@ -76,10 +76,10 @@ class LinearField:
         modes = self.modes * isotropic(function, self.box, self.mesh)
         return _to_real(modes)
 
-    def coarsened(self, mesh: int) -> LinearField:
-        """The same field cut to the modes below the Nyquist frequency of a smaller mesh."""
-        low = mesh // 2
-        modes = np.zeros((mesh, mesh, low + 1), np.complex64)
+    def resampled(self, mesh: int) -> LinearField:
+        """The same field on another mesh, with the modes below the Nyquist frequency of both."""
+        low = min(mesh, self.mesh) // 2
+        modes = np.zeros((mesh, mesh, mesh // 2 + 1), np.complex64)
         for x in (slice(0, low), slice(-low + 1, None)):
             for y in (slice(0, low), slice(-low + 1, None)):
                 modes[x, y, :low] = self.modes[x, y, :low]

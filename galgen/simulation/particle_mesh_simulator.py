@@ -27,11 +27,11 @@ from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.engine import Simulator, check_mass
 from galgen.simulation.friends_of_friends import friends_of_friends, group_means
 from galgen.simulation.initial_field import LinearField, lagrangian_displacement
-from galgen.simulation.linear_power import LinearPower
-from galgen.simulation.mass_function import TinkerMassFunction
 
 LARGEST_MESH = 1290
 """Cells per side whose number fits into 32 bits."""
+WIDEST = 8.0
+"""Mean separation in Mpc/h at which 20 particles are the heaviest haloes there are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +75,12 @@ class ParticleMeshSimulator(Simulator):
                 f"expected particles per side that are a multiple of 4 from 16 to {largest}, got "
                 f"{self.particles}; try {nearest}"
             )
+        if self.box / self.particles > WIDEST:
+            needed = 4 * math.ceil(self.box / WIDEST / 4)
+            raise InputError(
+                f"expected particles at most {WIDEST:g} Mpc/h apart, got {self.particles} in "
+                f"{self.box:g} Mpc/h, which form hardly a halo; use {needed} or more particles"
+            )
         if self.mass_min is not None:
             check_mass(self.mass_min)
         if not 2.0 * self.start <= self._end:
@@ -97,7 +103,7 @@ class ParticleMeshSimulator(Simulator):
         return cosmology.mean_matter_density * (self.box / self.particles) ** 3
 
     def check_resolution(self, cosmology: Cosmology) -> None:
-        """Refuses particles too heavy for the lightest halo, or for any that the box would hold.
+        """Refuses particles too heavy for the lightest halo.
 
         Raises:
             InputError: says how many particles are needed.
@@ -109,15 +115,6 @@ class ParticleMeshSimulator(Simulator):
                 f"expected {4 * math.ceil(needed / 4.0)} or more particles per side, so that a "
                 f"halo of {self.mass_min:.2g} Msun/h has {self.particles_min} of them in a box of "
                 f"{self.box:g} Mpc/h, got {self.particles}; raise particles or mass_min"
-            )
-        lightest = min(max(lightest, self.mass_min or 0.0, 1e10), 1e16)
-        table = TinkerMassFunction(LinearPower(cosmology, self.redshift))
-        number = self.box**3 * float(table.number_above(np.asarray(lightest)))
-        if number < 1.0:
-            raise InputError(
-                f"expected one halo or more in the box on average, got {number:.2g} above "
-                f"{lightest:.2g} Msun/h ({self.particles_min} particles or mass_min); use more "
-                "particles per side, a larger box or a lower mass_min"
             )
 
     def haloes_of(self, field: LinearField, cosmology: Cosmology) -> Catalogue:

@@ -171,7 +171,7 @@ class HaloSimulator(Simulator):
         self, field: LinearField, patches: Patches, cosmology: Cosmology
     ) -> tuple[Float[np.ndarray, "haloes 3"], Float[np.ndarray, "haloes 3"]]:
         """Positions [Mpc/h] and velocities [km/s] of the patches at the redshift."""
-        coarse = field.coarsened(self.mesh // 2)
+        coarse = field.resampled(self.mesh // 2)
         first, second = lagrangian_displacement(coarse, self.smoothing).at(patches.positions)
         faster = infall_displacement(coarse, cosmology.lagrangian_radius(self._lightest(cosmology)))
         infall = interpolate(faster, self.box, patches.positions)

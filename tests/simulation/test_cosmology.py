@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad, solve_ivp
 
+from galgen.cosmology import flat_growth_rate
 from galgen.errors import InputError
 from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.suite import latin_hypercube
@@ -41,6 +42,8 @@ def test_growth_agrees_with_the_growth_equations(cosmology, redshift):
     growth, rate, second, second_rate = solve_growth(cosmology.omega_m, redshift)
     assert cosmology.growth_factor(redshift) == pytest.approx(growth / today[0], rel=1e-5)
     assert cosmology.growth_rate(redshift) == pytest.approx(rate / growth, rel=0.03)
+    exact = flat_growth_rate(cosmology.omega_m, redshift)
+    assert exact == pytest.approx(rate / growth, rel=1e-5)
     assert cosmology.second_order_growth_rate(redshift) == pytest.approx(
         second_rate / second, rel=0.03
     )

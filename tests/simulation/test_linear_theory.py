@@ -154,7 +154,7 @@ def test_masses_are_poisson_draws_of_tinkers(name, request):
 
 def waves_longer_than(length, field, mesh):
     """First-order displacement by the modes of k < 2 pi / length alone."""
-    cut = field.coarsened(mesh)
+    cut = field.resampled(mesh)
     kept = isotropic(lambda k: np.where(k < 2.0 * np.pi / length, 1.0, 0.0), field.box, mesh)
     return lagrangian_displacement(LinearField(cut.modes * kept, field.box)).first
 

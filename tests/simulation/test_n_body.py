@@ -30,7 +30,7 @@ def same_phases(mesh):
     modes = fft.rfftn(noise) * isotropic(
         lambda k: np.sqrt(power(k) * (256 / 1000.0) ** 3), 1000.0, 256
     )
-    return LinearField(modes, 1000.0).coarsened(mesh)
+    return LinearField(modes, 1000.0).resampled(mesh)
 
 
 def both(number):

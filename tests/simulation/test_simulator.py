@@ -105,7 +105,7 @@ def test_haloes_of_a_given_field_are_those_of_the_seed():
     for name in COLUMNS:
         np.testing.assert_array_equal(ours.columns[name], expected.columns[name])
     with pytest.raises(InputError, match="a field of 32 points in 64 Mpc/h, got 16 in 64"):
-        SMALL.haloes_of(field.coarsened(16), Cosmology(), np.random.default_rng(0))
+        SMALL.haloes_of(field.resampled(16), Cosmology(), np.random.default_rng(0))
 
 
 def test_mean_momentum_vanishes(boxes):
