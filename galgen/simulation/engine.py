@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -29,8 +28,6 @@ class Simulator(abc.ABC):
 
     box: float
     redshift: float
-    source: ClassVar[str]
-    """What the provenance of a catalogue calls the simulator."""
 
     @property
     @abc.abstractmethod
@@ -83,6 +80,7 @@ class Simulator(abc.ABC):
         velocities: Float[np.ndarray, "haloes 3"],
         masses: Float[np.ndarray, "haloes"],
         cosmology: Cosmology,
+        source: str,
     ) -> Catalogue:
         """Haloes in the form that is handed over."""
         columns = dict(zip(POSITIONS, positions.T, strict=True))
@@ -92,7 +90,7 @@ class Simulator(abc.ABC):
             box=(self.box,) * 3,
             redshift=self.redshift,
             cosmology=cosmology.as_mapping(),
-            provenance={"source": self.source},
+            provenance={"source": source},
         )
 
     def _check_snapshot(self) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
@@ -64,7 +64,6 @@ class ParticleMeshSimulator(Simulator):
     steps: Annotated[int, between(5, 1000)] = 15
     start: Annotated[float, between(0.01, 0.5)] = 0.1
     linking_length: Annotated[float, between(0.05, 0.5)] = 0.2
-    source: ClassVar[str] = "galgen particle-mesh simulator"
 
     def __post_init__(self) -> None:
         self._check_snapshot()
@@ -136,7 +135,7 @@ class ParticleMeshSimulator(Simulator):
         mass = self.particle_mass(cosmology)
         smallest = max(self.particles_min, math.ceil((self.mass_min or 0.0) / mass))
         sizes, x, v = group_means(groups, smallest, positions, velocities, self.box)
-        return self._catalogue(x, v, sizes * mass, cosmology)
+        return self._catalogue(x, v, sizes * mass, cosmology, "galgen particle-mesh simulator")
 
     def particles_of(
         self, field: LinearField, cosmology: Cosmology

@@ -50,7 +50,6 @@ with N-body beyond z = 1.
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -102,7 +101,6 @@ class HaloSimulator(Simulator):
     number_max: Count | None = None
     redshift: float = 0.0
     smoothing: float = 5.0
-    source: ClassVar[str] = "galgen peak-patch simulator"
 
     def __post_init__(self) -> None:
         self._check_snapshot()
@@ -149,7 +147,8 @@ class HaloSimulator(Simulator):
                 f"{self.mesh}; use a mesh of {_multiple_of_four(1.25 * self.mesh)} or fewer haloes"
             )
         positions, velocities = self._move(field, patches, cosmology)
-        return self._catalogue(positions, velocities, masses, cosmology)
+        source = "galgen peak-patch simulator"
+        return self._catalogue(positions, velocities, masses, cosmology, source)
 
     def check_resolution(self, cosmology: Cosmology) -> None:
         """Refuses a mesh that does not resolve the Lagrangian patch of the lightest halo.
