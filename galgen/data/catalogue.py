@@ -9,12 +9,11 @@ open from something larger.
 from __future__ import annotations
 
 import dataclasses
-import html
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer, Shaped
+from jaxtyping import Bool, Float, Integer
 
 from galgen.arrays import as_array, as_finite, unit_of
 from galgen.data.tabular import Tabular
@@ -105,33 +104,6 @@ class Catalogue(Tabular):
                     " wrap or shift them into the box, or check the units (kpc/h?)"
                 )
 
-    def __len__(self) -> int:
-        return len(next(iter(self.columns.values())))
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Catalogue):
-            return NotImplemented
-        same_columns = list(self.columns) == list(other.columns) and all(
-            np.array_equal(self.columns[name], other.columns[name]) for name in self.columns
-        )
-        names = ("box", "redshift", "cosmology", "periodic", "units", "provenance")
-        return same_columns and all(getattr(self, n) == getattr(other, n) for n in names)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def column(self, name: str) -> Shaped[np.ndarray, " points"]:
-        """A column by name.
-
-        Raises:
-            InputError: if there is none of that name; the message lists those present.
-        """
-        if name not in self.columns:
-            raise InputError(
-                f"expected a column {name!r}, got columns {list(self.columns)}; "
-                "choose one of these or add it to the catalogue"
-            )
-        return self.columns[name]
-
     @property
     def positions(self) -> Float[np.ndarray, "points 3"]:
         """Comoving positions [Mpc/h], in [0, side)."""
@@ -167,28 +139,21 @@ class Catalogue(Tabular):
     def _summary(self) -> dict[str, str]:
         edge = " x ".join(f"{side:g}" for side in self.box)
         kind = "periodic" if self.periodic else "open"
-        cosmology = ", ".join(f"{name}={value:g}" for name, value in self.cosmology.items())
         return {
             "points": str(len(self)),
             "columns": ", ".join(f"{n} [{u}]" if u else n for n, u in self.units.items()),
             "box": f"{edge} Mpc/h, {kind}",
             "redshift": f"{self.redshift:g}",
-            "cosmology": cosmology or "not given",
+            "cosmology": self._parameters(),
+            **self.provenance,
         }
 
     def __repr__(self) -> str:
         box = self._summary()["box"]
         return printable(
             f"Catalogue({len(self)} points, {' '.join(self.columns)}; box {box}; "
-            f"redshift {self.redshift:g}; {self._summary()['cosmology']})"
+            f"redshift {self.redshift:g}; {self._parameters()})"
         )
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th>{html.escape(key)}</th><td>{html.escape(value)}</td></tr>"
-            for key, value in (self._summary() | dict(self.provenance)).items()
-        )
-        return f"<table><caption>Catalogue</caption>{rows}</table>"
 
 
 def _finite(value: float, name: str) -> float:

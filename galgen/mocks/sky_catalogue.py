@@ -20,12 +20,11 @@ columns of their box too, in capitals.
 from __future__ import annotations
 
 import dataclasses
-import html
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 
 from galgen.arrays import as_array, check_range
 from galgen.cosmology import astropy_cosmology
@@ -86,32 +85,6 @@ class SkyCatalogue(Tabular):
         set_field(self, "cosmology", {str(k): float(v) for k, v in self.cosmology.items()})
         set_field(self, "provenance", {str(k): str(v) for k, v in self.provenance.items()})
 
-    def __len__(self) -> int:
-        return len(self.columns["RA"])
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, SkyCatalogue):
-            return NotImplemented
-        same = list(self.columns) == list(other.columns) and all(
-            self.columns[n].dtype == other.columns[n].dtype
-            and np.array_equal(self.columns[n], other.columns[n])
-            for n in self.columns
-        )
-        names = ("cosmology", "units", "provenance")
-        return same and all(getattr(self, n) == getattr(other, n) for n in names)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def column(self, name: str) -> Shaped[np.ndarray, " objects"]:
-        """A column by name.
-
-        Raises:
-            InputError: if there is none of that name; the message lists those present.
-        """
-        if name not in self.columns:
-            raise InputError(f"expected a column {name!r}, got {list(self.columns)}; choose one")
-        return self.columns[name]
-
     def points(self, regions: Int[np.ndarray, " objects"] | None = None) -> SurveyCatalogue:
         """What :func:`~galgen.statistics.pairs.landy_szalay.landy_szalay` takes.
 
@@ -137,18 +110,13 @@ class SkyCatalogue(Tabular):
     def __repr__(self) -> str:
         redshift = self.columns["Z"]
         reach = f"; z {redshift.min():.4g} to {redshift.max():.4g}" if len(self) else ""
-        cosmology = ", ".join(f"{name}={value:g}" for name, value in self.cosmology.items())
         return printable(
             f"SkyCatalogue({len(self)} objects, {' '.join(self.columns)}{reach}; "
-            f"{cosmology or 'cosmology not given'})"
+            f"{self._parameters()})"
         )
 
-    def _repr_html_(self) -> str:
-        rows = {"catalogue": repr(self), **self.provenance}
-        cells = "".join(
-            f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in rows.items()
-        )
-        return f"<table><caption>SkyCatalogue</caption>{cells}</table>"
+    def _summary(self) -> dict[str, str]:
+        return {"catalogue": repr(self), **self.provenance}
 
 
 def _in_standard_unit(name: str, values: Any, stated: str | None, h: float | None) -> np.ndarray:

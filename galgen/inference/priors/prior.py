@@ -108,9 +108,30 @@ def _unconstrain(theta, low, high, center, scale):
     return (theta - center) / scale
 
 
+class OneParameter(Prior):
+    """A prior of one parameter between bounds.
+
+    Attributes:
+        name: of the parameter.
+        low, high: the bounds, in its unit.
+    """
+
+    name: str
+    low: float
+    high: float
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def bounds(self) -> tuple[Bounds, ...]:
+        return ((self.low, self.high),)
+
+
 @dataclasses.dataclass(frozen=True)
 @checked
-class Uniform(Prior):
+class Uniform(OneParameter):
     """One parameter, every value between two bounds alike.
 
     Attributes:
@@ -137,14 +158,6 @@ class Uniform(Prior):
                 f"{self.high}; widen them, or fix the parameter instead"
             )
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def bounds(self) -> tuple[Bounds, ...]:
-        return ((self.low, self.high),)
-
     def sample(self, key: jax.Array, number: int) -> Float[Array, "number parameters"]:
         return jax.random.uniform(key, (number, 1), minval=self.low, maxval=self.high)
 
@@ -154,7 +167,7 @@ class Uniform(Prior):
 
 @dataclasses.dataclass(frozen=True)
 @checked
-class Gaussian(Prior):
+class Gaussian(OneParameter):
     """One parameter, normal, cut at bounds where they are given; normalised between them.
 
     Attributes:
@@ -179,14 +192,6 @@ class Gaussian(Prior):
                 f"between them, got {self.low} and {self.high} about the mean {self.mean} with the "
                 f"std {self.std}; widen them"
             )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def bounds(self) -> tuple[Bounds, ...]:
-        return ((self.low, self.high),)
 
     @property
     def places(self) -> tuple[tuple[float, float], ...]:
