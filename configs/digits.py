@@ -2,7 +2,7 @@
 
 Paper:   Lipman et al. 2022, arXiv:2210.02747; Ho and Salimans 2022, arXiv:2207.12598
 Data:    MNIST, downloaded and verified at first use; --data.path FOLDER for local files
-Command: galgen train configs/digits.py --run runs/digits
+Command: galgen train digits --run runs/digits
          galgen sample runs/digits --number 100
 Cost:    30 CPU-minutes of training, beside other work
 Score:   99% of the draws are seen as the digit asked for by a classifier that is right on 98.8%

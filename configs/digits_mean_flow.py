@@ -2,7 +2,7 @@
 
 Paper:   Geng et al. 2025, arXiv:2505.13447
 Data:    MNIST, downloaded and verified at first use; --data.path FOLDER for local files
-Command: galgen train configs/digits_mean_flow.py --run runs/jumps
+Command: galgen train digits_mean_flow --run runs/jumps
          galgen sample runs/jumps --number 100
 Cost:    about 40 CPU-minutes of training
 Score:   not measured yet (benchmarks/digits.py --jumps)

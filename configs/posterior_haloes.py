@@ -3,7 +3,7 @@
 Paper:   neural posterior estimation (Papamakarios and Murray 2016, arXiv:1605.06376) by a spline
          flow (Durkan et al. 2019, arXiv:1906.04032) of what a pooled particle-mesh network sees
 Data:    galgen simulate --output runs/demo_suite.h5, which galgen demo does too
-Command: galgen train configs/posterior_haloes.py --run runs/posterior
+Command: galgen train posterior_haloes --run runs/posterior
          galgen infer runs/posterior runs/demo_suite.h5
 Cost and score: not measured yet
 """

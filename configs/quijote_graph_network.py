@@ -5,7 +5,7 @@ Paper:   Cuesta-Lazaro and Mishra-Sharma 2023, arXiv:2311.17141, with the noise 
 Data:    galgen simulate --output quijote_like.h5 --simulator.box 1000 --simulator.mesh 192 \
          --simulator.mass-min None --simulator.number-max 5000 --omega-m 0.1 0.5 --sigma-8 0.6 1.0
          --train 1800 --test 200, or Quijote's own catalogues through data_prep
-Command: galgen train configs/quijote_graph_network.py --data.path quijote_like.h5
+Command: galgen train quijote_graph_network --data.path quijote_like.h5
 Cost:    not yet trained to the end: days on 2 cores, so a run for an accelerator.
 """
 

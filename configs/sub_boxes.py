@@ -2,7 +2,7 @@
 
 Paper:   Lipman et al. 2022, arXiv:2210.02747 (flow matching), from points uniform in the box
 Data:    python -m data_prep survey galaxies.fits --cut 40 -o sub_boxes.h5
-Command: galgen train configs/sub_boxes.py --data.path sub_boxes.h5 --run runs/survey
+Command: galgen train sub_boxes --data.path sub_boxes.h5 --run runs/survey
          galgen validate runs/survey
 Cost and score on SDSS DR7: benchmarks/RESULTS.md
 """

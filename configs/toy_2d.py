@@ -1,7 +1,7 @@
 """Flow matching from a Gaussian to eight Gaussians in the plane.
 
 Paper:   Lipman et al. 2022, arXiv:2210.02747 (flow matching); arXiv:2302.00482 (the task)
-Command: galgen train configs/toy_2d.py --run runs/toy; galgen sample runs/toy --number 2000
+Command: galgen train toy_2d --run runs/toy; galgen sample runs/toy --number 2000
 """
 
 from galgen import Bridge, Experiment, Sampler, Trainer

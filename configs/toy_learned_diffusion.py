@@ -1,7 +1,7 @@
 """A variational diffusion of two moons whose noise schedule is learned with the network.
 
 Paper:   Kingma et al. 2021, arXiv:2107.00630
-Command: galgen train configs/toy_learned_diffusion.py --run runs/diffusion
+Command: galgen train toy_learned_diffusion --run runs/diffusion
          galgen sample runs/diffusion --number 2000
 Cost:    2 CPU-minutes of training
 Score:   2-Wasserstein distance of 1,000 points to held-out ones 0.31 ± 0.02, the

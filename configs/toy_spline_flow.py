@@ -1,7 +1,7 @@
 """A neural spline flow of the checkerboard, trained by likelihood.
 
 Paper:   Durkan et al. 2019, arXiv:1906.04032
-Command: galgen train configs/toy_spline_flow.py --run runs/spline
+Command: galgen train toy_spline_flow --run runs/spline
          galgen sample runs/spline --number 2000
 Cost:    about 35 CPU-seconds of training
 Score:   0.09 nats above the entropy, ln 32 (benchmarks/normalizing_flows.py)

@@ -14,6 +14,10 @@ from command_line import write_help
 from rooms import write_rooms
 from sphinx.cmd.build import main as sphinx
 
+from galgen.card_page import as_markdown
+from galgen.model_file import ModelFile
+from galgen.pretrained import find_model, listed
+
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 BUILD = DOCS / "_build"
@@ -70,6 +74,11 @@ def lay_out(source: Path) -> None:
     (source / "index.md").write_text((ROOT / "README.md").read_text() + CONTENTS)
     write_rooms(ROOT, source / "reference")
     write_help(source / "docs" / "command_line.md")
+    for name in listed():
+        card = ModelFile.open(find_model(name)).card
+        place = source / "docs" / "models" / f"{name}.md"
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(as_markdown(card))
 
 
 def main() -> int:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import galgen
 from galgen import command_line
-from galgen.commands.command import COMMANDS
+from galgen.commands.command import COMMANDS, class_name
 from galgen.errors import InputError
 from galgen.option_errors import meant, read_options, refuse_unknown
+from galgen.shipped import config_list, shipped_configs
 
 if TYPE_CHECKING:
     from galgen.commands import Command
@@ -35,12 +36,19 @@ A suite is one HDF5 file of catalogues, a run a folder with a trained network. I
   galgen export    turn a suite into CSV, Parquet, FITS, NumPy or ASDF for other programs
   galgen inspect   print what a suite or a run holds
   galgen demo      simulate, train, sample and validate, in a quarter of an hour
+
+Trained models come with galgen. Their names stand for a run: galgen sample haloes-small
+
+  galgen models      list the trained models
+  galgen model-card  print what was measured of one, or of a run
+  galgen package     turn a run and its report into a model file, to be used by name
   galgen completion  print what completes commands and options in bash, zsh or fish
 
 examples:
+  galgen sample haloes-small --number 4 --omega-m 0.31 --output mocks.h5
   galgen simulate --output suite.h5 --train 400
-  galgen train configs/demo.py --data.path suite.h5 --run runs/mine
-  galgen train configs/demo.py --data.path suite.h5 --run runs/mine --resume
+  galgen train demo --data.path suite.h5 --run runs/mine
+  galgen train demo --data.path suite.h5 --run runs/mine --resume
   galgen sample runs/mine --number 16 --omega-m 0.31 --sigma-8 0.81 --output mocks.h5
   galgen validate runs/mine --require "xi.closure > 0.85"
   galgen sample runs/mine --like suite.h5 --extrapolate --output like.h5
@@ -52,6 +60,7 @@ examples:
 
 help:
   galgen COMMAND --help        what a command does, its options with types and defaults
+  galgen train --list          the configurations that come with galgen
   galgen train CONFIG --help   fields of a configuration: data, network, model, sampler, trainer
   galgen sample RUN --help     conditions of a run, with the ranges that it was trained over
   galgen --version             versions of galgen, JAX and Python, and the device
@@ -62,16 +71,18 @@ the traceback); 130 after Ctrl-C.
 """
 
 TRAIN = """\
-usage: galgen train CONFIG [OPTIONS], e.g. galgen train configs/demo.py --run runs/mine
+usage: galgen train CONFIG [OPTIONS], e.g. galgen train demo --run runs/mine
 
-CONFIG is a Python file that builds an experiment: data, network, model, sampler, trainer. Every
-field of it is an option, e.g. --trainer.steps 2000; galgen train CONFIG --help lists them.
+CONFIG is a Python file that builds an experiment: data, network, model, sampler, trainer; or the
+name of one that comes with galgen (galgen train --list). Every field of it is an option, e.g.
+--trainer.steps 2000; galgen train CONFIG --help lists them.
 """
 
 SAMPLE = """\
 usage: galgen sample RUN [OPTIONS], e.g. galgen sample runs/demo --number 16 --output mocks.h5
 
-RUN is the folder that galgen train wrote. Every condition that it was trained over is an option,
+RUN is the folder that galgen train wrote, a model file, or the name of a trained model
+(galgen models). Every condition that it was trained over is an option,
 e.g. --omega-m 0.31; galgen sample RUN --help lists them with their ranges.
 """
 
@@ -102,8 +113,11 @@ def parse(arguments: Sequence[str]) -> Command:
 
     rest = _renamed(name, rest)
     if name == "train":
+        if rest[:1] == ["--list"]:
+            print(config_list())
+            raise SystemExit(0)
         config = _positional(rest, TRAIN, Path("configs").glob("*.py"))
-        refuse_unknown(config, rest[1:])
+        refuse_unknown(shipped_configs().get(str(config), config), rest[1:])
         with commands.telling_others(rest):
             default = commands.Train(config=config, experiment=galgen.load_config(config))
             return _parse_options(commands.Train, default, name, rest)
@@ -115,7 +129,7 @@ def parse(arguments: Sequence[str]) -> Command:
         folder = _positional(rest, SAMPLE, runs)
         kind = commands.sample_command(folder, "--trust" in rest)
     else:
-        kind = getattr(commands, name.capitalize())  # imports this one alone
+        kind = getattr(commands, class_name(name))  # imports this one alone
     return _parse_options(kind, None, name, rest)
 
 

@@ -8,21 +8,19 @@ from pathlib import Path
 
 from galgen.errors import InputError
 from galgen.experiment import Experiment
+from galgen.shipped import find_config
 
 
 def load_config(path: str | Path) -> Experiment:
     """The ``experiment`` that a configuration file builds.
 
+    Args:
+        path: of the file, or the name of a configuration that comes with galgen, as ``demo``.
+
     Raises:
         InputError: if the file is missing, fails, or builds no experiment.
     """
-    path = Path(path)
-    if not path.is_file():
-        near = ", ".join(sorted(str(p) for p in Path("configs").glob("*.py")))
-        raise InputError(
-            f"expected a configuration file, found no {path}; "
-            + (f"there are {near}" if near else "name one, as configs/demo.py of galgen's source")
-        )
+    path = find_config(path)
     module = types.ModuleType("galgen_config")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # where the classes that it defines look for it

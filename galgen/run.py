@@ -22,14 +22,14 @@ from galgen.data.encoding import Condition, Draw, Encoding
 from galgen.errors import InputError
 from galgen.generative import SamplingMethod
 from galgen.inference.trained_run import TrainedExperiment
+from galgen.model_file import SUFFIX
+from galgen.pretrained import model_file
 from galgen.printing import printable
 from galgen.public_types import public_class
 from galgen.randomness import Role, random_key
 from galgen.run_folder import RunFolder
-from galgen.serialization import read_json
-from galgen.training import Checkpoints, Trainer
-from galgen.training.evaluator import BEST
-from galgen.training.sharding import ALL_ON_DATA, MeshShape, data_mesh, put_batch, replicated
+from galgen.training import Trainer
+from galgen.training.sharding import ALL_ON_DATA, MeshShape, put_batch, replicated
 from galgen.types import Batch, Params
 
 
@@ -65,7 +65,7 @@ class Run:
         experiment: what was trained.
         encoding: between its numbers and data.
         params: averaged weights.
-        folder: where it was trained.
+        folder: where it was trained, or its model file.
     """
 
     experiment: RunExperiment
@@ -81,10 +81,11 @@ class Run:
         best: bool = False,
         trust: bool = False,
     ) -> Run:
-        """The run in ``folder``, with the averaged weights of its newest checkpoint.
+        """A trained run, with the averaged weights of its newest checkpoint.
 
         Args:
-            folder: of the run.
+            folder: of the run; or a model file, or the name of a trained model
+                (:mod:`galgen.pretrained`).
             best: take the checkpoint that its evaluation found best.
             ema_decay: which average, by its decay; the trainer's ``ema_decay`` if not given.
             trust: import the modules of classes that are not galgen's, which the run names: only
@@ -93,36 +94,15 @@ class Run:
         Raises:
             InputError: if there is no run or no checkpoint, or it cannot be read.
         """
-        place = RunFolder(folder)
-        folder = place.path
-        experiment: RunExperiment = read_json(place.description, public_class("Experiment"), trust)
-        place.require_encoding()
-        encoding: Encoding[Any] = read_json(place.encoding, Encoding, trust)
+        source = model_file(folder) or RunFolder(folder)
+        experiment: RunExperiment = source.experiment(public_class("Experiment"), trust)
+        encoding = source.encoding(trust)
         condition = [{name: low for name, (low, _) in encoding.condition_ranges.items()}]
         draw = encoding.plan(condition, 1, 0)[0]
         with built_for_data():
-            params = jax.eval_shape(lambda: experiment.initial_params(draw.blank))
-        trainer = experiment.trainer
-        if ema_decay is not None and ema_decay not in trainer.decays:
-            raise InputError(
-                f"expected the decay of an average that {folder} keeps, got {ema_decay}; "
-                f"choose of {', '.join(map(str, trainer.decays))}"
-            )
-        if best and not (folder / BEST).is_dir():
-            raise InputError(
-                f"expected the best checkpoint in {folder / BEST}, got none; leave out best, or "
-                "train with --evaluation.every"
-            )
-        like = jax.eval_shape(trainer.initial_state, params)
-        with Checkpoints(folder / (BEST if best else "checkpoints")) as checkpoints:
-            state = checkpoints.restore(like, replicated(data_mesh()))
-        averages = dict(zip(trainer.decays, (state.ema, *state.further_ema), strict=True))
-        return cls(
-            experiment,
-            encoding,
-            averages[trainer.ema_decay if ema_decay is None else ema_decay],
-            folder,
-        )
+            like = jax.eval_shape(lambda: experiment.initial_params(draw.blank))
+        params = source.params(like, experiment.trainer, ema_decay, best)
+        return cls(experiment, encoding, params, source.path)
 
     def sample(
         self,
@@ -203,7 +183,7 @@ class Run:
     def _provenance(self, seed: int, number: int) -> Mapping[str, str]:
         return {
             "source": f"galgen {__version__}",
-            "run": self.folder.name,
+            "run": self.folder.name.removesuffix(SUFFIX),
             "seed": str(seed),
             "draw": str(number),
         }

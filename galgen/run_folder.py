@@ -21,6 +21,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from galgen.checked import checked
 from galgen.data.dataset import Prepared
 from galgen.data.encoding import Encoding
@@ -28,10 +30,13 @@ from galgen.data.fingerprint import Fingerprint, Origin
 from galgen.errors import InputError
 from galgen.randomness import STREAMS
 from galgen.reading import regular_file
-from galgen.serialization import foreign_names, read_json, to_json, write_json
+from galgen.serialization import Trusted, foreign_names, read_json, to_json, write_json
+from galgen.training import Checkpoints, Trainer
 from galgen.training.checksums import sha256_of
 from galgen.training.distributed import everyones
 from galgen.training.evaluator import BEST
+from galgen.training.sharding import data_mesh, replicated
+from galgen.types import Params
 
 FREE = (
     "data.path",
@@ -81,8 +86,53 @@ class RunFolder:
     def __init__(self, path: str | Path, trust: bool = False) -> None:
         self.path, self._trust = Path(path), trust
         self.description = self.path / "experiment.json"
-        self.encoding = self.path / "encoding.json"
+        self.encoding_file = self.path / "encoding.json"
         self.fingerprints = self.path / "fingerprints.json"
+
+    @property
+    def outputs(self) -> Path:
+        """The folder that commands write to where no other is named."""
+        return self.path
+
+    def experiment(self, kind: type, trust: Trusted = ()) -> Any:
+        """The experiment, which is to be of a kind."""
+        return read_json(self.description, kind, trust)
+
+    def encoding(self, trust: Trusted = ()) -> Encoding[Any]:
+        """Between the numbers of the model and data."""
+        self.require_encoding()
+        encoding: Encoding[Any] = read_json(self.encoding_file, Encoding, trust)
+        return encoding
+
+    def params(
+        self, like: Params, trainer: Trainer, ema_decay: float | None = None, best: bool = False
+    ) -> Params:
+        """Averaged weights of the newest checkpoint.
+
+        Args:
+            like: a tree of arrays or their shapes, as the network makes it.
+            trainer: of the experiment.
+            ema_decay: which average, by its decay; the trainer's ``ema_decay`` if not given.
+            best: take the checkpoint that its evaluation found best.
+
+        Raises:
+            InputError: if there is no such checkpoint or average, or it cannot be read.
+        """
+        if ema_decay is not None and ema_decay not in trainer.decays:
+            raise InputError(
+                f"expected the decay of an average that {self.path} keeps, got {ema_decay}; "
+                f"choose of {', '.join(map(str, trainer.decays))}"
+            )
+        if best and not (self.path / BEST).is_dir():
+            raise InputError(
+                f"expected the best checkpoint in {self.path / BEST}, got none; leave out best, or "
+                "train with --evaluation.every"
+            )
+        state = jax.eval_shape(trainer.initial_state, like)
+        with Checkpoints(self.path / (BEST if best else CHECKPOINTS)) as checkpoints:
+            state = checkpoints.restore(state, replicated(data_mesh()))
+        averages = dict(zip(trainer.decays, (state.ema, *state.further_ema), strict=True))
+        return averages[trainer.ema_decay if ema_decay is None else ema_decay]
 
     @property
     def has_checkpoint(self) -> bool:
@@ -131,8 +181,7 @@ class RunFolder:
                 f"expected a run of the random streams {STREAMS} of this version, got {self.path} "
                 f"of {kept.streams}; go on with the version of galgen that started it"
             )
-        self.require_encoding()
-        encoding = read_json(self.encoding, Encoding, self._trust)
+        encoding = self.encoding(self._trust)
         return Origin(encoding, {} if kept is None else kept.training)
 
     def require_held_out(self, given: Fingerprint) -> None:
@@ -179,12 +228,12 @@ class RunFolder:
         kept = self._kept()
         if (
             kept is not None
-            and self.encoding.exists()
-            and sha256_of(regular_file(self.encoding)) != kept.encoding
+            and self.encoding_file.exists()
+            and sha256_of(regular_file(self.encoding_file)) != kept.encoding
         ):
             raise InputError(
-                f"expected {self.encoding} as it was written when the run was started, got other "
-                "bytes, by which all draws would change; copy it anew"
+                f"expected {self.encoding_file} as it was written when the run was started, got "
+                "other bytes, by which all draws would change; copy it anew"
             )
 
     def _kept(self) -> Fingerprints | None:
@@ -203,11 +252,11 @@ class RunFolder:
         """Write what the run is made of; of one that goes on, only what may change."""
         known = self._kept() if self.description.exists() else None
         if not self.description.exists():
-            write_json(self.encoding, prepared.encoding)
+            write_json(self.encoding_file, prepared.encoding)
         training = prepared.fingerprint if known is None else known.training
         if known is not None and not held_out:
             held_out = known.held_out
-        found = Fingerprints(sha256_of(regular_file(self.encoding)), training, held_out)
+        found = Fingerprints(sha256_of(regular_file(self.encoding_file)), training, held_out)
         write_json(self.fingerprints, found)
         write_json(self.description, experiment)
 

@@ -191,12 +191,21 @@ def write_json(path: Path, tree: Any) -> None:
     Raises:
         InputError: for a value that cannot be written, or a field of the name ``format``.
     """
+    publish_text(path, as_text(tree, indent=2) + "\n")
+
+
+def as_text(tree: Any, indent: int | None = None) -> str:
+    """A dataclass as the JSON text of a file.
+
+    Raises:
+        InputError: for a value that cannot be written, or a field of the name ``format``.
+    """
     value = to_json(tree)
     if "format" in value:
         raise InputError(
             f"expected a class without a field 'format', got {value['type']}; rename the field"
         )
-    publish_text(path, json.dumps({"format": FORMAT, **value}, indent=2) + "\n")
+    return json.dumps({"format": FORMAT, **value}, indent=indent)
 
 
 def _of_known_format(value: Any) -> Any:
@@ -237,14 +246,27 @@ def read_json(path: Path, kind: type | None = None, trusted: Trusted = ()) -> An
     with reading(path, what):
         if regular_file(path, what).stat().st_size > LARGEST:
             raise InputError(f"expected at most {LARGEST} bytes, got more; the file is damaged")
-        value = parsed(path.read_text(encoding="utf-8"))
-        tree = from_json(_of_known_format(value), trusted)
-        if kind is not None and not isinstance(tree, kind):
-            raise InputError(
-                f"expected {kind.__name__} in the file, got {type(tree).__name__}; name the "
-                "folder of a run"
-            )
-        return tree
+        return from_text(path.read_text(encoding="utf-8"), kind, trusted)
+
+
+def from_text(text: str, kind: type | None = None, trusted: Trusted = ()) -> Any:
+    """The tree that :func:`as_text` wrote.
+
+    Args:
+        text: JSON.
+        kind: that the tree must be of; None for any.
+        trusted: as of :func:`from_json`.
+
+    Raises:
+        InputError: if the text is damaged, is not galgen's or is of a newer galgen.
+    """
+    tree = from_json(_of_known_format(parsed(text)), trusted)
+    if kind is not None and not isinstance(tree, kind):
+        raise InputError(
+            f"expected {kind.__name__} in the file, got {type(tree).__name__}; name the "
+            "folder of a run"
+        )
+    return tree
 
 
 def parsed(text: str) -> Any:

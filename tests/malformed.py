@@ -50,6 +50,8 @@ BASES = {
     "export": "export suite.h5 --to csv -n 1",
     "inspect": "inspect suite.h5",
     "demo": "demo --config config.py --run new",
+    "package": "package run --output models/tiny",
+    "model-card": "model-card run",
 }
 """Lines that mean something, quick ones, to which odd options are added."""
 
@@ -125,6 +127,24 @@ train config.py --data.path run --run new
 train config.py --data.split nowhere --run new
 train config.py --data.condition w0 --run new
 train config.py --data.columns x y --run new
+train dmo
+models extra
+models --output x
+package run
+package none --output models/x
+package run --output models/Ü
+package run --output .
+package run --output suite.h5
+package suite.h5 --output models/x
+package run --output models/x --report suite.h5
+package run --output models/x --best
+model-card
+model-card none
+model-card suite.h5
+model-card run --report none.json
+model-card run --report suite.h5
+model-card run --output .
+sample no-such-model
 train config.py --data.columns x y z spin --run new
 train config.py --network.width x --run new
 train config.py --network.widht 8 --run new

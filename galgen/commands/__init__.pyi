@@ -5,6 +5,9 @@ from galgen.commands.export import Export as Export
 from galgen.commands.infer import Infer as Infer
 from galgen.commands.inspect import Inspect as Inspect
 from galgen.commands.mock import Mock as Mock
+from galgen.commands.model_card import ModelCard as ModelCard
+from galgen.commands.models import Models as Models
+from galgen.commands.package import Package as Package
 from galgen.commands.sample import Sample as Sample
 from galgen.commands.sample import sample_command as sample_command
 from galgen.commands.simulate import Simulate as Simulate

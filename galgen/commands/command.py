@@ -6,9 +6,15 @@ import abc
 
 COMMANDS = (
     *("simulate", "train", "sample", "validate", "infer"),
-    *("mock", "export", "inspect", "demo", "completion"),
+    *("mock", "export", "inspect", "demo"),
+    *("models", "model-card", "package", "completion"),
 )
-"""All of them; the class of each has its name."""
+"""All of them."""
+
+
+def class_name(command: str) -> str:
+    """The name of the class of a command: ``model-card`` is ``ModelCard``."""
+    return command.title().replace("-", "")
 
 
 class Command(abc.ABC):

@@ -14,7 +14,7 @@ import tyro
 
 from galgen import commands
 from galgen.checked import checked
-from galgen.commands.command import COMMANDS, Command
+from galgen.commands.command import COMMANDS, Command, class_name
 
 FILES = {"complete -F": "complete -o default -F", "matches+=": '[ -z "$completion" ] || matches+='}
 """What tyro prints for bash, and what completes files where there is no option."""
@@ -57,7 +57,7 @@ def _options(name: str) -> Any:
 
         return with_conditions({})
     if name != "train":
-        return getattr(commands, name.capitalize())
+        return getattr(commands, class_name(name))
     from galgen.experiment import Experiment
 
     fields = [

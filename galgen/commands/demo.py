@@ -35,8 +35,8 @@ class Demo(Command):
 
     folder: Annotated[Path, tyro.conf.arg(name="run")] = Path("runs/demo")
     """The run; its suite is kept beside it and used again."""
-    config: Path = Path("configs/demo.py")
-    """The configuration file."""
+    config: Path = Path("demo")
+    """The configuration: a file, or the name of one that comes with galgen."""
     workers: Count = WORKERS
     """Processes that simulate."""
 

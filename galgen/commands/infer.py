@@ -13,7 +13,7 @@ import galgen
 from galgen.checked import Count, Names, checked
 from galgen.commands.command import Command
 from galgen.commands.options import Number, Output
-from galgen.commands.runs import encoding_of, experiment_of
+from galgen.commands.runs import encoding_of, experiment_of, outputs_of
 from galgen.commands.suites import held_out_groups
 from galgen.errors import InputError
 from galgen.inference.settings import InferenceSettings
@@ -72,7 +72,7 @@ class Infer(Command):
             write_posteriors,
         )
 
-        check_folder(self.output or self.folder)
+        check_folder(self.output or outputs_of(self.folder))
         model = experiment_of(self.folder, self.trust).model
         encoding = encoding_of(self.folder, self.trust)
         catalogues = self._read()
@@ -80,7 +80,7 @@ class Infer(Command):
         prior = self._prior(encoding, amortized)
         posteriors.check_prior(model, prior, self.settings)
         run = galgen.Run.load(self.folder, best=self.best, trust=self.trust)
-        output = self.output or self.folder / "posterior"
+        output = self.output or outputs_of(self.folder) / "posterior"
         path, job = output / "posterior.h5", self._job(run)
         done = left_over(path, job)
         missing = {i: c for i, (_, c) in enumerate(catalogues) if i not in done}

@@ -12,6 +12,7 @@ from galgen.checked import checked
 from galgen.commands.command import Command
 from galgen.commands.runs import encoding_of, run_details
 from galgen.errors import InputError
+from galgen.model_file import SUFFIX
 from galgen.places import check_file
 from galgen.printing import say
 from galgen.publishing import Publication
@@ -26,14 +27,15 @@ class Inspect(Command):
     """
 
     path: tyro.conf.Positional[Path]
-    """A suite (HDF5 file) or a run (folder)."""
+    """A suite (HDF5 file), a run (folder), or a trained model by its name."""
     picture: Path | None = None
     """Draw the suite to this file (PNG, PDF, SVG): slabs, counts and parameters."""
     trust: bool = False
     """Import classes of other packages that the run names."""
 
     def run(self) -> None:
-        if self.path.is_dir():
+        named = not self.path.exists() and not self.path.suffix
+        if self.path.is_dir() or self.path.suffix == SUFFIX or named:
             if self.picture is not None:
                 raise InputError(
                     f"expected a suite for --picture, got the run {self.path}; leave it out"

@@ -14,7 +14,7 @@ import galgen
 from galgen.arrays import as_finite
 from galgen.checked import Count, Names, Seed, checked
 from galgen.commands.command import Command
-from galgen.commands.runs import encoding_of
+from galgen.commands.runs import encoding_of, outputs_of
 from galgen.commands.suites import conditions_of
 from galgen.data.encoding import CloudEncoding, Condition, Encoding
 from galgen.errors import InputError
@@ -94,7 +94,7 @@ class Sample(Command):
 
     def _output(self, suffix: str) -> Path:
         if self.output is None:
-            return self.folder / f"samples{suffix}"
+            return outputs_of(self.folder) / f"samples{suffix}"
         if self.output.is_dir() or not self.output.suffix:
             return self.output / f"samples{suffix}"
         return self.output

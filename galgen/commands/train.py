@@ -1,4 +1,4 @@
-"""galgen train: a network, by a configuration file."""
+"""galgen train: a network, by a configuration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from galgen.training.tracking import TensorBoard, Tracker, WeightsAndBiases
 @dataclasses.dataclass(frozen=True)
 @checked
 class Train(Command):
-    """Train by a configuration file; any field of it can be overridden by name.
+    """Train by a configuration; any field of it can be overridden by name.
 
     Ctrl-C saves a checkpoint; --resume goes on from the newest with the same numbers, and with
     --trainer.steps for more of them than at the start. Data that moved are named by --data.path;
@@ -36,11 +36,11 @@ class Train(Command):
     On several processes each runs this command: under Slurm and MPI as it is, elsewhere with
     --coordinator, --processes and --process. The batch is split over all devices of all processes.
 
-    Example: galgen train configs/demo.py --run runs/mine --trainer.steps 2000 --network.width 96
+    Example: galgen train demo --run runs/mine --trainer.steps 2000 --network.width 96
     """
 
     config: tyro.conf.Positional[Path]
-    """The configuration file."""
+    """The configuration: a file, or the name of one that comes with galgen."""
     experiment: Annotated[Experiment, tyro.conf.arg(name="")]
     """The experiment it builds."""
     run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None

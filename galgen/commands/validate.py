@@ -18,6 +18,7 @@ from galgen.commands.command import Command
 from galgen.commands.options import Output
 from galgen.commands.statistics import StatisticName, statistics_named
 from galgen.errors import InputError
+from galgen.model_file import SUFFIX
 from galgen.places import check_folder
 from galgen.printing import say
 from galgen.publishing import own_folder
@@ -85,7 +86,7 @@ class Validate(Command):
                 "expected two suites, or a run with --held-out and --samples, got both; "
                 "leave out the options"
             )
-        if self.suite is None and self.folder.is_file():
+        if self.suite is None and self.folder.is_file() and self.folder.suffix != SUFFIX:
             raise InputError(
                 f"expected a run or two suites, got the file {self.folder} alone; "
                 "name the suite of held-out catalogues after it"
@@ -121,7 +122,7 @@ class Validate(Command):
     @property
     def _beside(self) -> Path:
         """Where the folder of the report lies if it is not named."""
-        return self.folder if self.suite is None else self.folder.parent
+        return self.folder.parent if self.suite else runs.outputs_of(self.folder)
 
     def _place(self) -> Path:
         """The folder of the report, made by the first that writes into it."""
@@ -143,6 +144,11 @@ class Validate(Command):
             raise InputError(
                 f"expected a run on catalogues, got {type(experiment.data).__name__}; "
                 "validate compares catalogues"
+            )
+        if self.held_out is None and not path.exists():
+            raise InputError(
+                f"expected the suite that {self.folder} was trained on at {path}, found none; name "
+                "held-out catalogues by --held-out"
             )
         held_out = suites.held_out_groups(path, self.splits)
         training = self._training(experiment, held_out)

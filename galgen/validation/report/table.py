@@ -16,6 +16,8 @@ from galgen.validation.split import SplitComparison
 from galgen.validation.verdict import Status
 from galgen.validation.words import HEADINGS, row
 
+VERSION = 4
+"""Of the layout of ``comparison.json``."""
 WIDTH, HEIGHT = 98, 40
 LEFT_OUT = ("covariance", "result")
 """Fields that are not written: large matrices, and what stands elsewhere."""
@@ -56,7 +58,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     """Every figure of the comparison as JSON values; NaN and infinity become None."""
     tree = {
         "format": "galgen-comparison",
-        "version": 4,
+        "version": VERSION,
         "summary": comparison.summary,
         "notes": comparison.notes,
         "numbers": comparison.numbers,
