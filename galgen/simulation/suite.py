@@ -7,6 +7,8 @@ interval of every axis (McKay, Beckman and Conover 1979); Quijote's latin_hyperc
 from __future__ import annotations
 
 import multiprocessing
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from galgen.cosmology import parameter_name
@@ -59,7 +61,7 @@ def simulate_suite(
     """Catalogues in the order of ``cosmologies``, one seed each, the same for any ``processes``.
 
     Processes are spawned, not forked, so a running JAX does not matter; a script that asks for
-    more than one needs the usual ``if __name__ == "__main__":``.
+    more than one needs the usual ``if __name__ == "__main__":``. More than one keep to the CPU.
 
     Raises:
         InputError: at once, if the lengths differ, ``processes`` is below one or haloes of one
@@ -86,8 +88,15 @@ def _run(tasks: list[tuple[Simulator, Cosmology, int]], processes: int) -> Itera
     if processes <= 1:
         yield from map(_simulate, tasks)
         return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, _keep_to_the_cpu) as pool:
         yield from pool.imap(_simulate, tasks)
+
+
+def _keep_to_the_cpu() -> None:
+    """Several processes would each take most of the memory of one accelerator."""
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    if "jax" in sys.modules:  # the user's script has imported it
+        sys.modules["jax"].config.update("jax_platforms", "cpu")
 
 
 def _simulate(task: tuple[Simulator, Cosmology, int]) -> Catalogue:

@@ -18,6 +18,7 @@ from galgen.simulation.linear_power import LinearPower
 from galgen.simulation.particle_mesh_simulator import ParticleMeshSimulator
 from galgen.simulation.recipe import SuiteRecipe
 from galgen.simulation.simulator import HaloSimulator
+from galgen.simulation.suite import simulate_suite
 from galgen.simulation.suite_file import is_made, linear_field_of, simulate
 
 NBODY = Path(__file__).parents[3] / "shared" / "data" / "nbody"
@@ -156,6 +157,14 @@ def test_the_command_makes_a_suite(tmp_path):
     with Suite(path) as suite:
         assert suite[0].provenance["source"] == "galgen particle-mesh simulator"
         assert len(suite[0]) > 0
+
+
+@pytest.mark.slow
+def test_workers_change_nothing(haloes):
+    cosmologies = [Cosmology(), Cosmology(omega_m=0.25)]
+    first, second = simulate_suite(SMALL, cosmologies, [3, 4], processes=2)
+    assert first == haloes
+    assert second == SMALL.simulate(cosmologies[1], 4)
 
 
 @pytest.mark.slow
