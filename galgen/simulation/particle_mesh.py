@@ -17,7 +17,6 @@ Steps are even in a. Lengths are in cells of the force mesh here, float32 throug
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Iterator
 
@@ -34,33 +33,25 @@ from galgen.simulation.initial_field import Displacement
 Vectors = Float32[np.ndarray, "3 side side side"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """When particles move, and how far.
+def even_steps(
+    cosmology: Cosmology, start: float, end: float, steps: int
+) -> tuple[Float[np.ndarray, "forces"], Float[np.ndarray, "forces"]]:
+    """Factors of kicks and drifts, of ``steps`` that are equally long in the scale factor.
 
-    ====== ============= =======================================================
-    field  shape         meaning
-    ====== ============= =======================================================
-    scales ``(steps+1)`` scale factors a at which forces are taken
-    kicks  ``(steps+1)`` factor of each force, added to momenta
-    drifts ``(steps+1)`` factor of the momenta, added to positions; the last is 0
-    ====== ============= =======================================================
+    There is one more force than steps: the first and the last kick are halves. The last drift is 0.
+
+    Args:
+        cosmology: that drives the growth.
+        start: scale factor of the first force.
+        end: scale factor of the last.
+        steps: between them.
     """
-
-    scales: Float[np.ndarray, "forces"]
-    kicks: Float[np.ndarray, "forces"]
-    drifts: Float[np.ndarray, "forces"]
-
-    @classmethod
-    def even(cls, cosmology: Cosmology, start: float, end: float, steps: int) -> Schedule:
-        """``steps`` of equal length in the scale factor."""
-        scales = np.linspace(start, end, steps + 1)
-        middles = 0.5 * (scales[1:] + scales[:-1])
-        growth = np.array([cosmology.growth_factor(1.0 / a - 1.0) for a in scales])
-        known = np.concatenate([[start], middles, [end]])
-        momentum = np.array([growth_of_momentum(cosmology, a) for a in known])
-        drifts = np.append(np.diff(growth) / momentum[1:-1], 0.0)
-        return cls(scales, np.diff(momentum) / growth, drifts)
+    scales = np.linspace(start, end, steps + 1)
+    middles = 0.5 * (scales[1:] + scales[:-1])
+    growth = np.array([cosmology.growth_factor(1.0 / a - 1.0) for a in scales])
+    known = np.concatenate([[start], middles, [end]])
+    momentum = np.array([growth_of_momentum(cosmology, a) for a in known])
+    return np.diff(momentum) / growth, np.append(np.diff(growth) / momentum[1:-1], 0.0)
 
 
 def growth_of_momentum(cosmology: Cosmology, scale: float) -> float:
@@ -93,14 +84,13 @@ def evolve(
     speed = growth_of_momentum(cosmology, start) / cosmology.growth_factor(late)
     second_rate = cosmology.second_order_growth_rate(early)
     second_speed = start**2 * cosmology.expansion(early) * second_rate * growth**2
-    schedule = Schedule.even(cosmology, start, end, steps)
+    factors = np.stack(even_steps(cosmology, start, end, steps), axis=1)
     cell = displacement.box / (mesh_factor * displacement.first.shape[-1])
     position, momentum = _evolve(
         displacement.first,
         displacement.second,
         jnp.asarray([[growth, growth**2], [speed, second_speed]], jnp.float32) / cell,
-        jnp.asarray(schedule.kicks, jnp.float32),
-        jnp.asarray(schedule.drifts, jnp.float32),
+        jnp.asarray(factors, jnp.float32),
         mesh_factor,
     )
     return (
@@ -114,21 +104,20 @@ def _evolve(
     first: Float[Array, "3 side side side"],
     second: Float[Array, "3 side side side"],
     start: Float[Array, "2 2"],
-    kicks: Float[Array, "forces"],
-    drifts: Float[Array, "forces"],
+    factors: Float[Array, "forces 2"],
     mesh_factor: int,
 ) -> tuple[Float[Array, "3 side side side"], Float[Array, "3 side side side"]]:
     """Displacements and momenta in cells after all steps."""
     position = start[0, 0] * first + start[0, 1] * second
     momentum = start[1, 0] * first + start[1, 1] * second
 
-    def step(state, factors):
+    def step(state: tuple[Array, Array], factor: Array) -> tuple[tuple[Array, Array], None]:
         position, momentum = state
-        kick, drift = factors
+        kick, drift = factor
         momentum = momentum + kick * force(position, mesh_factor)
         return (position + drift * momentum, momentum), None
 
-    return jax.lax.scan(step, (position, momentum), (kicks, drifts))[0]
+    return jax.lax.scan(step, (position, momentum), factors)[0]
 
 
 def force(
