@@ -30,7 +30,7 @@ from galgen.printing import printable
 from galgen.validation.checks.response import Response, respond
 from galgen.validation.marks import respond_counts
 from galgen.validation.report.page import verdict_table
-from galgen.validation.sets import Sets, check_sets, check_training, common_splits, in_order
+from galgen.validation.sets import Sets, comparable
 from galgen.validation.settings import ValidationSettings
 from galgen.validation.split import Measure, SplitComparison, compare_split
 from galgen.validation.verdict import (
@@ -131,28 +131,27 @@ def compare(
         InputError: no common split, fewer than four usable catalogues in one, boxes that differ,
             or bins that do not fit the box.
     """
-    names = common_splits(generated, held_out)
-    check_sets(generated, held_out, names)
-    if training is not None:
-        check_training(training, held_out[names[0]][0])
-    measured = _measure(generated, held_out, names, settings, training or ())
+    generated, held_out, training = comparable(generated, held_out, training)
+    names = list(held_out)
+    main = held_out[names[0]]
+    every = [*generated.values(), *held_out.values()]
+    measured = _measure(every, main, training or (), settings)
     splits = tuple(
         compare_split(
             name,
-            in_order(generated[name]),
-            in_order(held_out[name]),
-            in_order(training) if training is not None and name == names[0] else None,
+            generated[name],
+            held_out[name],
+            training if name == names[0] else None,
             measured,
             settings,
         )
         for name in names
     )
     contrast = (names[1], names[2]) if len(names) > 2 else None
-    first = held_out[names[0]][0]
     return Comparison(
         settings=settings,
-        box=first.box,
-        periodic=first.periodic,
+        box=main[0].box,
+        periodic=main[0].periodic,
         splits=splits,
         contrast=contrast,
         responses=_responses(splits[1], splits[2], settings) if contrast else (),
@@ -160,23 +159,18 @@ def compare(
 
 
 def _measure(
-    generated: Sets,
-    held_out: Sets,
-    names: tuple[str, ...],
-    settings: ValidationSettings,
+    sets: Sequence[Sequence[Catalogue]],
+    main: Sequence[Catalogue],
     training: Sequence[Catalogue],
+    settings: ValidationSettings,
 ) -> Measure:
     """On bins for the main split of held-out, with rows for the largest catalogue."""
-    first = held_out[names[0]][0]
-    mean_count = float(np.mean([len(c) for c in held_out[names[0]]]))
-    everything = [c for sets in (generated, held_out) for n in names for c in sets[n]]
-    most = max(len(sets[n]) for sets in (generated, held_out) for n in names)
     return functools.partial(
         measure,
         settings.all_statistics,
-        volume=Volume(first.box, first.periodic, mean_count),
-        batch_size=min(settings.batch_size, most),
-        rows=rows_of([*everything, *training]),
+        volume=Volume(main[0].box, main[0].periodic, float(np.mean([len(c) for c in main]))),
+        batch_size=min(settings.batch_size, max(map(len, sets))),
+        rows=rows_of([c for catalogues in (*sets, training) for c in catalogues]),
     )
 
 

@@ -196,10 +196,6 @@ def _compare_mark(
     largest = max(abs(low), abs(high))
     margin = 1e-3 * ((high - low) if spread(truth, SINGLE) > 0 else largest) or 0.5
     edges = np.linspace(low - margin, high + margin, bins + 1)
-    nulls = [
-        _distance(*(np.concatenate(list(compress(held_out, rows))) for rows in (half, ~half)))
-        for half in halves(len(held_out), seed, repeats=8)
-    ]
     return MarkComparison(
         name=name,
         unit=unit,
@@ -211,10 +207,19 @@ def _compare_mark(
         held_out_quantiles=np.quantile(truth, LEVELS),
         generated_quantiles=np.quantile(mock, LEVELS),
         distance=_distance(mock, truth),
-        null=float(np.mean(nulls)),
         outside=float(np.mean((mock < low) | (mock > high))),
         constant=constant,
+        null=_null(held_out, seed),
     )
+
+
+def _null(held_out: list[np.ndarray], seed: int) -> float:
+    """The mean distance of halves of held-out."""
+    nulls = [
+        _distance(*(np.concatenate(list(compress(held_out, rows))) for rows in (half, ~half)))
+        for half in halves(len(held_out), seed, repeats=8)
+    ]
+    return float(np.mean(nulls))
 
 
 def _distance(first: np.ndarray, second: np.ndarray) -> float:

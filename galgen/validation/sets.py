@@ -28,6 +28,7 @@ from galgen.randomness import Role, random_generator
 
 MINIMUM_CATALOGUES = 4
 Sets = Mapping[str, Sequence[Catalogue]]
+OrderedSets = Mapping[str, tuple[Catalogue, ...]]
 
 
 class Groups(enum.StrEnum):
@@ -38,11 +39,13 @@ class Groups(enum.StrEnum):
     UNMATCHED_SPLIT = "unmatched split"
 
 
-def common_splits(generated: Sets, held_out: Sets) -> tuple[str, ...]:
-    """Splits that both have, in the order of held-out, with ``test`` first.
+def comparable(
+    generated: Sets, held_out: Sets, training: Sequence[Catalogue] | None
+) -> tuple[OrderedSets, OrderedSets, tuple[Catalogue, ...] | None]:
+    """The splits that both sets have, ``test`` first, and training catalogues, all in order.
 
     Raises:
-        InputError: none in common.
+        InputError: no common split, too few catalogues, no positions, or boxes that differ.
     """
     names = [name for name in held_out if name in generated]
     if not names:
@@ -50,31 +53,19 @@ def common_splits(generated: Sets, held_out: Sets) -> tuple[str, ...]:
             f"expected a split that both sets have, got generated {list(generated)} and held-out "
             f"{list(held_out)}; generate catalogues for a split of held-out"
         )
-    return tuple(sorted(names, key=lambda name: name != "test"))
-
-
-def check_sets(generated: Sets, held_out: Sets, splits: Sequence[str]) -> None:
-    """Refuse sets that cannot be compared.
-
-    Raises:
-        InputError: too few catalogues, no positions, or boxes that differ.
-    """
+    names.sort(key=lambda name: name != "test")
     for kind, sets in (("generated", generated), ("held-out", held_out)):
-        for split in splits:
+        for split in names:
             what = f"catalogues of two points or more in split {split!r} of {kind}"
             _check_enough(sets[split], what, "add catalogues, the jackknife error needs them")
-    _check_one_box([c for sets in (held_out, generated) for s in splits for c in sets[s]])
-
-
-def check_training(training: Sequence[Catalogue], held_out: Catalogue) -> None:
-    """Refuse training catalogues that cannot be held against the others.
-
-    Raises:
-        InputError: too few catalogues, or another box.
-    """
-    remedy = "leave them out, and memorisation is not tested"
-    _check_enough(training, "training catalogues of two points or more", remedy)
-    _check_one_box([held_out, *training])
+    _check_one_box([c for sets in (held_out, generated) for s in names for c in sets[s]])
+    if training is not None:
+        remedy = "leave them out, and memorisation is not tested"
+        _check_enough(training, "training catalogues of two points or more", remedy)
+        _check_one_box([held_out[names[0]][0], *training])
+        training = in_order(training)
+    first, second = ({n: in_order(sets[n]) for n in names} for sets in (generated, held_out))
+    return first, second, training
 
 
 def _check_enough(catalogues: Sequence[Catalogue], what: str, remedy: str) -> None:
@@ -175,8 +166,17 @@ class Conditions:
         ]
         return all(g >= generated and t >= held_out for g, t in counts)
 
-    def grouped(self, by_condition: bool) -> tuple[np.ndarray, np.ndarray, Groups]:
-        """Group numbers of generated and held-out, and what the groups are."""
+    @property
+    def variance_groups(self) -> tuple[np.ndarray, np.ndarray, Groups]:
+        """Group numbers of generated and held-out over which variances are pooled."""
+        return self._grouped(self.repeated)
+
+    @property
+    def rank_groups(self) -> tuple[np.ndarray, np.ndarray, Groups]:
+        """Group numbers of generated and held-out within which held-out has ranks."""
+        return self._grouped(self.drawn_repeatedly)
+
+    def _grouped(self, by_condition: bool) -> tuple[np.ndarray, np.ndarray, Groups]:
         if by_condition:
             return self.generated, self.held_out, Groups.CONDITION
         whole = (np.zeros_like(self.generated), np.zeros_like(self.held_out))

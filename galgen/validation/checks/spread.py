@@ -93,11 +93,9 @@ def measure_spread(
     constant = spread(np.concatenate([mock, truth]), SINGLE) == 0
     mock, truth = np.where(constant, 0.0, mock), np.where(constant, 0.0, truth)
     varied = spread(truth, SINGLE) > 0
-    *pooled_groups, variance_groups = conditions.grouped(conditions.repeated)
-    ratio, ratio_error = _variance_ratio(
-        mock, truth, pooled_groups[0][keep[0]], pooled_groups[1][keep[1]]
-    )
-    *grouped, rank_groups = conditions.grouped(conditions.drawn_repeatedly)
+    *pooled, variance_groups = conditions.variance_groups
+    *grouped, rank_groups = conditions.rank_groups
+    ratio, ratio_error = _variance_ratio(mock, truth, pooled[0][keep[0]], pooled[1][keep[1]])
     groups = grouped[0][keep[0]], grouped[1][keep[1]]
     counts = rank_histograms(
         np.concatenate([mock, truth]),
