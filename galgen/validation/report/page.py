@@ -25,11 +25,22 @@ table { border-collapse: collapse; font-size: 0.86rem; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: 0.28rem 0.6rem;
   border-bottom: 1px solid #ddd; }
 thead th { border-bottom: 2px solid #1b1b1b; }
-td.status { font-weight: 600; white-space: nowrap; }
-tr.met td.status { color: #20603a; } tr.missed td.status { color: #a3271a; }
+[data-label=Verdict] { font-weight: 600; }
+.met [data-label=Verdict] { color: #20603a; } .missed [data-label=Verdict] { color: #a3271a; }
 tr.missed { background: #fbeeec; }
 figure { margin: 0.6rem 0; } img { max-width: 100%; height: auto; }
 figcaption { font-size: 0.88rem; color: #444; } .verdict { font-size: 0.92rem; }
+td { overflow-wrap: anywhere; }
+@media (max-width: 44rem) { /* a phone: a row is a card, and pictures scroll sideways */
+  thead { display: none; } table, tbody, tr, td, th { display: block; }
+  tr { border-bottom: 1px solid #ddd; padding: 0.5rem 0.4rem; }
+  td, th { border: 0; padding: 0.05rem 0; }
+  td[data-label] { display: inline-block; margin-right: 0.9rem; }
+  td:first-child, td:last-child { display: block; } td:empty { display: none; }
+  td[data-label]::before { content: attr(data-label) ": "; color: #666; font-weight: 400; }
+  td[data-label]:first-child { font-weight: 600; } td:first-child::before { content: none; }
+  figure { overflow-x: auto; } figure img { min-width: 46rem; }
+}
 </style>
 </head>
 <body>
@@ -55,21 +66,19 @@ $details
 def verdict_table(rows: Iterable[Row]) -> str:
     """The verdict rows, marked by what came of them in words and not in colour alone."""
     marked = (Status.MET, Status.MISSED)
+    headings = [name.capitalize() for name in HEADINGS]
     body = "\n".join(
-        f'<tr class="{r.status if r.status in marked else "other"}"><td>{_text(r.measure)}</td>'
-        f"<td>{_text(r.figure)}</td><td>{_text(r.noise)}</td><td>{_text(r.target)}</td>"
-        f'<td class="status">{_text(r.status)}</td><td>{_text(r.note)}</td></tr>'
+        f'<tr class="{r.status if r.status in marked else "other"}">'
+        + _cells(headings, (r.measure, r.figure, r.noise, r.target, r.status, r.note))
+        + "</tr>"
         for r in rows
     )
-    head = _head([name.capitalize() for name in HEADINGS])
-    return f"<table>\n{head}\n<tbody>\n{body}\n</tbody>\n</table>"
+    return f"<table>\n{_head(headings)}\n<tbody>\n{body}\n</tbody>\n</table>"
 
 
 def plain_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of text."""
-    body = "\n".join(
-        "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
+    body = "\n".join(f"<tr>{_cells(headings, row)}</tr>" for row in rows)
     return f"<table>\n{_head(headings)}\n<tbody>\n{body}\n</tbody>\n</table>"
 
 
@@ -105,6 +114,14 @@ def fill(title: str, summary: str, sections: Mapping[str, str]) -> str:
         KeyError: a section of the template that was not given.
     """
     return PAGE.substitute(title=_text(title), summary=_text(summary), **sections)
+
+
+def _cells(headings: Sequence[str], row: Sequence[str]) -> str:
+    """The cells of a row, each with its heading, which narrow screens show beside it."""
+    return "".join(
+        f'<td data-label="{_text(heading)}">{_text(cell)}</td>'
+        for heading, cell in zip(headings, row, strict=True)
+    )
 
 
 def _head(names: Sequence[str]) -> str:
