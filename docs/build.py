@@ -1,7 +1,8 @@
-"""``make docs``: lay out the pages as the repository has them, then run Sphinx, warnings as errors.
+"""``make docs``: lay out the pages as the repository has them, run Sphinx, and follow every link.
 
 The pages are copied into one folder with the paths that they have in the repository, so that every
 link between them is right on the site and where the repository is read. The README is the front.
+Warnings are errors, and so are links within the site that lead nowhere.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 from command_line import write_help
+from links import dead_links
 from rooms import write_rooms
 from sphinx.cmd.build import main as sphinx
 
@@ -28,6 +30,7 @@ COPIED = (
     "SECURITY.md",
     "LICENSE",
     "benchmarks/*.md",
+    "benchmarks/*.html",
     "docs/*.md",
     "docs/pictures/**/*",
     "notebooks/*.py",
@@ -36,30 +39,46 @@ COPIED = (
 CONTENTS = """
 ```{toctree}
 :hidden:
-:caption: Guide
-:glob:
+:caption: Guides
 
-docs/*
+docs/data
+docs/simulators
+docs/training
+docs/generative
+docs/statistics
+docs/inference
+OTHERS
 ```
 
 ```{toctree}
 :hidden:
-:caption: Reference
+:caption: Look up
 
+docs/command_line
 reference/index
+docs/gallery
 ```
 
 ```{toctree}
 :hidden:
-:caption: Measured, and to add
+:caption: Measured and promised
 
 benchmarks/RESULTS
 benchmarks/SCALING
+docs/promises
+docs/gpu
+```
+
+```{toctree}
+:hidden:
+:caption: The house
+
 CONTRIBUTING
 SECURITY
 CHANGELOG
 ```
 """
+"""Of the front page; OTHERS are the pages of docs/ that it does not name."""
 
 
 def lay_out(source: Path) -> None:
@@ -71,7 +90,11 @@ def lay_out(source: Path) -> None:
                 place = source / path.relative_to(ROOT)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, place)
-    (source / "index.md").write_text((ROOT / "README.md").read_text() + CONTENTS)
+    pages = [f"docs/{path.stem}" for path in sorted(DOCS.glob("*.md"))]
+    others = "\n".join(page for page in pages if page not in CONTENTS.splitlines())
+    (source / "index.md").write_text(
+        (ROOT / "README.md").read_text() + CONTENTS.replace("OTHERS", others)
+    )
     write_rooms(ROOT, source / "reference")
     write_help(source / "docs" / "command_line.md")
     for name in listed():
@@ -82,11 +105,14 @@ def lay_out(source: Path) -> None:
 
 
 def main() -> int:
-    """Build; the exit status of Sphinx."""
+    """Build; the exit status."""
     lay_out(BUILD / "source")
     options = ["-b", "html", "-c", str(DOCS), "-d", str(BUILD / "doctrees")]
     strict = ["-W", "--keep-going", "--quiet"]
-    return sphinx([*strict, *options, str(BUILD / "source"), str(BUILD / "html")])
+    status = sphinx([*strict, *options, str(BUILD / "source"), str(BUILD / "html")])
+    dead = dead_links(BUILD / "html")
+    print("\n".join(dead), file=sys.stderr)
+    return status or bool(dead)
 
 
 if __name__ == "__main__":

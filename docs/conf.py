@@ -1,8 +1,11 @@
 """Sphinx: how the pages that docs/build.py has laid out become a site. Run by ``make docs``."""
 
+import contextlib
+import typing
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject
 
 from galgen import __version__
 
@@ -48,6 +51,25 @@ def keep_bars(
         lines[i] = LITERAL.join(parts)
 
 
+def bare_types(app: Sphinx, function: Any, bound_method: bool) -> None:
+    """A signature with types alone: what fields are checked for, their documentation says."""
+    with contextlib.suppress(NameError, TypeError, ValueError, AttributeError):
+        function.__annotations__ = typing.get_type_hints(function)
+
+
+def short_arrays(
+    app: Sphinx, what: str, name: str, value: Any, options: Any, arguments: Any, returned: Any
+) -> tuple[Any, Any]:
+    """JAX's array by the name that it is imported by."""
+    found = [text and text.replace("jaxlib._jax.Array", "Array") for text in (arguments, returned)]
+    return found[0], found[1]
+
+
 def setup(app: Sphinx) -> None:
     """Tell Sphinx of it."""
     app.connect("autodoc-process-docstring", keep_bars)
+    app.connect("autodoc-before-process-signature", bare_types)
+    app.connect("autodoc-process-signature", short_arrays)
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"  # the heading in the docstrings

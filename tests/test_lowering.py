@@ -123,6 +123,14 @@ def test_training_and_sampling_are_lowered_for_every_platform(config):
         assert not faults(traced), name
 
 
+def test_options_that_save_memory_and_time_are_lowered():
+    experiment = load_config(Path(__file__).parents[1] / "configs" / "toy_2d.py")
+    trainer = dataclasses.replace(experiment.trainer, rematerialize=True, accumulate=2)
+    lean = dataclasses.replace(experiment, precision="bfloat16", trainer=trainer)
+    for name, traced in programs("toy_2d", lean).items():
+        assert not faults(traced), name
+
+
 def called(host):
     """A function that calls the host, in a loop and under a derivative."""
 

@@ -128,7 +128,7 @@ def test_every_split_and_number_is_tabulated(written):
     assert set(found) == set(tree["numbers"])
     assert found["high.P0.closure"] == comparison.split("high").curve("P0").closure.min()
     for name in found:
-        assert f"<td>{name}</td>" in text
+        assert f">{name}</td>" in text
     assert found["targets.met"] + found["targets.missed"] + found["targets.not_judged"] == 9
 
 
