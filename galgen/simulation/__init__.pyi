@@ -1,4 +1,5 @@
 from galgen.simulation.cosmology import Cosmology as Cosmology
+from galgen.simulation.engine import Simulator as Simulator
 from galgen.simulation.linear_power import LinearPower as LinearPower
 from galgen.simulation.particle_mesh_simulator import (
     ParticleMeshSimulator as ParticleMeshSimulator,
