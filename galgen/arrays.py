@@ -113,7 +113,7 @@ def refuse_missing(values: Any, name: str) -> None:
 
 def _filled(values: Any, where: np.ndarray | None) -> Any:
     """A masked array without its mask where values do not matter."""
-    if where is None or where.all() or not isinstance(values, np.ma.MaskedArray):
+    if where is None or where.all() or not _is_of(values, "numpy.ma", "MaskedArray"):
         return values
     matters = np.broadcast_to(where, values.shape)
     mask = np.ma.getmaskarray(values)
@@ -146,15 +146,14 @@ def _missing(values: Any) -> tuple[int, int]:
     if isinstance(values, list | tuple):
         found = [_missing(item) for item in values if not isinstance(item, int | float | str)]
         return sum(missing for missing, _ in found), sum(number for _, number in found)
-    if values is None or values is np.ma.masked:
+    if _is_none(values):
         return 1, 1
     nulls = getattr(values, "null_count", None)  # Arrow
     if isinstance(nulls, int):
         return nulls, len(values)
     if _is_masked(values):
-        mask = np.asarray(
-            np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else values.mask
-        )
+        of_numpy = _is_of(values, "numpy.ma", "MaskedArray")
+        mask = np.asarray(np.ma.getmaskarray(values) if of_numpy else values.mask)
         return int(np.sum(mask)), mask.size
     if str(getattr(values, "dtype", "")) == "object" and np.ndim(values):
         flat = np.asarray(values, object).ravel().tolist()
@@ -164,10 +163,15 @@ def _missing(values: Any) -> tuple[int, int]:
 
 def _is_masked(values: Any) -> bool:
     """Whether it is a masked array of NumPy or of astropy."""
-    if isinstance(values, np.ma.MaskedArray):
-        return True
-    masked = sys.modules.get("astropy.utils.masked")
-    return masked is not None and isinstance(values, masked.Masked)
+    return _is_of(values, "numpy.ma", "MaskedArray") or _is_of(
+        values, "astropy.utils.masked", "Masked"
+    )
+
+
+def _is_of(values: Any, module: str, kind: str) -> bool:
+    """Whether it is of a class of a module, which is not imported for that."""
+    found = sys.modules.get(module)
+    return found is not None and isinstance(values, getattr(found, kind))
 
 
 def _is_none(item: Any) -> bool:
@@ -189,7 +193,7 @@ def _plain(values: Any, name: str) -> np.ndarray:
             f"expected an array of numbers in {name}, got {type(values).__name__} "
             f"({' '.join(str(error).split())}); give it equal rows of numbers"
         ) from error
-    return array.filled() if isinstance(array, np.ma.MaskedArray) else array
+    return array
 
 
 def _is_quantity(values: Any) -> bool:

@@ -22,7 +22,6 @@ from galgen.errors import InputError
 from galgen.places import check_folder
 from galgen.printing import say
 from galgen.randomness import Role, child_seed
-from galgen.serialization import to_json
 
 NOT_RECORDED = ("output", "catalogues", "splits", "hdf5", "parquet", "picture", "overwrite")
 """Options that change no number of a mock."""
@@ -152,6 +151,8 @@ class Mock(Command):
 
     def _options(self) -> dict[str, Any]:
         """All options that the numbers depend on, and the hash of each file, as JSON values."""
+        from galgen.serialization import to_json
+
         options = {
             field.name: to_json(getattr(self, field.name))
             for field in dataclasses.fields(self)
