@@ -15,7 +15,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
-from jaxtyping import Array, Float
 
 from galgen.checked import checked
 from galgen.collectives import use_mesh
@@ -197,18 +196,17 @@ class Experiment:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @functools.cached_property
-    def sample_batch(self) -> Callable[..., Float[Array, "batch *event"]]:
+    def sample_batch(self) -> Callable[..., Samples]:
         """The sampler, compiled once for every shape of a draw, however often it is called.
 
         Called with weights, a key, a batch, of which only the shapes, the mask and the condition
         matter, and the mesh that it lies on; with ``trajectory=True`` it gives the whole
-        trajectory.
+        trajectory too.
         """
 
         def sample(params, key, batch, mesh, trajectory=False):
             with use_mesh(mesh):
-                drawn = self._drawn(params, key, batch, trajectory)
-            return drawn.trajectory if trajectory else drawn.x
+                return self._drawn(params, key, batch, trajectory)
 
         return jax.jit(sample, static_argnames=("mesh", "trajectory"))
 

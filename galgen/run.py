@@ -12,7 +12,6 @@ from typing import Any, Protocol, runtime_checkable
 import flax.errors
 import jax
 import numpy as np
-from jaxtyping import Array, Float
 from tqdm import tqdm
 
 from galgen import __version__
@@ -20,7 +19,7 @@ from galgen.collectives import POINTS
 from galgen.data.dataset import Dataset
 from galgen.data.encoding import Condition, Draw, Encoding
 from galgen.errors import InputError
-from galgen.generative import SamplingMethod
+from galgen.generative import Samples, SamplingMethod
 from galgen.inference.trained_run import TrainedExperiment
 from galgen.model_file import SUFFIX
 from galgen.pretrained import model_file
@@ -50,7 +49,7 @@ class RunExperiment(TrainedExperiment, Protocol):
         """How the network was trained."""
 
     @property
-    def sample_batch(self) -> Callable[..., Float[Array, "batch *event"]]:
+    def sample_batch(self) -> Callable[..., Samples]:
         """The sampler, compiled."""
 
     def initial_params(self, batch: Batch) -> Params:
@@ -120,7 +119,8 @@ class Run:
             conditions: physical values by name; ``[{}] * n`` for an unconditional model.
             seed: of the numbers of points and the base draws.
             batch: examples per call of the sampler, rounded up to what the mesh divides.
-            points: a fixed number of points per catalogue, else drawn from p(N | condition).
+            points: a fixed number of points per catalogue; if not given, the model's own where it
+                draws one (:class:`~galgen.generative.Births`), else drawn from p(N | condition).
             extrapolate: allow conditions outside the trained range.
             progress: show a progress bar.
             mesh: of all devices of this process. The same key gives the same numbers on any mesh
@@ -158,7 +158,11 @@ class Run:
         devices = mesh.over(jax.local_devices())
         groups = devices.size // devices.shape[POINTS]
         batch = -(-min(batch, len(conditions)) // groups) * groups
-        return self.encoding.plan(conditions, batch, seed, points, extrapolate)
+        draws = self.encoding.plan(conditions, batch, seed, points, extrapolate)
+        sampler = self.experiment.sampler
+        if points is None and sampler is not None and sampler.has_own_number:
+            return [draw.with_room() for draw in draws]
+        return draws
 
     def draw(
         self,
@@ -177,8 +181,11 @@ class Run:
             key = random_key(Role.DRAWS, seed, number)
             draw = draws[number]
             batch = put_batch(draw.blank, devices)
-            x = np.asarray(self.experiment.sample_batch(params, key, batch, devices))
-            yield number, self.encoding.decode(draw, x, self._provenance(seed, number))
+            drawn = self.experiment.sample_batch(params, key, batch, devices)
+            if drawn.mask is not None:
+                draw = dataclasses.replace(draw, mask=np.asarray(drawn.mask))
+            x, provenance = np.asarray(drawn.x), self._provenance(seed, number)
+            yield number, self.encoding.decode(draw, x, provenance)
 
     def _provenance(self, seed: int, number: int) -> Mapping[str, str]:
         return {

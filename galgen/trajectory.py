@@ -7,6 +7,7 @@ that of a run of catalogues is a :class:`~galgen.data.catalogue.Catalogue` that 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,9 +45,12 @@ def sample_trajectory(
     for number, draw in enumerate(run.plan(conditions, seed, len(conditions), points)):
         key = random_key(Role.DRAWS, seed, number)
         batch = put_batch(draw.blank, mesh)
-        trajectory = run.experiment.sample_batch(run.params, key, batch, mesh, trajectory=True)
+        drawn = run.experiment.sample_batch(run.params, key, batch, mesh, trajectory=True)
+        trajectory = np.asarray(drawn.trajectory)
+        masks = [draw.mask] * len(trajectory) if drawn.mask is None else np.asarray(drawn.mask)
         states = states or [[None] * len(conditions) for _ in trajectory]
-        for state, x in zip(states, np.asarray(trajectory), strict=True):
+        for state, x, mask in zip(states, trajectory, masks, strict=True):
+            draw = dataclasses.replace(draw, mask=mask)
             for row, example in zip(draw.wanted, run.encoding.decode(draw, x, {}), strict=True):
                 state[row] = example
     return states

@@ -84,7 +84,7 @@ def test_every_choice_of_a_model_reads_back_equal(choice) -> None:
 
 
 def test_an_experiment_may_sample_in_adaptive_steps(tmp_path: Path) -> None:
-    experiment = load_config(CONFIGS[0])
+    experiment = load_config("demo")
     experiment = dataclasses.replace(experiment, sampler=CHOICES["adaptive"])
     write_json(tmp_path / "experiment.json", experiment)
     assert read_json(tmp_path / "experiment.json") == experiment

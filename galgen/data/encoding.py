@@ -59,6 +59,13 @@ class Draw:
         """The requested examples that it gives, in order."""
         return [row for row in self.rows if row >= 0]
 
+    def with_room(self) -> Draw:
+        """The same of clouds whose number of points is not planned: with twice the rows."""
+        if self.mask is None:
+            return self
+        number, rows, *columns = self.shape
+        return dataclasses.replace(self, shape=(number, 2 * rows, *columns), mask=None)
+
     @property
     def blank(self) -> Batch:
         """A batch of zeros with its shape, mask and condition."""

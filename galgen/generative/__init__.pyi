@@ -6,6 +6,7 @@ from galgen.generative.coupling import MinibatchTransport as MinibatchTransport
 from galgen.generative.coupling import OptimalAssignment as OptimalAssignment
 from galgen.generative.coupling import SinkhornAssignment as SinkhornAssignment
 from galgen.generative.coupling import SpaceFillingCurve as SpaceFillingCurve
+from galgen.generative.models.births import Births as Births
 from galgen.generative.models.bridge import Bridge as Bridge
 from galgen.generative.models.continuous_flow import ContinuousFlow as ContinuousFlow
 from galgen.generative.models.learned_diffusion import LearnedDiffusion as LearnedDiffusion
@@ -72,6 +73,7 @@ from galgen.generative.paths.product import ProductPath as ProductPath
 from galgen.generative.paths.torus import TorusDiffusion as TorusDiffusion
 from galgen.generative.paths.torus import TorusGeodesic as TorusGeodesic
 from galgen.generative.sampling.adaptive import AdaptiveSampler as AdaptiveSampler
+from galgen.generative.sampling.birth_sampler import BirthSampler as BirthSampler
 from galgen.generative.sampling.flow import Flow as Flow
 from galgen.generative.sampling.guidance import Guidance as Guidance
 from galgen.generative.sampling.likelihood import Divergence as Divergence

@@ -9,6 +9,7 @@ from galgen.networks.encoder import PooledNetwork as PooledNetwork
 from galgen.networks.encoder import VectorNetwork as VectorNetwork
 from galgen.networks.equivariant_network import EquivariantNetwork as EquivariantNetwork
 from galgen.networks.graph_network import GraphNetwork as GraphNetwork
+from galgen.networks.mesh_rate import MeshRate as MeshRate
 from galgen.networks.mlp import MLP as MLP
 from galgen.networks.particle_mesh import ParticleMesh as ParticleMesh
 from galgen.networks.set_transformer import SetTransformer as SetTransformer

@@ -22,16 +22,26 @@ class Samples:
     x           ``(batch, *event)``              draws, standardised; padded rows zero
     evaluations int or ``(batch,)``              network evaluations per draw
     trajectory  ``(steps + 1, batch, *event)``   states at every time, if asked for
+    mask        ``(*times, batch, points)``      rows that are points, at every time of a
+                                                 trajectory; None for those that were asked for
     =========== ================================ ======================================
     """
 
     x: Float[Array, "batch *event"]
     evaluations: int | Int[Array, "*batch"]
     trajectory: Float[Array, "times batch *event"] | None = None
+    mask: Bool[Array, "*times batch points"] | None = None
 
 
 class SamplingMethod(abc.ABC):
-    """A way to draw from a generative model with its weights."""
+    """A way to draw from a generative model with its weights.
+
+    Attributes:
+        has_own_number: whether clouds are drawn with a number of points of the model's own where no
+            mask is given.
+    """
+
+    has_own_number = False
 
     @property
     @abc.abstractmethod
@@ -54,7 +64,8 @@ class SamplingMethod(abc.ABC):
             model: with its weights, as ``Model.with_params`` returns it.
             key: fixes the start, and what is random in the steps.
             shape: ``(batch, *event)``.
-            mask: True where a row is to be a real point.
+            mask: True where a row is to be a real point; None if all are, or for a number of
+                points of the model's own (``has_own_number``).
             condition: standardised parameters, one row per example.
             trajectory: also return the states at every time.
 

@@ -1,0 +1,87 @@
+"""MeshRate: the log of a rate of births in the cells of a mesh, given the points so far.
+
+Points are counted on the mesh and smoothed by Gaussians of a few widths; periodic convolutions and
+layers of single cells, under time, condition and the number of points so far, make of it one number
+per cell. Exactly equivariant to permutations, and to translations by whole cells of the torus.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from galgen.checked import FILLED, Layers, Positive, Size, checked
+from galgen.masking import number_of_points
+from galgen.networks.layers import Embedding, FeedForward, Output, ResidualBlock
+
+
+@checked
+class MeshRate(nn.Module):
+    """Periodic convolutions of smoothed counts of points; see the module's docstring.
+
+    Reach: 3 smoothing widths and ``layers`` cells more.
+
+    Attributes:
+        mesh: cells per side. What happens within a cell is not resolved.
+        width: channels.
+        layers: rounds of a convolution and a layer of single cells.
+        smoothing: widths (standard deviations) of the Gaussians, in cells.
+    """
+
+    mesh: Size = 32
+    width: Size = 16
+    layers: Layers = 2
+    smoothing: Annotated[tuple[Positive, ...], FILLED] = (0.7, 1.4, 2.8, 5.6)
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "batch points axes"],
+        t: Float[Array, " batch"],
+        mask: Bool[Array, "batch points"] | None = None,
+        condition: Float[Array, "batch condition"] | None = None,
+    ) -> Float[Array, "batch *cells"]:
+        axes = x.shape[-1]
+        cells = (self.mesh,) * axes
+        mask = jnp.ones(x.shape[:2], bool) if mask is None else mask
+        embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))
+        counts = self._counts(x, mask, cells)
+        h = nn.Dense(self.width)(jnp.concatenate([counts, self._smoothed(counts)], axis=-1))
+        for _ in range(self.layers):
+
+            def update(normal):
+                near = nn.Conv(self.width, (3,) * axes, padding="CIRCULAR")(normal)
+                return FeedForward(self.width)(nn.silu(near))
+
+            h = ResidualBlock(update)(h, embedding)
+        return Output(1)(h)[..., 0]
+
+    def _counts(
+        self,
+        x: Float[Array, "batch points axes"],
+        mask: Bool[Array, "batch points"],
+        cells: tuple[int, ...],
+    ) -> Float[Array, "batch *cells 1"]:
+        place = jnp.clip(jnp.floor(x * self.mesh).astype(jnp.int32), 0, self.mesh - 1)
+        batch = jnp.broadcast_to(jnp.arange(len(x))[:, None], mask.shape)
+        index = (batch, *jnp.moveaxis(place, -1, 0))
+        counts = jnp.zeros((len(x), *cells)).at[index].add(mask.astype(jnp.float32))
+        return counts[..., None]
+
+    def _smoothed(self, counts: Float[Array, "batch *cells 1"]) -> Float[Array, "batch *cells s"]:
+        """Points within each Gaussian, as log(1 + number): its peak is one."""
+        axes = counts.ndim - 2
+        along = tuple(range(1, axes + 1))
+        lengths = [np.fft.fftfreq(self.mesh)] * (axes - 1) + [np.fft.rfftfreq(self.mesh)]
+        k2 = sum(k**2 for k in np.meshgrid(*lengths, indexing="ij"))
+        modes = jnp.fft.rfftn(counts[..., 0], axes=along)
+        found = []
+        for width in self.smoothing:
+            kernel = np.exp(-2.0 * (np.pi * width) ** 2 * k2) * (2 * np.pi * width**2) ** (axes / 2)
+            smooth = jnp.fft.irfftn(modes * kernel.astype(np.float32), counts.shape[1:-1], along)
+            found.append(jnp.log1p(jnp.maximum(smooth, 0.0)))
+        return jnp.stack(found, axis=-1)
