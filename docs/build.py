@@ -39,6 +39,15 @@ COPIED = (
 CONTENTS = """
 ```{toctree}
 :hidden:
+:caption: Trained models
+:glob:
+
+docs/models
+docs/models/*
+```
+
+```{toctree}
+:hidden:
 :caption: Guides
 
 docs/data
