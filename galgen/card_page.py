@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -130,3 +131,18 @@ def as_markdown(card: Mapping[str, Any]) -> str:
         body = ["| " + " | ".join(c.replace("|", "/") for c in row) + " |" for row in section.rows]
         lines += [f"## {section.heading}", "", head, rule, *body, ""]
     return "\n".join(lines)
+
+
+def as_html(card: Mapping[str, Any]) -> str:
+    """A card as a page, in the style of a report."""
+    from galgen.validation.report.page import definitions, document, plain_table
+
+    parts = [f"<p>{html.escape(card['about'])}.</p>"]
+    if summary := card["judged"].get("summary"):
+        parts.append(f'<p class="summary">{html.escape(summary)}</p>')
+    for section in sections(card):
+        plain = not any(section.headings)
+        rows = [(row[0], row[1]) for row in section.rows]
+        table = definitions(dict(rows)) if plain else plain_table(section.headings, section.rows)
+        parts.append(f'<h2>{section.heading}</h2>\n<div class="wide">\n{table}\n</div>')
+    return document(card["name"], "\n".join(parts))

@@ -187,10 +187,15 @@ class Run:
             x, provenance = np.asarray(drawn.x), self._provenance(seed, number)
             yield number, self.encoding.decode(draw, x, provenance)
 
+    @property
+    def name(self) -> str:
+        """Of its folder or model file."""
+        return self.folder.resolve().name.removesuffix(SUFFIX)
+
     def _provenance(self, seed: int, number: int) -> Mapping[str, str]:
         return {
             "source": f"galgen {__version__}",
-            "run": self.folder.name.removesuffix(SUFFIX),
+            "run": self.name,
             "seed": str(seed),
             "draw": str(number),
         }

@@ -56,7 +56,7 @@ class ModelCard(Command):
             from galgen.model_card import model_card
 
             run = galgen.Run.load(self.folder, trust=self.trust)
-            return model_card(run, self.folder.resolve().name, self.report)
+            return model_card(run, run.name, self.report)
         if self.report is not None:
             raise InputError(
                 f"expected a run for --report, got {self.folder}, which has its card; leave it out"

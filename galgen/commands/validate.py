@@ -21,8 +21,9 @@ from galgen.errors import InputError
 from galgen.model_file import SUFFIX
 from galgen.places import check_folder
 from galgen.printing import say
-from galgen.publishing import own_folder
+from galgen.publishing import own_folder, publish_text
 
+CARD = "model_card.html"
 NOT_MET = 1
 """Exit status of a requirement that is not met."""
 
@@ -112,12 +113,26 @@ class Validate(Command):
             self._place(),
             f"galgen: {self.folder.name}" + (f" against {self.suite.name}" if self.suite else ""),
             {"command": self._command(), **details},
+            {CARD: "The model, its costs, and where it may be used"}
+            if self.suite is None
+            else None,
         )
+        if self.suite is None:
+            self._write_card(report.parent)
         say(galgen.validation.table(comparison))
         say(f"\nreport: {report}")
         if requirement is not None and (reason := requirement.shortcoming(comparison.numbers)):
             print(f"galgen: {reason}", file=sys.stderr)
             raise SystemExit(NOT_MET)
+
+    def _write_card(self, folder: Path) -> None:
+        """The card of the run beside its report, which leads to it."""
+        from galgen.card_page import as_html
+        from galgen.model_card import model_card
+
+        run = galgen.Run.load(self.folder, best=self.best, trust=self.trust)
+        card = model_card(run, run.name, folder / "comparison.json")
+        publish_text(folder / CARD, as_html(card))
 
     @property
     def _beside(self) -> Path:

@@ -49,7 +49,9 @@ def test_a_model_is_listed_drawn_and_looked_into_by_its_name(here: Path, capsys)
     assert main(["inspect", "tiny-haloes"]) == 0
     assert "condition omega_m: trained from 0.2" in capsys.readouterr().out
     assert main(["validate", "tiny-haloes", "--held-out", "suite.h5", "-o", "again"]) == 0
-    assert Path("again/report.html").exists()
+    assert 'href="model_card.html"' in Path("again/report.html").read_text()
+    page = Path("again/model_card.html").read_text()
+    assert "<h1>tiny-haloes</h1>" in page and "Where it may be used, and where not" in page
 
 
 def test_a_card_is_of_measured_numbers(here: Path, capsys) -> None:

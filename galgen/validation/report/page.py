@@ -1,4 +1,4 @@
-"""The page of a report: one template, whose parts are filled by name and must all be given."""
+"""Pages of a report: a template, whose parts are filled by name and must all be given."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from string import Template
 from galgen.validation.verdict import Status
 from galgen.validation.words import HEADINGS, Row
 
-PAGE = Template("""<!DOCTYPE html>
+DOCUMENT = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -45,7 +45,11 @@ td { overflow-wrap: anywhere; }
 </head>
 <body>
 <h1>$title</h1>
-<p class="summary">$summary</p>
+$body
+</body>
+</html>
+""")
+REPORT = Template("""<p class="summary">$summary</p>
 $notes
 <h2>Verdicts</h2>
 <div class="wide">
@@ -57,10 +61,7 @@ $figures
 $sets
 </div>
 <h2>Settings, provenance and versions</h2>
-$details
-</body>
-</html>
-""")
+$details""")
 
 
 def verdict_table(rows: Iterable[Row]) -> str:
@@ -113,7 +114,17 @@ def fill(title: str, summary: str, sections: Mapping[str, str]) -> str:
     Raises:
         KeyError: a section of the template that was not given.
     """
-    return PAGE.substitute(title=_text(title), summary=_text(summary), **sections)
+    return document(title, REPORT.substitute(summary=_text(summary), **sections))
+
+
+def document(title: str, body: str) -> str:
+    """A page with this heading and what comes below it, in HTML."""
+    return DOCUMENT.substitute(title=_text(title), body=body)
+
+
+def link(address: str, words: str) -> str:
+    """A paragraph that leads to a page beside this one."""
+    return f'<p><a href="{_text(address)}">{_text(words)}</a></p>'
 
 
 def _cells(headings: Sequence[str], row: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ from galgen.validation.report.page import (
     definitions,
     figure_section,
     fill,
+    link,
     notes_list,
     plain_table,
     verdict_table,
@@ -44,6 +45,7 @@ def write_report(
     folder: str | Path,
     title: str,
     details: Mapping[str, str] | None = None,
+    links: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the report and the figures of a comparison.
 
@@ -53,6 +55,7 @@ def write_report(
         folder: made if it is not there.
         title: of the page.
         details: what else a reader should know: the configuration, the checkpoint, the hardware.
+        links: words that lead to other pages of the folder, by the name of their file.
 
     Returns:
         The path of ``report.html``; ``comparison.json`` lies beside it.
@@ -69,7 +72,8 @@ def write_report(
         for f in report_figures(comparison, generated, held_out)
     ]
     sections = {
-        "notes": notes_list(comparison.notes),
+        "notes": "".join(link(*each) for each in (links or {}).items())
+        + notes_list(comparison.notes),
         "verdicts": verdict_table(map(row, comparison.verdicts)),
         "figures": "\n".join(figures),
         "sets": _sets(comparison, generated, held_out) + "\n" + _tables(comparison),
