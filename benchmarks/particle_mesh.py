@@ -24,6 +24,7 @@ from galgen.statistics import cross_power_spectrum, power_spectrum, two_point_co
 
 PARTICLE_EDGES = np.array([20, 25, 30, 40, 60, 100, 200, np.inf])
 K_EDGES = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.3])
+MESH = 256
 R_EDGES = np.array([3.0, 5.0, 8.0, 12.0, 18.0, 25.0, 40.0])
 
 
@@ -78,8 +79,8 @@ def clustering(first: Catalogue, second: Catalogue) -> dict[str, np.ndarray]:
     """P and xi of the first over the second, r(k) between them, rms of velocities."""
     x = [c.positions[None].astype(np.float32) for c in (first, second)]
     box = first.box
-    power = [np.asarray(power_spectrum(p, None, box, 128, K_EDGES, (0,)).power[0, 0]) for p in x]
-    cross = cross_power_spectrum(x[0], None, x[1], None, box, 128, K_EDGES, (0,)).power[0, 0]
+    power = [np.asarray(power_spectrum(p, None, box, MESH, K_EDGES, (0,)).power[0, 0]) for p in x]
+    cross = cross_power_spectrum(x[0], None, x[1], None, box, MESH, K_EDGES, (0,)).power[0, 0]
     noise = [box[0] ** 3 / len(c) for c in (first, second)]
     raw = [p + n for p, n in zip(power, noise, strict=True)]
     xi = [np.asarray(two_point_correlation(p, None, R_EDGES, box).xi[0]) for p in x]
