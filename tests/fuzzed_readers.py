@@ -36,6 +36,7 @@ from data_prep.tables.parameters import ParameterTable
 from data_prep.tables.source import TableSource
 from galgen.data.catalogue import Catalogue
 from galgen.data.catalogue_io import read_catalogue, write_catalogue
+from galgen.data.field import Field
 from galgen.data.suite import Suite, write_suite
 from galgen.mocks.sky_catalogue import SkyCatalogue
 from galgen.mocks.sky_catalogue_files import read_sky_catalogue, write_sky_catalogue
@@ -169,6 +170,25 @@ def read_suite(path: Path) -> Content:
         return Content(every.columns, {**every.header, "p": provenance, "s": list(opened.splits)})
 
 
+def suite_with_fields(path: Path) -> None:
+    fields = [one_field(seed) for seed in range(2)]
+    write_suite(path, [catalogue(0), catalogue(1, 30)], ["train", "test"], fields)
+
+
+def one_field(seed: int) -> Field:
+    values = np.random.default_rng(seed).standard_normal((4, 4, 4), np.float32)
+    return Field(values - values.mean(), SIDE, smoothing=2.0)
+
+
+def read_suite_with_fields(path: Path) -> Content:
+    content = read_suite(path)
+    with Suite(path) as opened:
+        fields = [opened.field(number) for number in range(len(opened))]
+    values = np.concatenate([field.values.ravel() for field in fields])
+    said = [(field.box, *field.attributes.values()) for field in fields]
+    return Content({**content.columns, "field": values}, {**content.header, "fields": said})
+
+
 def packed_suite(path: Path) -> None:
     """As another tool repacks it."""
     suite(path)
@@ -263,6 +283,7 @@ SUBJECTS = (
     Subject("latin.txt", parameters, read_table_of_parameters, True, NUMBERS, renamed=True),
     Subject("survey.fits", survey, read_survey_file, spread=3, renamed=True),
     Subject("suite.h5", suite, read_suite, False, HDF5_CHANGES),
+    Subject("fields.h5", suite_with_fields, read_suite_with_fields, False, HDF5_CHANGES),
     Subject("packed.h5", packed_suite, read_suite, False, HDF5_CHANGES, spread=16),
     Subject("one.h5", write_one, read_one, False, HDF5_CHANGES),
     Subject("one.fits", write_one, read_one, sealed=True),

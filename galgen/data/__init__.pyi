@@ -23,6 +23,7 @@ from galgen.data.encoding import ArrayEncoding as ArrayEncoding
 from galgen.data.encoding import CloudEncoding as CloudEncoding
 from galgen.data.encoding import Condition as Condition
 from galgen.data.encoding import Encoding as Encoding
+from galgen.data.field import Field as Field
 from galgen.data.filling import gaps_of as gaps_of
 from galgen.data.normalization import Standardizer as Standardizer
 from galgen.data.printed_digits import digits_at_hand as digits_at_hand

@@ -1,6 +1,6 @@
 """A suite: many catalogues in one HDF5 file, read at random without loading the rest.
 
-Format ``galgen-suite``, version 3 (the root attributes ``format`` and ``version`` say so). Points
+Format ``galgen-suite``, version 4 (the root attributes ``format`` and ``version`` say so). Points
 of all catalogues lie side by side; row ``offsets[i]:offsets[i + 1]`` belongs to catalogue ``i``,
 which may have none::
 
@@ -14,15 +14,18 @@ which may have none::
     /split_names         text              train, validation, test, ...
     /provenance/json     bytes             UTF-8 of one JSON object of text per catalogue
     /provenance/offsets  (n + 1,) int64    bytes of catalogue i
+    /field               (n, m, m, m)      float32, the field that each comes from, if any;
+                                           attributes unit "", kind, redshift, smoothing [Mpc/h]
 
 All catalogues have the same columns, units, data types and cosmology names, and the root attribute
-``contents`` has them in JSON. Positions lie in ``[0, side)``. In names of columns and parameters
-``%``, ``/`` and ``.`` are written ``%25``, ``%2F`` and ``%2E``, for HDF5 takes the latter two for
-folders. A catalogue that ``data_prep`` made has the name of its raw file and the SHA-256 of its
+``contents`` has them in JSON, with the mesh m of fields. Positions lie in ``[0, side)``. In names
+of columns and parameters ``%``, ``/`` and ``.`` are written ``%25``, ``%2F`` and ``%2E``, for HDF5
+takes the latter two for folders. A catalogue that ``data_prep`` made has the name of its raw file and the SHA-256 of its
 bytes in the provenance, as ``source`` and ``source sha256``, so that they stay with it wherever it
 goes. Text is UTF-8 of fixed length, and metadata have HDF5's checksums: damage to anything but the
-points themselves is noticed.
+points and fields themselves is noticed.
 
+A suite without fields is written as version 3, which has none and which galgen of before reads.
 Version 2, without ``contents`` and checksums, is read too. Version 1, which had text where version
 2 has ``split`` and ``provenance``, is refused.
 
@@ -38,6 +41,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import math
 import mmap
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,6 +54,7 @@ from jaxtyping import Float, Int
 
 from galgen.arrays import native_order
 from galgen.data.catalogue import Catalogue
+from galgen.data.field import Field
 from galgen.data.suite_header import Header, Stored
 from galgen.data.suite_layout import Block
 from galgen.data.suite_writing import SuiteWriter, write_suite
@@ -61,6 +66,8 @@ __all__ = ["Suite", "SuiteView", "SuiteWriter", "write_suite"]
 
 BLOCK_ROWS = 1 << 19
 BLOCK_CATALOGUES = 4096
+BLOCK_BYTES = 1 << 26
+"""Of fields."""
 
 
 class Suite(contextlib.AbstractContextManager["Suite"]):
@@ -109,9 +116,7 @@ class Suite(contextlib.AbstractContextManager["Suite"]):
         if isinstance(index, slice | str):
             rows = self.indices(index) if isinstance(index, str) else np.arange(len(self))[index]
             return SuiteView(self, rows)
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"expected an index below {len(self)}, got {index}")
-        i, header = int(index) % len(self), self._header
+        i, header = self._row(index), self._header
         start, stop = int(header.offsets[i]), int(header.offsets[i + 1])
         side_x, side_y, side_z = (float(side) for side in header.box[i])
         with reading(Path(f"{self.path}, catalogue {i}"), "a whole catalogue"):
@@ -128,12 +133,39 @@ class Suite(contextlib.AbstractContextManager["Suite"]):
     def __iter__(self) -> Iterator[Catalogue]:
         return (self[i] for i in range(len(self)))
 
+    def field(self, index: int) -> Field:
+        """The field that catalogue ``index``, negative from the end, comes from.
+
+        Raises:
+            IndexError: if there is no such catalogue.
+            InputError: if the suite has no fields, or the values are no density contrast.
+        """
+        i, header = self._row(index), self._header
+        if header.field is None:
+            raise InputError(
+                f"expected a suite with fields, got {self.path} without; make it by galgen "
+                "simulate --field-mesh, or write it with fields"
+            )
+        with reading(Path(f"{self.path}, catalogue {i}"), "a whole field"):
+            values = self._read(header.field, i, i + 1)[0]
+            return Field(values, float(header.box[i, 0]), **header.field_of)  # type: ignore[arg-type]
+
+    def _row(self, index: int) -> int:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"expected an index below {len(self)}, got {index}")
+        return int(index) % len(self)
+
     def blocks(self) -> Iterator[Block]:
         """All catalogues in order, many at a time; no block is much larger than a catalogue."""
-        header, start = self._header, 0
+        header, start, fields = self._header, 0, self._header.field
+        most_catalogues = BLOCK_CATALOGUES
+        if fields is not None:
+            most_catalogues = max(
+                1, min(most_catalogues, BLOCK_BYTES // (4 * math.prod(fields.row)))
+            )
         while start < len(self):
             most = np.searchsorted(header.offsets, header.offsets[start] + BLOCK_ROWS, "right") - 1
-            stop = max(start + 1, min(int(most), start + BLOCK_CATALOGUES, len(self)))
+            stop = max(start + 1, min(int(most), start + most_catalogues, len(self)))
             rows = int(header.offsets[start]), int(header.offsets[stop])
             yield Block(
                 columns={n: self._read(c, *rows) for n, c in header.columns.items()},
@@ -145,6 +177,8 @@ class Suite(contextlib.AbstractContextManager["Suite"]):
                 cosmology={n: v[start:stop] for n, v in header.cosmology.items()},
                 splits=header.split_names[header.split[start:stop]].tolist(),
                 provenance=self._provenance(start, stop),
+                fields=None if fields is None else self._read(fields, start, stop),
+                field_of=header.field_of,
             )
             start = stop
 
@@ -168,12 +202,14 @@ class Suite(contextlib.AbstractContextManager["Suite"]):
         if stored.place is None:
             with reading(self.path, f"whole {stored.name}"):
                 return native_order(self._opened(self._map)[stored.name][start:stop])
-        first = stored.place + start * stored.dtype.itemsize
-        length = (stop - start) * stored.dtype.itemsize
+        width = math.prod(stored.row)
+        first = stored.place + start * width * stored.dtype.itemsize
+        length = (stop - start) * width * stored.dtype.itemsize
         if length:
             page = first - first % mmap.PAGESIZE
             self._map.madvise(mmap.MADV_WILLNEED, page, first + length - page)
-        values = np.frombuffer(self._map, stored.dtype, stop - start, first)
+        values = np.frombuffer(self._map, stored.dtype, (stop - start) * width, first)
+        values = values.reshape(stop - start, *stored.row)
         return values.view(np.uint8) != 0 if stored.dtype == bool else np.array(values)
 
     def _opened(self, mapped: mmap.mmap) -> h5py.File:
@@ -204,6 +240,16 @@ class Suite(contextlib.AbstractContextManager["Suite"]):
     def dtypes(self) -> Mapping[str, np.dtype]:
         """Data type of each column."""
         return {name: stored.dtype for name, stored in self._header.columns.items()}
+
+    @property
+    def field_mesh(self) -> int | None:
+        """Points per side of the fields; None without."""
+        return None if self._header.field is None else self._header.field.row[0]
+
+    @property
+    def field_of(self) -> Mapping[str, str | float]:
+        """Kind, redshift and smoothing [Mpc/h] of the fields; empty without."""
+        return dict(self._header.field_of)
 
     @property
     def counts(self) -> Int[np.ndarray, " catalogues"]:
@@ -310,6 +356,15 @@ class SuiteView(Sequence[Catalogue]):
         if isinstance(index, slice):
             return SuiteView(self._suite, self._indices[index])
         return self._suite[int(self._indices[index])]
+
+    def field(self, index: int) -> Field:
+        """The field that catalogue ``index`` of these comes from.
+
+        Raises:
+            IndexError: if there is no such catalogue.
+            InputError: if the suite has no fields, or the values are no density contrast.
+        """
+        return self._suite.field(int(self._indices[index]))
 
     def __iter__(self) -> Iterator[Catalogue]:
         return (self[i] for i in range(len(self)))

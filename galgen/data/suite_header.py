@@ -18,14 +18,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Int32, Int64
 
 from galgen.data.catalogue import STANDARD_UNITS
+from galgen.data.field import check_field_of
 from galgen.data.suite_layout import (
     CHECKSUM,
     CONTENTS,
+    FIELD,
     FORMAT,
     OLDEST,
     REMEDY,
     TABLES,
     VERSION,
+    WITHOUT_FIELD,
     checksum,
     original_name,
 )
@@ -55,6 +58,7 @@ class Stored:
         name: in the file.
         dtype: of its values.
         rows: how many.
+        row: shape of one; () for columns.
         place: its first byte, if its values lie side by side as numpy has them; None if they are
             in chunks, compressed or byte-swapped, or there are none.
     """
@@ -62,6 +66,7 @@ class Stored:
     name: str
     dtype: np.dtype
     rows: int
+    row: tuple[int, ...]
     place: int | None
 
     @classmethod
@@ -69,7 +74,8 @@ class Stored:
         """Where ``dataset`` lies."""
         plain = dataset.chunks is None and dataset.dtype.isnative and dataset.size
         place = dataset.id.get_offset() if plain else None
-        return cls(dataset.name.lstrip("/"), dataset.dtype, len(dataset), place)
+        rows, *row = dataset.shape
+        return cls(dataset.name.lstrip("/"), dataset.dtype, rows, tuple(row), place)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +98,8 @@ class Header:
     provenance_offsets ``(n + 1,)``   bytes of catalogue ``i``, as ``offsets``
     version            int            of the format
     inode              int            of the file that was read
+    field              Stored         values of the field of each, or None
+    field_of           name -> value  kind, redshift and smoothing of fields; empty without
     ================== ============== =======================================================
     """
 
@@ -108,6 +116,8 @@ class Header:
     provenance_offsets: Int64[np.ndarray, " _"]
     version: int
     inode: int
+    field: Stored | None
+    field_of: Mapping[str, str | float]
 
     @classmethod
     def read(cls, path: Path) -> Header:
@@ -124,6 +134,7 @@ class Header:
             columns = {name: find_dataset(stored, name) for name in stored}
             cosmology = find_group(file, "cosmology")
             provenance = find_group(file, "provenance")
+            field = find_dataset(file, FIELD, "f") if version > WITHOUT_FIELD else None
             header = cls(
                 columns={original_name(n): Stored.of(d) for n, d in columns.items()},
                 units={original_name(n): _unit(d) for n, d in columns.items()},
@@ -138,6 +149,8 @@ class Header:
                 provenance_offsets=_table(provenance, "offsets", "int64", (), path),
                 version=version,
                 inode=os.fstat(file.id.get_vfd_handle()).st_ino,
+                field=None if field is None else Stored.of(field),
+                field_of={} if field is None else _field_of(field),
             )
             contents = attribute(file, CONTENTS) if version > OLDEST else None
             written = _checksum(file["offsets"])
@@ -164,14 +177,28 @@ class Header:
             raise _broken(path, f"a box of catalogue {bad} that is not positive")
         if np.any((self.split < 0) | (self.split >= len(self.split_names))):
             raise _broken(path, f"a split that is none of the {len(self.split_names)} named")
+        if self.field is not None:
+            self._check_field(self.field, path)
 
     def check_contents(self, wanted: Mapping[str, Any], path: Path) -> None:
         """Raise if there are other columns or parameters than were written."""
         types = {name: stored.dtype.name for name, stored in self.columns.items()}
-        found = {"columns": types, "cosmology": list(self.cosmology)}
+        found: dict[str, Any] = {"columns": types, "cosmology": list(self.cosmology)}
+        if self.field is not None:
+            found[FIELD] = self.field.row[0]
         for what, names in found.items():
             if names != wanted[what]:
                 raise _broken(path, f"{what} {names}, not {wanted[what]}")
+
+    def _check_field(self, field: Stored, path: Path) -> None:
+        number = len(self.box)
+        cube = len(field.row) == 3 and len(set(field.row)) == 1
+        if field.dtype != np.float32 or field.rows != number or not cube:
+            shape = (field.rows, *field.row)
+            raise _broken(path, f"{field.dtype} of shape {shape} in {FIELD} of {number} catalogues")
+        odd = np.flatnonzero(np.ptp(self.box, axis=1) > 0)
+        if len(odd):
+            raise _broken(path, f"a field of catalogue {odd[0]}, whose box is no cube")
 
     def _check_offsets(self, path: Path) -> None:
         if not self.columns:
@@ -239,6 +266,23 @@ def _unit(column: h5py.Dataset) -> str:
             f"expected column {name!r} in {standard}, got {stated}; convert it and write it again"
         )
     return standard
+
+
+def _field_of(field: h5py.Dataset) -> Mapping[str, str | float]:
+    """Kind, redshift and smoothing of fields, which are dimensionless."""
+    wanted = ("unit", "kind", "redshift", "smoothing")
+    present = attribute_names(field)
+    missing = [name for name in wanted if name not in present]
+    if missing:
+        raise InputError(
+            f"expected attributes {', '.join(wanted)} of {FIELD}, got no {missing[0]}; {REMEDY}"
+        )
+    unit, kind, redshift, smoothing = (attribute(field, name) for name in wanted)
+    if unit:
+        raise InputError(f"expected a field without a unit, got {unit!r}; make it a contrast")
+    found = {"kind": str(kind), "redshift": redshift, "smoothing": smoothing}
+    check_field_of(found)
+    return found
 
 
 def _names(file: h5py.File, path: Path) -> np.ndarray:

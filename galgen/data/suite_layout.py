@@ -9,15 +9,20 @@ from collections.abc import Mapping, Sequence
 
 import h5py
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int64
+from jaxtyping import Bool, Float, Float32, Int, Int64
 
 from galgen.data.catalogue import Catalogue
+from galgen.data.field import Field
 from galgen.errors import InputError
 
 FORMAT = "galgen-suite"
-VERSION = 3
+VERSION = 4
 OLDEST = 2
 """The versions that are read."""
+WITHOUT_FIELD = 3
+"""The version that is written where there is no field: an older galgen reads it."""
+FIELD = "field"
+"""Dataset with the field of every catalogue."""
 REMEDY = "write it with galgen or data_prep"
 
 CONTENTS = "contents"
@@ -97,6 +102,8 @@ class Block:
     cosmology  name -> ``(n,)``
     splits     n names
     provenance n JSON texts
+    fields     ``(n, m, m, m)``       values of the field that each comes from, or None
+    field_of   name -> value          kind, redshift and smoothing of fields; empty without
     ========== ====================== ======================================================
     """
 
@@ -109,10 +116,21 @@ class Block:
     cosmology: Mapping[str, Float[np.ndarray, " catalogues"]]
     splits: Sequence[str]
     provenance: Sequence[bytes]
+    fields: Float32[np.ndarray, "catalogues mesh mesh mesh"] | None = None
+    field_of: Mapping[str, str | float] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(cls, catalogue: Catalogue, split: str) -> Block:
-        """The block of one catalogue."""
+    def of(cls, catalogue: Catalogue, split: str, field: Field | None = None) -> Block:
+        """The block of one catalogue.
+
+        Raises:
+            InputError: if the field is of another box.
+        """
+        if field is not None and catalogue.box != (field.box,) * 3:
+            raise InputError(
+                f"expected a field of the box of its catalogue, {catalogue.box} Mpc/h, got one of "
+                f"{field.box:g}; give the field that the catalogue comes from"
+            )
         return cls(
             columns=catalogue.columns,
             units=catalogue.units,
@@ -123,6 +141,8 @@ class Block:
             cosmology={name: np.array([value]) for name, value in catalogue.cosmology.items()},
             splits=[split],
             provenance=[json.dumps(dict(catalogue.provenance)).encode()],
+            fields=None if field is None else field.values[None],
+            field_of={} if field is None else field.attributes,
         )
 
     def kind(self) -> dict[str, object]:
@@ -131,7 +151,13 @@ class Block:
             "columns and units": dict(self.units),
             "data types": {name: str(self.columns[name].dtype) for name in self.units},
             "cosmology names": set(self.cosmology),
+            "field": dict(self.field_of) and {"mesh": self.field_mesh, **self.field_of},
         }
+
+    @property
+    def field_mesh(self) -> int | None:
+        """Points per side of the fields, None without."""
+        return None if self.fields is None else self.fields.shape[-1]
 
 
 def codes(splits: Sequence[str], names: list[str]) -> Int[np.ndarray, " catalogues"]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from galgen.data.catalogue import Catalogue
+from galgen.data.field import Field
 from galgen.data.suite import Suite
 from galgen.data.suite_writing import SuiteWriter, write_suite
 from galgen.errors import InputError
@@ -112,10 +113,14 @@ class SuiteParts(contextlib.AbstractContextManager["SuiteParts"]):
         return [part for part in range(self.number) if not self._place(part).exists()]
 
     def write(
-        self, part: int, catalogues: Sequence[Catalogue], splits: Sequence[str] | str = "train"
+        self,
+        part: int,
+        catalogues: Sequence[Catalogue],
+        splits: Sequence[str] | str = "train",
+        fields: Sequence[Field] | None = None,
     ) -> None:
         """Write one part, all or nothing (:func:`galgen.data.suite_writing.write_suite`)."""
-        write_suite(self._place(part), catalogues, splits)
+        write_suite(self._place(part), catalogues, splits, fields)
 
     def read(self, part: int) -> Suite:
         """A part that is there, as a suite of its own."""
@@ -158,7 +163,8 @@ class SuiteParts(contextlib.AbstractContextManager["SuiteParts"]):
 
         for part, place in order:
             suite = opened(part)
-            writer.add(suite[place], str(suite.splits[place]))
+            field = None if suite.field_mesh is None else suite.field(place)
+            writer.add(suite[place], str(suite.splits[place]), field)
 
     def close(self) -> None:
         """Let another process go on; a folder without a part is removed."""

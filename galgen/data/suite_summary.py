@@ -33,6 +33,8 @@ def suite_summary(suite: Suite) -> str:
         lines[name] = _range(suite.parameter_table([name])[:, 0])
     if not suite.parameter_names:
         lines["parameters"] = "none"
+    if suite.field_mesh is not None:
+        lines["field"] = _field(suite)
     lines["sources"] = _sources(suite)
     assumed = _assumed(suite)
     if assumed:
@@ -57,6 +59,18 @@ def _boxes(suite: Suite) -> str:
         ).tolist()
     ]
     return kinds[0] if len(kinds) == 1 else f"{len(kinds)} kinds, {kinds[0]} to {kinds[-1]}"
+
+
+def _field(suite: Suite) -> str:
+    mesh, of = suite.field_mesh, suite.field_of
+    assert mesh is not None
+    cells = suite.boxes[:, 0] / mesh
+    low, high = cells.min(), cells.max()
+    cell = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+    return (
+        f"{of['kind']} density contrast at redshift {of['redshift']:g}, {mesh}^3 cells of {cell} "
+        f"Mpc/h, smoothing {of['smoothing']:g} Mpc/h"
+    )
 
 
 def _range(values: np.ndarray) -> str:

@@ -18,13 +18,16 @@ import h5py
 import numpy as np
 
 from galgen.data.catalogue import Catalogue
+from galgen.data.field import Field
 from galgen.data.suite_layout import (
     CHECKSUM,
     CONTENTS,
+    FIELD,
     FORMAT,
     LIBRARY,
     TABLES,
     VERSION,
+    WITHOUT_FIELD,
     Block,
     checksum,
     codes,
@@ -42,7 +45,10 @@ OFFSETS = {"counts": "offsets", "provenance/counts": "provenance/offsets"}
 
 
 def write_suite(
-    path: str | Path, catalogues: Sequence[Catalogue], splits: Sequence[str] | str = "train"
+    path: str | Path,
+    catalogues: Sequence[Catalogue],
+    splits: Sequence[str] | str = "train",
+    fields: Sequence[Field] | None = None,
 ) -> None:
     """Write catalogues to an HDF5 suite, all or nothing.
 
@@ -50,10 +56,11 @@ def write_suite(
         path: the file to write; one that is there is replaced.
         catalogues: with the same columns, units, data types and cosmology names.
         splits: the split of each catalogue, or one name for all.
+        fields: the field that each comes from, all of one mesh, kind, redshift and smoothing.
 
     Raises:
-        InputError: if there is no catalogue, or they differ in columns, units, data types or
-            cosmology names, or in number from the splits.
+        InputError: if there is no catalogue, or they differ in columns, units, data types,
+            cosmology names or kind of field, or in number from the splits or the fields.
     """
     names = [splits] * len(catalogues) if isinstance(splits, str) else list(splits)
     if len(names) != len(catalogues):
@@ -61,9 +68,15 @@ def write_suite(
             f"expected one split per catalogue, got {len(names)} for {len(catalogues)}; "
             "pass a name for each, or one for all"
         )
+    theirs = [None] * len(catalogues) if fields is None else list(fields)
+    if len(theirs) != len(catalogues):
+        raise InputError(
+            f"expected one field per catalogue, got {len(theirs)} for {len(catalogues)}; pass one "
+            "for each, or None"
+        )
     with SuiteWriter(path) as writer:
-        for catalogue, split in zip(catalogues, names, strict=True):
-            writer.add(catalogue, split)
+        for catalogue, split, field in zip(catalogues, names, theirs, strict=True):
+            writer.add(catalogue, split, field)
 
 
 class SuiteWriter(contextlib.AbstractContextManager["SuiteWriter"]):
@@ -83,21 +96,21 @@ class SuiteWriter(contextlib.AbstractContextManager["SuiteWriter"]):
         self._split_names: list[str] = []
         self._splits: list[int] = []
 
-    def add(self, catalogue: Catalogue, split: str = "train") -> None:
-        """Add one catalogue.
+    def add(self, catalogue: Catalogue, split: str = "train", field: Field | None = None) -> None:
+        """Add one catalogue, and the field that it comes from.
 
         Raises:
-            InputError: if it differs from the first in columns, units, data types or cosmology
-                names.
+            InputError: if it differs from the first in columns, units, data types, cosmology names
+                or kind of field, or if the field is of another box.
         """
-        self.add_block(Block.of(catalogue, split))
+        self.add_block(Block.of(catalogue, split, field))
 
     def add_block(self, block: Block) -> None:
         """Add many catalogues that lie side by side.
 
         Raises:
-            InputError: if they differ from the first in columns, units, data types or cosmology
-                names.
+            InputError: if they differ from the first in columns, units, data types, cosmology
+                names or kind of field.
         """
         if self._first is None:
             self._first = block
@@ -108,6 +121,8 @@ class SuiteWriter(contextlib.AbstractContextManager["SuiteWriter"]):
             self._append(name, getattr(block, name))
         for name, values in block.cosmology.items():
             self._append(f"cosmology/{dataset_name(name)}", values)
+        if block.fields is not None:
+            self._append(FIELD, block.fields)
         self._append("counts", block.counts)
         lengths = np.array([len(text) for text in block.provenance], np.int64)
         self._append("provenance/counts", lengths)
@@ -155,7 +170,7 @@ class SuiteWriter(contextlib.AbstractContextManager["SuiteWriter"]):
             stream.close()
         with h5py.File(place, "w", libver=LIBRARY) as file:
             set_text(file.attrs, "format", FORMAT)
-            file.attrs["version"] = VERSION
+            file.attrs["version"] = VERSION if self._first.field_of else WITHOUT_FIELD
             set_text(file.attrs, CONTENTS, json.dumps(self._contents()))
             for name in ("columns", "cosmology", "provenance"):
                 file.create_group(name, track_order=True)
@@ -171,13 +186,20 @@ class SuiteWriter(contextlib.AbstractContextManager["SuiteWriter"]):
             file["split_names"] = texts(self._split_names)
             for name, unit in self._first.units.items():
                 set_text(file[f"columns/{dataset_name(name)}"].attrs, "unit", unit)
+            if self._first.field_of:
+                set_text(file[FIELD].attrs, "unit", "")
+                set_text(file[FIELD].attrs, "kind", str(self._first.field_of["kind"]))
+                for name in ("redshift", "smoothing"):
+                    file[FIELD].attrs[name] = float(self._first.field_of[name])
         self._publication.publish(place)
 
     def _contents(self) -> dict[str, object]:
-        """The names that the suite has, and types of columns."""
+        """The names that the suite has, types of columns, and the mesh of fields."""
         assert self._first is not None
         types = {name: values.dtype.name for name, values in self._first.columns.items()}
-        return {"columns": types, "cosmology": list(self._first.cosmology)}
+        names: dict[str, object] = {"columns": types, "cosmology": list(self._first.cosmology)}
+        mesh = self._first.field_mesh
+        return names if mesh is None else {**names, FIELD: mesh}
 
     def __exit__(self, *error: Any) -> None:
         with self._publication, contextlib.ExitStack() as streams:

@@ -178,7 +178,7 @@ def drop_columns(file):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (break_format, r"format 'galgen-suite' version 2 to 3 .* got format 'cake'"),
+        (break_format, r"format 'galgen-suite' version 2 to 4 .* got format 'cake'"),
         (break_version, r"version 99; upgrade galgen, which is older"),
         (drop_box, r"got no box; write it again"),
         (cut_column, r"got 6 rows of column 'y' where offsets end at 7"),

@@ -1,0 +1,112 @@
+"""The field that a catalogue comes from: the linear density contrast of its initial conditions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float32
+
+from galgen.arrays import as_finite
+from galgen.errors import InputError
+
+KINDS = ("linear",)
+"""What a field may be: the linear density contrast."""
+MEAN = 1e-3
+"""Of a contrast, at most, in units of its standard deviation: float32 leaves a millionth."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Field:
+    """A density contrast on a periodic mesh; point (i, j, l) lies at (i, j, l) ``cell``.
+
+    ========= ======================== =======================================================
+    field     type                     meaning
+    ========= ======================== =======================================================
+    values    ``(mesh, mesh, mesh)``   float32, dimensionless, of mean zero; axes x, y, z
+    box       float                    side [Mpc/h]
+    kind      str                      ``linear``
+    redshift  float                    that its amplitude is extrapolated to
+    smoothing float                    standard deviation of a Gaussian [Mpc/h]; 0 for none but
+                                       that of the mesh
+    ========= ======================== =======================================================
+
+    Raises:
+        InputError: if the values are no cube of finite numbers of mean zero, or what is said of
+            them makes no sense.
+    """
+
+    values: np.ndarray
+    box: float
+    kind: str = "linear"
+    redshift: float = 0.0
+    smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        values = as_array_of_field(self.values)
+        object.__setattr__(self, "values", values)
+        check_field_of(self.attributes)
+        if not 0.0 < self.box < np.inf:
+            raise InputError(
+                f"expected the side of a box in Mpc/h, got {self.box}; give that of the catalogue"
+            )
+        mean, spread = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+        if abs(mean) > MEAN * spread:
+            raise InputError(
+                f"expected a density contrast of mean 0, got {mean:.3g} with a standard deviation "
+                f"of {spread:.3g}; divide a density by its mean and subtract 1"
+            )
+
+    @property
+    def mesh(self) -> int:
+        """Points per side."""
+        return len(self.values)
+
+    @property
+    def cell(self) -> float:
+        """Distance between mesh points [Mpc/h]."""
+        return self.box / self.mesh
+
+    @property
+    def attributes(self) -> Mapping[str, str | float]:
+        """What the fields of a suite have in common."""
+        return {name: getattr(self, name) for name in ("kind", "redshift", "smoothing")}
+
+    def __repr__(self) -> str:
+        return (
+            f"Field({self.kind}, {self.mesh} points per side in {self.box:g} Mpc/h; redshift "
+            f"{self.redshift:g}; smoothing {self.smoothing:g} Mpc/h)"
+        )
+
+
+def as_array_of_field(values: object) -> Float32[np.ndarray, "mesh mesh mesh"]:
+    """Values of a field as they are kept.
+
+    Raises:
+        InputError: if they are no cube of finite numbers.
+    """
+    array = as_finite(values, "the field").astype(np.float32)
+    if array.ndim != 3 or len(set(array.shape)) > 1 or len(array) < 2:
+        raise InputError(
+            f"expected a field of shape (mesh, mesh, mesh), got {array.shape}; give one number for "
+            "each point of a cubic mesh"
+        )
+    return array
+
+
+def check_field_of(attributes: Mapping[str, str | float]) -> None:
+    """Refuse a kind, redshift or smoothing that is none.
+
+    Raises:
+        InputError: naming it.
+    """
+    if attributes["kind"] not in KINDS:
+        raise InputError(
+            f"expected a field of kind {' or '.join(KINDS)}, got {attributes['kind']!r}; upgrade "
+            "galgen if it is of a newer one"
+        )
+    for name in ("redshift", "smoothing"):
+        value = attributes[name]
+        if isinstance(value, str) or not 0.0 <= value < np.inf:
+            raise InputError(f"expected a {name} of a field of 0 or more, got {value!r}; mend it")
