@@ -20,10 +20,10 @@ which may have none::
 All catalogues have the same columns, units, data types and cosmology names, and the root attribute
 ``contents`` has them in JSON, with the mesh m of fields. Positions lie in ``[0, side)``. In names
 of columns and parameters ``%``, ``/`` and ``.`` are written ``%25``, ``%2F`` and ``%2E``, for HDF5
-takes the latter two for folders. A catalogue that ``data_prep`` made has the name of its raw file and the SHA-256 of its
-bytes in the provenance, as ``source`` and ``source sha256``, so that they stay with it wherever it
-goes. Text is UTF-8 of fixed length, and metadata have HDF5's checksums: damage to anything but the
-points and fields themselves is noticed.
+takes the latter two for folders. A catalogue that ``data_prep`` made has the name of its raw file
+and the SHA-256 of its bytes in the provenance, as ``source`` and ``source sha256``, so that they
+stay with it wherever it goes. Text is UTF-8 of fixed length, and metadata have HDF5's checksums:
+damage to anything but the points and fields themselves is noticed.
 
 A suite without fields is written as version 3, which has none and which galgen of before reads.
 Version 2, without ``contents`` and checksums, is read too. Version 1, which had text where version
