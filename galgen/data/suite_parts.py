@@ -117,7 +117,7 @@ class SuiteParts(contextlib.AbstractContextManager["SuiteParts"]):
         part: int,
         catalogues: Sequence[Catalogue],
         splits: Sequence[str] | str = "train",
-        fields: Sequence[Field] | None = None,
+        fields: Sequence[Field | None] | None = None,
     ) -> None:
         """Write one part, all or nothing (:func:`galgen.data.suite_writing.write_suite`)."""
         write_suite(self._place(part), catalogues, splits, fields)

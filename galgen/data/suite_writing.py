@@ -48,7 +48,7 @@ def write_suite(
     path: str | Path,
     catalogues: Sequence[Catalogue],
     splits: Sequence[str] | str = "train",
-    fields: Sequence[Field] | None = None,
+    fields: Sequence[Field | None] | None = None,
 ) -> None:
     """Write catalogues to an HDF5 suite, all or nothing.
 
@@ -56,7 +56,8 @@ def write_suite(
         path: the file to write; one that is there is replaced.
         catalogues: with the same columns, units, data types and cosmology names.
         splits: the split of each catalogue, or one name for all.
-        fields: the field that each comes from, all of one mesh, kind, redshift and smoothing.
+        fields: the field that each comes from, all of one mesh, kind, redshift and smoothing; None
+            for none.
 
     Raises:
         InputError: if there is no catalogue, or they differ in columns, units, data types,

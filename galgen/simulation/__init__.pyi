@@ -1,5 +1,6 @@
 from galgen.simulation.cosmology import Cosmology as Cosmology
 from galgen.simulation.engine import Simulator as Simulator
+from galgen.simulation.linear_field import linear_field as linear_field
 from galgen.simulation.linear_power import LinearPower as LinearPower
 from galgen.simulation.particle_mesh_simulator import (
     ParticleMeshSimulator as ParticleMeshSimulator,

@@ -12,8 +12,10 @@ from collections.abc import Generator, Sequence
 
 from galgen.checked import Count, Range, Seed, Whole, checked
 from galgen.data.catalogue import Catalogue
+from galgen.data.field import Field
 from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.engine import Simulator
+from galgen.simulation.linear_field import check_field_mesh, linear_field
 from galgen.simulation.simulator import HaloSimulator
 from galgen.simulation.suite import latin_hypercube, simulate_suite
 
@@ -41,6 +43,8 @@ class SuiteRecipe:
             of the ranges of omega_m and sigma_8 inside opposite corners; held out.
         seed: of cosmologies and phases.
         validation: catalogues held out to watch a training by, of other cosmologies again.
+        field_mesh: points per side of the linear field at redshift 0 that is stored with every
+            catalogue, of its own phases; None to store none.
     """
 
     simulator: Simulator = HaloSimulator(box=128.0, mesh=64, mass_min=3e13)
@@ -54,6 +58,11 @@ class SuiteRecipe:
     contrast: Whole = 64
     seed: Seed = 0
     validation: Whole = 0
+    field_mesh: Count | None = None
+
+    def __post_init__(self) -> None:
+        if self.field_mesh is not None:
+            check_field_mesh(self.field_mesh, self.simulator.field_points, "field_mesh")
 
     def cosmologies(self) -> tuple[list[Cosmology], list[str]]:
         """The cosmology and the split of every catalogue."""
@@ -85,6 +94,14 @@ class SuiteRecipe:
         """
         for cosmology in dict.fromkeys(self.cosmologies()[0]):
             self.simulator.check_resolution(cosmology)
+
+    def field_of(self, catalogue: Catalogue) -> Field | None:
+        """The field that is stored with a catalogue of this recipe; None if none is."""
+        if self.field_mesh is None:
+            return None
+        cosmology, seed = Cosmology.of(catalogue.cosmology), int(catalogue.provenance["seed"])
+        simulator = self.simulator
+        return linear_field(cosmology, seed, simulator.box, self.field_mesh, simulator.field_points)
 
     def simulate(
         self, processes: int = 1, numbers: Sequence[int] | None = None

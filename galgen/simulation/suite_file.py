@@ -71,13 +71,14 @@ def _simulate(
     )
     with contextlib.closing(recipe.simulate(workers, numbers)) as simulated, bar:
         for part, members in missing.items():
-            catalogues, splits = [], []
+            catalogues, splits, fields = [], [], []
             for catalogue, split in itertools.islice(simulated, len(members)):
                 provenance = {**catalogue.provenance, **note}
                 catalogues.append(catalogue.replace(provenance=provenance))
                 splits.append(split)
+                fields.append(recipe.field_of(catalogue))
                 bar.update()
-            parts.write(part, catalogues, splits)
+            parts.write(part, catalogues, splits, fields)
 
 
 def is_made(path: Path, recipe: SuiteRecipe) -> bool:

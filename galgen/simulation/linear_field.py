@@ -1,0 +1,71 @@
+"""The linear density field of any seed and cosmology, on the mesh that a model reads."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from galgen.data.field import Field
+from galgen.errors import InputError
+from galgen.randomness import Role, random_generator
+from galgen.simulation.cosmology import Cosmology
+from galgen.simulation.initial_field import field_of_noise
+from galgen.simulation.linear_power import LinearPower
+
+COARSEST = 4
+"""Points per side, at least: fewer hold no wave."""
+
+
+def linear_field(
+    cosmology: Cosmology,
+    phases: int | np.ndarray,
+    box: float,
+    mesh: int,
+    points: int | None = None,
+    redshift: float = 0.0,
+) -> Field:
+    """The linear density contrast of given phases, low-passed in Fourier space to a mesh.
+
+    It has the modes below the Nyquist frequency of ``mesh``, and no others. Those of a seed depend
+    on ``points``: with that of a simulator (``field_points``) they are the phases of its catalogue.
+
+    Args:
+        cosmology: of the power spectrum.
+        phases: a seed of galgen simulate, or white noise of unit variance ``(points, points,
+            points)``, as another code drew it.
+        box: side in Mpc/h.
+        mesh: points per side of the field.
+        points: per side, of the mesh that the noise of a seed is drawn on; None for ``mesh``.
+        redshift: that the amplitude is extrapolated to.
+
+    Raises:
+        InputError: a seed below zero, noise that is no cube, or a mesh that is odd, too coarse or
+            finer than the noise.
+    """
+    if isinstance(phases, np.ndarray):
+        if phases.ndim != 3 or len(set(phases.shape)) > 1:
+            raise InputError(
+                f"expected white noise of shape (points, points, points), got {phases.shape}; give "
+                "one number for each point of a cubic mesh"
+            )
+        check_field_mesh(mesh, len(phases))
+        noise = phases.astype(np.float32)
+    else:
+        points = mesh if points is None else points
+        check_field_mesh(mesh, points)
+        generator = random_generator(Role.PHASES, phases)
+        noise = generator.standard_normal((points,) * 3, dtype=np.float32)
+    field = field_of_noise(LinearPower(cosmology, redshift), box, noise).resampled(mesh)
+    return Field(field.filtered(np.ones_like), box, redshift=redshift)
+
+
+def check_field_mesh(mesh: int, points: int, name: str = "mesh") -> None:
+    """Refuse a mesh that is odd, too coarse, or finer than the field.
+
+    Raises:
+        InputError: names the meshes that are not.
+    """
+    if mesh % 2 or not COARSEST <= mesh <= points:
+        raise InputError(
+            f"expected an even {name} of {COARSEST} to {points} points for a field of {points}, "
+            f"got {mesh}; choose another mesh, or raise that of the simulator"
+        )
