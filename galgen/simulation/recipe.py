@@ -15,7 +15,7 @@ from galgen.data.catalogue import Catalogue
 from galgen.data.field import Field
 from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.engine import Simulator
-from galgen.simulation.linear_field import check_field_mesh, linear_field
+from galgen.simulation.phases import check_field_mesh, linear_field
 from galgen.simulation.simulator import HaloSimulator
 from galgen.simulation.suite import latin_hypercube, simulate_suite
 

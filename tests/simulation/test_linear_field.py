@@ -11,8 +11,8 @@ from galgen.cli import main
 from galgen.data.suite import Suite
 from galgen.errors import InputError
 from galgen.simulation.cosmology import Cosmology
-from galgen.simulation.linear_field import linear_field
 from galgen.simulation.particle_mesh_simulator import ParticleMeshSimulator
+from galgen.simulation.phases import linear_field
 from galgen.simulation.recipe import SuiteRecipe
 from galgen.simulation.simulator import HaloSimulator
 from galgen.simulation.suite_file import simulate
