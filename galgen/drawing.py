@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from galgen.data.encoding import CloudEncoding, Condition, Draw
+from galgen.data.field import Field
 from galgen.data.suite import Suite, SuiteView
 from galgen.data.suite_parts import SuiteParts
 from galgen.errors import InputError
@@ -32,6 +33,7 @@ def sample(
     splits: Sequence[str] | None = None,
     mesh: MeshShape = ALL_ON_DATA,
     progress: bool = False,
+    fields: Sequence[Field | np.ndarray] | None = None,
 ) -> Sequence[Any]:
     """One catalogue (or array) for each condition, in order.
 
@@ -47,14 +49,17 @@ def sample(
         splits: of each in the file; all ``sample`` if not given.
         mesh: of all devices of this process.
         progress: show a progress bar.
+        fields: what each is drawn from, for a model that reads a field: a
+            :class:`~galgen.data.Field` for each condition, or its values.
 
     Raises:
         InputError: for a condition that is missing or outside the trained range, a mesh that does
-            not fit, or a place that cannot be written to.
+            not fit, fields that are missing or unlike those of training, or a place that cannot
+            be written to.
     """
     run = run if isinstance(run, Run) else Run.load(run)
     if output is None:
-        return run.sample(conditions, seed, batch, points, extrapolate, progress, mesh)
+        return run.sample(conditions, seed, batch, points, extrapolate, progress, mesh, fields)
     path, clouds = Path(output), isinstance(run.encoding, CloudEncoding)
     check_file(path, signature=HDF5 if clouds else None)
     splits = ["sample"] * len(conditions) if splits is None else list(splits)
@@ -64,11 +69,11 @@ def sample(
             "out splits, or give as many"
         )
     if not clouds:
-        examples = run.sample(conditions, seed, batch, points, extrapolate, progress, mesh)
+        examples = run.sample(conditions, seed, batch, points, extrapolate, progress, mesh, fields)
         path.parent.mkdir(parents=True, exist_ok=True)
         run.encoding.save(path, examples, splits)
         return examples
-    draws = run.plan(conditions, seed, batch, points, extrapolate, mesh)
+    draws = run.plan(conditions, seed, batch, points, extrapolate, mesh, fields)
     asked = [{name: float(value) for name, value in one.items()} for one in conditions]
     job = {
         "weights": run.weights_hash,
@@ -78,6 +83,11 @@ def sample(
         "batch": draws[0].shape[0],
         "points": points,
     }
+    if fields is not None:
+        digest = hashlib.sha256()
+        for draw in draws:
+            digest.update(np.ascontiguousarray(draw.field).data)
+        job["fields"] = digest.hexdigest()
     path.parent.mkdir(parents=True, exist_ok=True)
     with SuiteParts(path, len(draws), job) as parts:
         _stream(run, draws, splits, seed, parts, mesh, progress)

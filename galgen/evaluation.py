@@ -24,6 +24,7 @@ from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import Dataset
 from galgen.data.encoding import Condition
 from galgen.data.features import condition_value
+from galgen.data.field import Field
 from galgen.data.suite import Suite
 from galgen.errors import InputError
 from galgen.losses import MeanLoss, as_sums, pooled
@@ -35,7 +36,7 @@ from galgen.types import Batch, Params
 from galgen.validation.sets import MINIMUM_CATALOGUES
 
 LOSS = "held_out.loss"
-Draw = Callable[[Params, Sequence[Condition]], list[Catalogue]]
+Draw = Callable[[Params, Sequence[Condition], Sequence[Field] | None], list[Catalogue]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Evaluation:
             data: what is trained on, which knows what is held out.
             source: of held-out examples; on several processes, the rows of this one.
             loss: of training, without augmentation.
-            draw: catalogues of some conditions by some weights.
+            draw: catalogues of some conditions and fields by some weights.
             condition: its names.
             mesh: of all devices of all processes.
 
@@ -96,6 +97,7 @@ class Evaluation:
 
         held_out = self._held_out(data) if self.draws else []
         conditions = [{name: condition_value(c, name) for name in condition} for c in held_out]
+        fields = data.held_out_fields(self.split, len(held_out)) if held_out else None
 
         def measure(state: TrainState) -> dict[str, float]:
             losses = [
@@ -107,7 +109,7 @@ class Evaluation:
                 weights = jax.tree.map(
                     lambda a: np.asarray(a.addressable_data(0)), whole(state.ema, mesh)
                 )
-                found |= self._compared(draw(weights, conditions), held_out)
+                found |= self._compared(draw(weights, conditions, fields), held_out)
             return found
 
         return Evaluator(self.every, measure, self.best)

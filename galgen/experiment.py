@@ -18,8 +18,10 @@ from jax.sharding import Mesh
 
 from galgen.checked import checked
 from galgen.collectives import use_mesh
+from galgen.data.augmentation import augmented
 from galgen.data.dataset import Dataset, Prepared
 from galgen.data.encoding import Condition, Encoding
+from galgen.data.field import Field
 from galgen.data.fingerprint import Fingerprint
 from galgen.errors import InputError
 from galgen.evaluation import Evaluation
@@ -84,8 +86,7 @@ class Experiment:
         def loss(params: Params, key: jax.Array, batch: Batch) -> MeanLoss:
             key_augment, key_loss = jax.random.split(key)
             if prepared.augment is not None:
-                x = prepared.augment(key_augment, batch.x, batch.mask)
-                batch = dataclasses.replace(batch, x=x)
+                batch = augmented(prepared.augment, key_augment, batch)
             with multiplying_in(self.precision):
                 return self.model.mean_loss(self.network, params, key_loss, batch)
 
@@ -150,6 +151,11 @@ class Experiment:
         prepared = self.data.prepare(self.trainer.batch_size, self.trainer.seed, shard, origin)
         first = prepared.source.batch(0)
         # What cannot be used raises before anything is written.
+        if first.field is not None and not self.model.reads_field:
+            raise InputError(
+                f"expected a model that reads fields, as Births, got {type(self.model).__name__}; "
+                "leave out --data.field, or change the model"
+            )
         put_batch(first, devices, self.trainer.accumulate)
         require_readable(prepared.encoding)
         evaluator = self._evaluator(prepared.encoding, shard, place.path, devices)
@@ -183,9 +189,11 @@ class Experiment:
 
         seed = child_seed(Role.EVALUATION_DRAWS, self.trainer.seed)
 
-        def draw(params: Params, conditions: Sequence[Condition]) -> list[Any]:
+        def draw(
+            params: Params, conditions: Sequence[Condition], fields: Sequence[Field] | None
+        ) -> list[Any]:
             run = Run(self, encoding, params, folder)
-            return run.sample(conditions, seed, extrapolate=True)
+            return run.sample(conditions, seed, extrapolate=True, fields=fields)
 
         return self.evaluation.evaluator(
             self.data, source, loss, draw, list(encoding.condition_ranges), devices
@@ -221,8 +229,9 @@ class Experiment:
                 "galgen infer"
             )
         with multiplying_in(self.precision):
+            model = self.model.with_params(self.network, params)
             return self.sampler(
-                self.model.with_params(self.network, params),
+                model if batch.field is None else model.given_field(batch.field),
                 key,
                 batch.x.shape,
                 batch.mask,

@@ -16,6 +16,7 @@ _CLASSES = {
     "data.cardinality": "Cardinality",
     "data.dataset": "CatalogueDataset DigitDataset ToyDataset",
     "data.encoding": "ArrayEncoding CloudEncoding",
+    "data.field_encoding": "FieldEncoding",
     "data.normalization": "Standardizer",
     "data.toys": "Checkerboard EightGaussians Pinwheel TwoMoons TwoSpirals",
     "experiment": "Experiment",

@@ -18,6 +18,7 @@ from galgen import __version__
 from galgen.collectives import POINTS
 from galgen.data.dataset import Dataset
 from galgen.data.encoding import Condition, Draw, Encoding
+from galgen.data.field import Field
 from galgen.errors import InputError
 from galgen.generative import Samples, SamplingMethod
 from galgen.inference.trained_run import TrainedExperiment
@@ -112,6 +113,7 @@ class Run:
         extrapolate: bool = False,
         progress: bool = False,
         mesh: MeshShape = ALL_ON_DATA,
+        fields: Sequence[Field | np.ndarray] | None = None,
     ) -> list[Any]:
         """One catalogue (or array) per condition, in order.
 
@@ -125,12 +127,15 @@ class Run:
             progress: show a progress bar.
             mesh: of all devices of this process. The same key gives the same numbers on any mesh
                 that leaves ``batch`` as it is.
+            fields: what each is drawn from, for a model that reads a field: a
+                :class:`~galgen.data.Field` for each condition, or its values.
 
         Raises:
-            InputError: for a condition that is missing or outside the trained range, or a mesh that
-                does not fit the devices or the clouds.
+            InputError: for a condition that is missing or outside the trained range, a mesh that
+                does not fit the devices or the clouds, or fields that are missing or unlike those
+                of training.
         """
-        draws = self.plan(conditions, seed, batch, points, extrapolate, mesh)
+        draws = self.plan(conditions, seed, batch, points, extrapolate, mesh, fields)
         examples: dict[int, Any] = {}
         with tqdm(total=len(conditions), desc="sample", disable=not progress) as bar:
             for number, drawn in self.draw(draws, seed, range(len(draws)), mesh):
@@ -146,12 +151,14 @@ class Run:
         points: int | None = None,
         extrapolate: bool = False,
         mesh: MeshShape = ALL_ON_DATA,
+        fields: Sequence[Field | np.ndarray] | None = None,
     ) -> list[Draw]:
         """The calls of the sampler that give one example per condition, of like size together.
 
         Raises:
-            InputError: for no condition, or one that is missing or outside the trained range, or a
-                mesh that does not fit the devices.
+            InputError: for no condition, or one that is missing or outside the trained range, a
+                mesh that does not fit the devices, or fields that are missing or unlike those of
+                training.
         """
         if not conditions:
             raise InputError("expected at least one catalogue to draw, got none; raise --number")
@@ -159,6 +166,7 @@ class Run:
         groups = devices.size // devices.shape[POINTS]
         batch = -(-min(batch, len(conditions)) // groups) * groups
         draws = self.encoding.plan(conditions, batch, seed, points, extrapolate)
+        draws = self.encoding.with_fields(draws, fields)
         sampler = self.experiment.sampler
         if points is None and sampler is not None and sampler.has_own_number:
             return [draw.with_room() for draw in draws]

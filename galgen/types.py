@@ -6,6 +6,7 @@ Shape names used in annotations across the library::
     points    rows of a padded catalogue
     features  columns of a row
     condition parameters that a model is conditioned on, e.g. Omega_m and sigma_8
+    *cells    of a mesh over the unit box, a number for each axis
     *event    whatever one example is: (features,), (points, features), (28, 28, 1)
 """
 
@@ -39,6 +40,8 @@ class Batch:
     condition ``(batch, condition)`` or None   standardised parameters
     weight    ``(batch,)`` or None             how often each example counts in a loss: 0 for one
                                                that only fills up the batch; None for once
+    field     ``(batch, *cells, channels)``    what each example comes from, standardised, at the
+              or None                          centres of cells of the unit box
     ========= ================================ ==========================================
     """
 
@@ -46,3 +49,4 @@ class Batch:
     mask: Bool[HostOrDevice, "batch points"] | None = None
     condition: Float[HostOrDevice, "batch condition"] | None = None
     weight: Float[HostOrDevice, " batch"] | None = None
+    field: Float[HostOrDevice, "batch *cells channels"] | None = None

@@ -95,6 +95,15 @@ def pad(
     return padded, mask
 
 
+@runtime_checkable
+class Fields(Protocol):
+    """One ``(*cells, channels)`` array per example, by number."""
+
+    def __getitem__(self, index: int) -> Float[np.ndarray, "*cells channels"]:
+        """One of them, at hand or read now."""
+        ...
+
+
 class _Source:
     """What sources share: the order, the condition and this process's part of every batch."""
 
@@ -103,8 +112,10 @@ class _Source:
         order: Order,
         condition: Float[np.ndarray, "examples condition"] | None,
         shard: tuple[int, int],
+        fields: Fields | None = None,
     ) -> None:
         self._order, self._condition, self._shard = order, condition, shard
+        self._fields = fields
 
     @property
     def batches_per_epoch(self) -> int:
@@ -132,7 +143,10 @@ class _Source:
         real = rows if weight is None else rows[weight > 0]
         x, mask = self._data(real, mine(rows), mine(weight))
         condition = None if self._condition is None else self._condition[mine(rows)]
-        return Batch(x, mask, condition, mine(weight))
+        field = None
+        if self._fields is not None:
+            field = np.stack([self._fields[i] for i in mine(rows).tolist()])
+        return Batch(x, mask, condition, mine(weight), field)
 
     def _data(self, real: np.ndarray, mine: np.ndarray, weight: np.ndarray | None) -> Any:
         """Data and mask of rows by their weight, of a batch in which all the real ones are such."""
@@ -197,6 +211,7 @@ class BatchSource(_Source):
         counts: the number of points of every example, where asking ``x`` would read all.
         shard: which part of every batch is made, of how many equal parts: each process of a run on
             several makes its own.
+        fields: the field that each comes from, or None.
 
     Raises:
         InputError: if there is no example, or the condition has another number of rows.
@@ -211,6 +226,7 @@ class BatchSource(_Source):
         buckets: int = 8,
         counts: Int[np.ndarray, " examples"] | None = None,
         shard: tuple[int, int] = (0, 1),
+        fields: Fields | None = None,
     ) -> None:
         if counts is None:
             counts = np.array([len(x[i]) for i in range(len(x))], dtype=np.int64)
@@ -219,7 +235,7 @@ class BatchSource(_Source):
         self._padded = np.array(self.sizes)[np.searchsorted(self.sizes, counts)]
         order = Order(self._padded, batch_size, seed)
         condition = _checked_condition(condition, len(x))
-        super().__init__(order, condition, _checked_shard(shard, batch_size))
+        super().__init__(order, condition, _checked_shard(shard, batch_size), fields)
         self.padding_fraction = float(1 - counts.sum() / self._padded.sum())
 
     def _data(self, real: np.ndarray, mine: np.ndarray, weight: np.ndarray | None) -> Any:

@@ -7,8 +7,10 @@ into batches for the trainer and an ``Encoding`` for everything that comes after
 from __future__ import annotations
 
 import abc
+import collections
 import dataclasses
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,9 +22,11 @@ from galgen.data.batching import ArraySource, BatchSource
 from galgen.data.cardinality import Cardinality
 from galgen.data.digits import LEVEL, load_digits
 from galgen.data.encoding import ArrayEncoding, CloudEncoding, Encoding
-from galgen.data.examples import EncodedClouds
+from galgen.data.examples import EncodedClouds, EncodedFields, fields_through
 from galgen.data.features import check_order, source_column, summarize
-from galgen.data.fingerprint import Fingerprint, Origin, Parts, fingerprint_of
+from galgen.data.field import Field
+from galgen.data.field_encoding import FieldEncoding
+from galgen.data.fingerprint import Fingerprint, Origin, Parts
 from galgen.data.normalization import Standardizer
 from galgen.data.suite import Suite, SuiteView
 from galgen.data.toys import Toy
@@ -94,6 +98,10 @@ class Dataset(abc.ABC):
         """Of what ``held_out_source`` reads from a file; nothing, if it makes it."""
         return {}
 
+    def held_out_fields(self, split: str, number: int) -> Sequence[Field] | None:
+        """The fields of the first catalogues of a split; None where a model sees none."""
+        return None
+
     def held_out(self) -> Path | None:
         """A suite to validate against, if the dataset is one of catalogues."""
         return None
@@ -117,7 +125,11 @@ class CatalogueDataset(Dataset):
             for data that know directions, such as redshift space.
         bounds: (low, high) of each condition, which is then standardised to [-1, 1] between them;
             () for mean 0 and deviation 1. Posteriors never leave them.
-        memory: gigabytes of examples to keep; of larger suites each is read when its turn comes.
+        memory: gigabytes of examples to keep, and as many of fields; of larger suites each is read
+            when its turn comes.
+        field: feed the model the field that each catalogue comes from, which the suite must hold,
+            in units of its standard deviation over training. ``augment`` then turns it with the
+            points, and moves both by whole cells.
     """
 
     path: Path
@@ -128,6 +140,7 @@ class CatalogueDataset(Dataset):
     augment: bool = True
     bounds: tuple[Range, ...] = ()
     memory: NotNegative = 2.0
+    field: bool = False
 
     def __post_init__(self) -> None:
         check_order(self.columns)
@@ -139,16 +152,19 @@ class CatalogueDataset(Dataset):
         parts = Parts()
         passing = parts.through(iter(catalogues), [source_column(name) for name in self.columns])
         summary = summarize(passing, self.columns, self.condition)
+        field = FieldEncoding.fit(fields_through(catalogues, parts)) if self.field else None
         if origin is None:
             standardizer = Standardizer.of(summary, self.columns, self.condition)
             if self.bounds:
                 standardizer = standardizer.bounded(self.bounds)
         else:
-            standardizer = origin.same(parts.fingerprint, self.path).standardizer
+            encoding = origin.same(parts.fingerprint, self.path)
+            standardizer, field = encoding.standardizer, encoding.field
         standard = np.stack([standardizer.encode_condition(v) for v in summary.condition])
         condition, counts = standard if self.condition else None, summary.counts
         x = self._encoded(catalogues, standardizer, counts)
-        source = BatchSource(x, condition, batch_size, seed, self.buckets, counts, shard)
+        fields = self._encoded_fields(catalogues, field)
+        source = BatchSource(x, condition, batch_size, seed, self.buckets, counts, shard, fields)
         augment = None
         if self.augment and standardizer.positions:
             augment = BoxAugmentation(
@@ -156,7 +172,7 @@ class CatalogueDataset(Dataset):
             )
         if origin is None:
             cardinality = Cardinality.fit(counts, condition)
-            encoding = CloudEncoding(standardizer, cardinality, tuple(source.sizes))
+            encoding = CloudEncoding(standardizer, cardinality, tuple(source.sizes), field)
         else:
             encoding = origin.encoding
         _warn_of_odd_counts(counts, encoding.cardinality)
@@ -171,12 +187,31 @@ class CatalogueDataset(Dataset):
             values = [standardizer.condition_values(c) for c in catalogues]
             condition = np.stack([standardizer.encode_condition(v, True) for v in values])
         x = self._encoded(catalogues, standardizer, counts)
-        return BatchSource(x, condition, batch_size, 0, self.buckets, counts, shard)
+        fields = self._encoded_fields(catalogues, encoding.field)
+        return BatchSource(x, condition, batch_size, 0, self.buckets, counts, shard, fields)
 
     def held_out_fingerprint(self, split):
-        suite = Suite(self.path)
+        suite, parts = Suite(self.path), Parts()
+        view = SuiteView(suite, suite.indices(split))
         columns = [source_column(name) for name in self.columns]
-        return fingerprint_of(iter(SuiteView(suite, suite.indices(split))), columns)
+        collections.deque(parts.through(iter(view), columns), maxlen=0)
+        if self.field:
+            collections.deque(fields_through(view, parts), maxlen=0)
+        return parts.fingerprint
+
+    def held_out_fields(self, split, number):
+        if not self.field:
+            return None
+        suite = Suite(self.path)
+        return [suite.field(i) for i in suite.indices(split)[:number].tolist()]
+
+    def _encoded_fields(
+        self, catalogues: SuiteView, encoding: FieldEncoding | None
+    ) -> EncodedFields | None:
+        if encoding is None:
+            return None
+        gigabytes = 4e-9 * len(catalogues) * encoding.mesh**3
+        return EncodedFields(catalogues, encoding, in_memory=gigabytes <= self.memory)
 
     def _encoded(
         self, catalogues: SuiteView, standardizer: Standardizer, counts: np.ndarray

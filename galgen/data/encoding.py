@@ -20,6 +20,8 @@ from jaxtyping import Bool, Float
 from galgen.checked import FILLED, RISING, Count, Positive, Size, between, checked
 from galgen.data.cardinality import Cardinality
 from galgen.data.catalogue import Catalogue
+from galgen.data.field import Field
+from galgen.data.field_encoding import FieldEncoding, encoded_fields
 from galgen.data.normalization import Standardizer, refuse_diverged
 from galgen.errors import InputError
 from galgen.publishing import Publication
@@ -45,6 +47,7 @@ class Draw:
     rows       one int per example            which requested example each one is;
                                               -1 for filling
     conditions one mapping per example        the condition in physical values
+    field      ``(batch, *cells, channels)``  what each is drawn from, standardised; or None
     ========== ============================== ===========================================
     """
 
@@ -53,6 +56,7 @@ class Draw:
     condition: Float[np.ndarray, "batch condition"] | None
     rows: tuple[int, ...]
     conditions: tuple[Condition, ...]
+    field: Float[np.ndarray, "batch *cells channels"] | None = None
 
     @property
     def wanted(self) -> list[int]:
@@ -68,10 +72,11 @@ class Draw:
 
     @property
     def blank(self) -> Batch:
-        """A batch of zeros with its shape, mask and condition."""
+        """A batch of zeros with its shape, mask, condition and field."""
         from galgen.types import Batch
 
-        return Batch(np.zeros(self.shape, np.float32), self.mask, self.condition)
+        x = np.zeros(self.shape, np.float32)
+        return Batch(x, self.mask, self.condition, field=self.field)
 
 
 class Encoding(abc.ABC, Generic[Example]):
@@ -111,6 +116,21 @@ class Encoding(abc.ABC, Generic[Example]):
             InputError: for a condition that is missing or outside the trained range.
         """
 
+    def with_fields(
+        self, draws: Sequence[Draw], fields: Sequence[Field | np.ndarray] | None
+    ) -> list[Draw]:
+        """The draws of a plan, each of the field that it is to come from.
+
+        Args:
+            draws: all of a plan.
+            fields: one for each condition of the plan, or values of such; None for none.
+
+        Raises:
+            InputError: if they are missing, not wanted, or not such as those of training.
+        """
+        encoded_fields(None, fields, 0)
+        return list(draws)
+
     @abc.abstractmethod
     def decode(
         self, draw: Draw, x: Float[np.ndarray, "batch *event"], provenance: Mapping[str, str]
@@ -140,11 +160,13 @@ class CloudEncoding(Encoding[Catalogue]):
         standardizer: between columns in physical units and features.
         cardinality: p(N | condition).
         sizes: padded numbers of points, rising.
+        field: of the fields that a model reads; None where it reads none.
     """
 
     standardizer: Standardizer
     cardinality: Cardinality
     sizes: Annotated[tuple[Count, ...], FILLED, RISING]
+    field: FieldEncoding | None = None
 
     def __post_init__(self) -> None:
         found, wanted = self.cardinality.parameters, len(self.standardizer.condition)
@@ -182,8 +204,21 @@ class CloudEncoding(Encoding[Catalogue]):
             mask = np.arange(size) < counts[rows, None]
             condition = standard[rows] if standard.shape[1] else None
             shape = (len(rows), size, len(self.standardizer.columns))
-            draws.append(Draw(shape, mask, condition, *labels_of(rows, conditions)))
+            field = None if self.field is None else self.field.blank(len(rows))
+            draws.append(Draw(shape, mask, condition, *labels_of(rows, conditions), field))
         return draws
+
+    def with_fields(self, draws, fields):
+        encoded = encoded_fields(self.field, fields, sum(len(draw.wanted) for draw in draws))
+        if encoded is None:
+            return list(draws)
+        given = []
+        for draw in draws:
+            wanted = draw.wanted
+            # What only fills a draw repeats its last example.
+            rows = [*wanted, *wanted[-1:] * (len(draw.rows) - len(wanted))]
+            given.append(dataclasses.replace(draw, field=np.stack([encoded[i] for i in rows])))
+        return given
 
     def _beyond_training(self, points: int) -> str | None:
         """What to say of clouds that have far more or fewer points than any of training."""

@@ -3,6 +3,8 @@
 Points are counted on the mesh and smoothed by Gaussians of a few widths; periodic convolutions and
 layers of single cells, under time, condition and the number of points so far, make of it one number
 per cell. Exactly equivariant to permutations, and to translations by whole cells of the torus.
+
+A field that the points come from, and the same smoothed by the same Gaussians, are further input.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from galgen.checked import FILLED, Layers, Positive, Size, checked
+from galgen.errors import InputError
 from galgen.masking import number_of_points
 from galgen.networks.layers import Embedding, FeedForward, Output, ResidualBlock
 
@@ -44,13 +47,18 @@ class MeshRate(nn.Module):
         t: Float[Array, " batch"],
         mask: Bool[Array, "batch points"] | None = None,
         condition: Float[Array, "batch condition"] | None = None,
+        field: Float[Array, "batch *field_cells channels"] | None = None,
     ) -> Float[Array, "batch *cells"]:
         axes = x.shape[-1]
         cells = (self.mesh,) * axes
         mask = jnp.ones(x.shape[:2], bool) if mask is None else mask
         embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))
         counts = self._counts(x, mask, cells)
-        h = nn.Dense(self.width)(jnp.concatenate([counts, self._smoothed(counts)], axis=-1))
+        found = [counts, self._smoothed(counts)]
+        if field is not None:
+            field = resampled(field, cells)
+            found += [field, *(self._gaussian(field, width) for width in self.smoothing)]
+        h = nn.Dense(self.width)(jnp.concatenate(found, axis=-1))
         for _ in range(self.layers):
 
             def update(normal):
@@ -75,13 +83,42 @@ class MeshRate(nn.Module):
     def _smoothed(self, counts: Float[Array, "batch *cells 1"]) -> Float[Array, "batch *cells s"]:
         """Points within each Gaussian, as log(1 + number): its peak is one."""
         axes = counts.ndim - 2
+        found = [
+            self._gaussian(counts, width) * (2 * np.pi * width**2) ** (axes / 2)
+            for width in self.smoothing
+        ]
+        return jnp.log1p(jnp.maximum(jnp.concatenate(found, axis=-1), 0.0))
+
+    def _gaussian(
+        self, values: Float[Array, "batch *cells channels"], width: float
+    ) -> Float[Array, "batch *cells channels"]:
+        """Smoothed by a Gaussian of this width in cells; a constant stays as it is."""
+        axes = values.ndim - 2
         along = tuple(range(1, axes + 1))
         lengths = [np.fft.fftfreq(self.mesh)] * (axes - 1) + [np.fft.rfftfreq(self.mesh)]
         k2 = sum(k**2 for k in np.meshgrid(*lengths, indexing="ij"))
-        modes = jnp.fft.rfftn(counts[..., 0], axes=along)
-        found = []
-        for width in self.smoothing:
-            kernel = np.exp(-2.0 * (np.pi * width) ** 2 * k2) * (2 * np.pi * width**2) ** (axes / 2)
-            smooth = jnp.fft.irfftn(modes * kernel.astype(np.float32), counts.shape[1:-1], along)
-            found.append(jnp.log1p(jnp.maximum(smooth, 0.0)))
-        return jnp.stack(found, axis=-1)
+        kernel = np.exp(-2.0 * (np.pi * width) ** 2 * k2)[..., None].astype(np.float32)
+        return jnp.fft.irfftn(jnp.fft.rfftn(values, axes=along) * kernel, values.shape[1:-1], along)
+
+
+def resampled(
+    field: Float[Array, "batch *field_cells channels"], cells: tuple[int, ...]
+) -> Float[Array, "batch *cells channels"]:
+    """A field on a mesh of other cells: means over blocks of them, or each one repeated.
+
+    Raises:
+        InputError: if neither number of cells is a multiple of the other.
+    """
+    have, mesh = field.shape[1:-1], cells[0]
+    if len(have) != len(cells) or any(n % mesh and mesh % n for n in have):
+        raise InputError(
+            f"expected a field whose cells per side are a multiple or a part of the {mesh} of the "
+            f"network, along {len(cells)} axes, got {have}; change --network.mesh"
+        )
+    for axis, n in enumerate(have, 1):
+        if n > mesh:
+            shape = (*field.shape[:axis], mesh, n // mesh, *field.shape[axis + 1 :])
+            field = jnp.mean(field.reshape(shape), axis=axis + 1)
+        elif n < mesh:
+            field = jnp.repeat(field, mesh // n, axis=axis)
+    return field

@@ -157,6 +157,8 @@ def gathering(loss: Loss, mesh: Mesh) -> Loss:
 def put_batch(batch: Batch, mesh: Mesh, pieces: int = 1) -> Batch:
     """The batch on the devices: its rows split over ``data`` and ``model``, points over ``points``.
 
+    Devices that share the points of a cloud each hold the whole of its field.
+
     Args:
         batch: of several processes, each brings its own rows, of which ``share_of_rows`` tells.
         mesh: the devices of all processes.
@@ -193,6 +195,7 @@ def put_batch(batch: Batch, mesh: Mesh, pieces: int = 1) -> Batch:
         put(batch.mask, of_points),
         put(batch.condition, CLOUD_SPEC),
         put(batch.weight, CLOUD_SPEC),
+        put(batch.field, CLOUD_SPEC),
     )
 
 

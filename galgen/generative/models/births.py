@@ -56,10 +56,13 @@ class Births(Model):
 
     exclusion: NotNegative = 0.0
 
+    reads_field = True
+
     def initial_params(self, network: nn.Module, key: jax.Array, batch: Batch) -> Params:
         """Fresh weights; the first rate is uniform, of the mean number of points of ``batch``."""
         number, mask = len(batch.x), _mask_of(batch)
-        weights = network.init(key, batch.x, jnp.zeros(number), mask, batch.condition)
+        inputs = (batch.x, jnp.zeros(number), mask, batch.condition)
+        weights = network.init(key, *inputs, *_given(batch.field))
         mean = jnp.maximum(jnp.mean(jnp.sum(mask, axis=1)), 1.0)
         return {"network": weights, "log_number": jnp.log(mean)}
 
@@ -67,15 +70,17 @@ class Births(Model):
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
     ) -> MeanLoss:
         """Minus the bound without its 1, in nats per point of the data."""
-        trained, mask = self.with_params(network, params), _mask_of(batch)
+        trained = self.with_params(network, params).given_field(batch.field)
+        mask = _mask_of(batch)
         key_time, key_rest = jax.random.split(key)
         t = _stratified(key_time, len(batch.x))
         gained = trained.integrand(key_rest, t, jnp.asarray(batch.x), mask, batch.condition)
         return mean_over_examples(-gained, example_weight(batch), jnp.sum(mask, axis=1) * 1.0)
 
     def with_params(self, network: nn.Module, params: Params) -> TrainedBirths:
-        def log_rate(x, t, mask, condition):
-            logits: Any = network.apply(params["network"], x, t, mask, condition)
+        def log_rate(x, t, mask, condition, field=None):
+            inputs = (x, t, mask, condition, *_given(field))
+            logits: Any = network.apply(params["network"], *inputs)
             if logits.ndim != x.shape[-1] + 1:
                 raise InputError(
                     f"expected a network of a rate in cells, as MeshRate(), got output of shape "
@@ -88,6 +93,11 @@ class Births(Model):
     @property
     def default_sampler(self) -> SamplingMethod:
         return BirthSampler()
+
+
+def _given(field: Any) -> tuple[Any, ...]:
+    """The field as a further input of a network that reads it, or none."""
+    return () if field is None else (field,)
 
 
 def _mask_of(batch: Batch) -> Bool[Array, "batch points"]:

@@ -43,7 +43,14 @@ Denoiser = Callable[
 
 
 class Model(abc.ABC):
-    """Everything that defines a model but its network."""
+    """Everything that defines a model but its network.
+
+    Attributes:
+        reads_field: whether it reads the field that its data come from; with weights it has a
+            method ``given_field`` then.
+    """
+
+    reads_field = False
 
     @abc.abstractmethod
     def initial_params(self, network: nn.Module, key: jax.Array, batch: Batch) -> Params:

@@ -17,16 +17,9 @@ from jaxtyping import Array, Bool, Float, Int
 from galgen.checked import Count
 from galgen.periodic import minimum_image
 
-LogRate = Callable[
-    [
-        Float[Array, "batch points axes"],
-        Float[Array, " batch"],
-        Bool[Array, "batch points"],
-        Float[Array, "batch condition"] | None,
-    ],
-    Float[Array, "batch *cells"],
-]
-"""``log_rate(x, t, mask, condition)``: log r in every cell of a mesh, given the points so far."""
+LogRate = Callable[..., Float[Array, "batch *cells"]]
+"""``log_rate(x, t, mask, condition)``: log r in every cell of a mesh, given the points so far; with
+the field that they come from as a fifth, where there is one."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,6 +33,16 @@ class TrainedBirths:
 
     log_rate: LogRate
     exclusion: float
+
+    def given_field(self, field: Float[Array, "batch *cells channels"] | None) -> TrainedBirths:
+        """The births of examples that come from this field."""
+        if field is None:
+            return self
+
+        def log_rate(*inputs):
+            return self.log_rate(*inputs, field)
+
+        return dataclasses.replace(self, log_rate=log_rate)
 
     def integrand(
         self,
