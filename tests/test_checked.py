@@ -94,6 +94,7 @@ NEEDED = {
         "model": Bridge(LinearPath()),
     },
     "Export": {"suite": Path("s.h5"), "to": "csv"},
+    "FieldEncoding": {"mesh": 8, "scale": 1.0, "box": 100.0},
     "Fingerprints": {"encoding": "0", "training": {"columns": "1"}},
     "Gaussian": {"name": "a", "mean": 0.0, "std": 1.0},
     "GaussianMixture": {"means": ((0.0, 1.0), (1.0, 1.0)), "std": 1.0},

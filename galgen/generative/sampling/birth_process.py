@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from galgen.checked import Count
 from galgen.periodic import minimum_image
+from galgen.types import HostOrDevice
 
 LogRate = Callable[..., Float[Array, "batch *cells"]]
 """``log_rate(x, t, mask, condition)``: log r in every cell of a mesh, given the points so far; with
@@ -34,13 +35,15 @@ class TrainedBirths:
     log_rate: LogRate
     exclusion: float
 
-    def given_field(self, field: Float[Array, "batch *cells channels"] | None) -> TrainedBirths:
+    def given_field(
+        self, field: Float[HostOrDevice, "batch *cells channels"] | None
+    ) -> TrainedBirths:
         """The births of examples that come from this field."""
         if field is None:
             return self
 
         def log_rate(*inputs):
-            return self.log_rate(*inputs, field)
+            return self.log_rate(*inputs, jnp.asarray(field))
 
         return dataclasses.replace(self, log_rate=log_rate)
 
