@@ -17,6 +17,7 @@ from galgen.commands.command import Command
 from galgen.commands.runs import encoding_of, outputs_of
 from galgen.commands.suites import conditions_of
 from galgen.data.encoding import CloudEncoding, Condition, Encoding
+from galgen.data.field import Field
 from galgen.errors import InputError
 from galgen.places import HDF5, check_file
 from galgen.printing import say
@@ -61,7 +62,7 @@ class Sample(Command):
         output = self._output(encoding.suffix)
         clouds = isinstance(encoding, CloudEncoding)
         check_file(output, (self.like, self.table), HDF5 if clouds else None)
-        conditions, splits = self._conditions(encoding)
+        conditions, splits, fields = self._conditions(encoding)
         galgen.sample(
             galgen.Run.load(self.folder, best=self.best, trust=self.trust),
             conditions,
@@ -73,11 +74,14 @@ class Sample(Command):
             splits,
             mesh,
             progress=True,
+            fields=fields,
         )
         say(f"{len(conditions)} draws written to {output}")
 
-    def _conditions(self, encoding: Encoding[Any]) -> tuple[list[Condition], list[str]]:
-        """The condition and the split of every catalogue."""
+    def _conditions(
+        self, encoding: Encoding[Any]
+    ) -> tuple[list[Condition], list[str], list[Field] | None]:
+        """The condition, the split and the field of every catalogue."""
         fixed = self._fixed(encoding)
         if self.like is not None and (self.table is not None or fixed):
             raise InputError(
@@ -90,7 +94,7 @@ class Sample(Command):
             conditions = conditions_in(self.table, fixed, encoding, self.repeats)
         else:
             conditions = encoding.random_conditions(self.number, fixed, self.seed)
-        return conditions, ["sample"] * len(conditions)
+        return conditions, ["sample"] * len(conditions), None
 
     def _output(self, suffix: str) -> Path:
         if self.output is None:

@@ -36,8 +36,10 @@ def conditions_of(
     splits: Sequence[str],
     encoding: galgen.data.Encoding[Any],
     repeats: int | None = None,
-) -> tuple[list[galgen.data.Condition], list[str]]:
-    """The condition and the split of every catalogue of a suite in ``splits``.
+) -> tuple[list[galgen.data.Condition], list[str], list[galgen.data.Field] | None]:
+    """The condition, the split and the field of every catalogue of a suite in ``splits``.
+
+    There are no fields for a model that reads none.
 
     Args:
         path: of the suite.
@@ -46,7 +48,8 @@ def conditions_of(
         repeats: the most catalogues of one split and one condition; None for all.
 
     Raises:
-        InputError: if the model draws no catalogues, or the suite has none of the splits.
+        InputError: if the model draws no catalogues, or the suite has none of the splits, or no
+            fields for a model that reads them.
     """
     if not isinstance(encoding, galgen.data.CloudEncoding):
         raise InputError(
@@ -54,16 +57,21 @@ def conditions_of(
         )
     conditions: list[galgen.data.Condition] = []
     chosen: list[str] = []
+    places: list[tuple[str, int]] = []
     for split, catalogues in held_out_groups(path, splits).items():
         seen: Counter[tuple[float, ...]] = Counter()
-        for catalogue in catalogues:
+        for number, catalogue in enumerate(catalogues):
             condition = encoding.standardizer.condition_values(catalogue)
             key = tuple(condition.values())
             seen[key] += 1
             if repeats is None or seen[key] <= repeats:
                 conditions.append(condition)
                 chosen.append(split)
-    return conditions, chosen
+                places.append((split, number))
+    if encoding.field is None:
+        return conditions, chosen, None
+    with galgen.Suite(path) as suite:
+        return conditions, chosen, [suite[split].field(number) for split, number in places]
 
 
 def suite_pair(

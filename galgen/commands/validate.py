@@ -170,11 +170,20 @@ class Validate(Command):
         samples = self.samples
         if samples is None:
             run = galgen.Run.load(self.folder, best=self.best, trust=self.trust)
-            conditions, splits = suites.conditions_of(path, self.splits, run.encoding, self.repeats)
+            conditions, splits, fields = suites.conditions_of(
+                path, self.splits, run.encoding, self.repeats
+            )
             samples = self._place() / "samples.h5"
             # Held-out cosmologies are what they are: one just outside the range is still judged.
             galgen.sample(
-                run, conditions, samples, self.seed, extrapolate=True, splits=splits, progress=True
+                run,
+                conditions,
+                samples,
+                self.seed,
+                extrapolate=True,
+                splits=splits,
+                progress=True,
+                fields=fields,
             )
             say(f"{len(conditions)} draws written to {samples}")
         generated = suites.held_out_groups(samples, tuple(held_out))

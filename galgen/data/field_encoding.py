@@ -105,7 +105,8 @@ def encoded_fields(
     if fields is None:
         raise InputError(
             f"expected a field of {encoding} for each of {number} draws of a model that reads one, "
-            "got none; pass fields= as galgen.simulation.linear_field makes them"
+            "got none; pass fields= as galgen.simulation.linear_field makes them, or --like a "
+            "suite that has them"
         )
     if len(fields) != number:
         raise InputError(

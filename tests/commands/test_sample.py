@@ -31,7 +31,7 @@ def test_repeats_limit_one_condition_of_one_split(tmp_path: Path) -> None:
     encoding = CloudEncoding(standardizer, Cardinality.fit([20] * 7, standard), (32,))
 
     def drawn(repeats: int | None) -> list[tuple[str, float]]:
-        conditions, chosen = conditions_of(
+        conditions, chosen, _ = conditions_of(
             tmp_path / "suite.h5", ("test", "low", "high"), encoding, repeats
         )
         return [(s, c["omega_m"]) for s, c in zip(chosen, conditions, strict=True)]

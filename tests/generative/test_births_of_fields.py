@@ -12,6 +12,7 @@ from scipy import fft
 from training_on_meshes import run_with_devices
 
 from galgen import Catalogue, Experiment, Trainer, sample, write_suite
+from galgen.cli import main
 from galgen.data import CatalogueDataset, Field, Suite
 from galgen.data.field_encoding import at_centres
 from galgen.errors import InputError
@@ -136,6 +137,24 @@ def test_a_run_draws_of_fields_and_is_loaded_and_goes_on(run, tmp_path):
     trainer = dataclasses.replace(run.experiment.trainer, steps=3)
     longer = dataclasses.replace(run.experiment, trainer=trainer)
     assert longer.train(run.folder, resume=True).encoding == run.encoding
+
+
+def test_the_command_draws_of_the_fields_of_a_suite(run, tmp_path, capsys):
+    path, output = run.experiment.data.path, tmp_path / "drawn.h5"
+    words = ["sample", str(run.folder), "--output", str(output)]
+    assert main([*words, "--like", str(path), "--splits", "validation", "--seed", "4"]) == 0
+    with Suite(path) as suite, Suite(output) as drawn:
+        view = suite["validation"]
+        fields = [view.field(i) for i in range(len(view))]
+        expected = Run.load(run.folder).sample([{}] * len(view), seed=4, fields=fields)
+        assert [len(one) for one in drawn] == [len(one) for one in expected]
+        assert set(drawn.splits) == {"validation"}
+    capsys.readouterr()
+    assert main([*words, "-n", "2"]) == 2
+    assert "got none; pass fields=" in capsys.readouterr().err
+    write_suite(tmp_path / "bare.h5", expected)
+    assert main([*words, "--like", str(tmp_path / "bare.h5"), "--splits", "train"]) == 2
+    assert "a suite with fields" in capsys.readouterr().err
 
 
 def test_fields_of_draws_are_refused_in_one_line(run):
