@@ -318,10 +318,11 @@ def _cost(run: Run) -> dict[str, Any]:
         found |= {"training, by the clock [s]": round(sum(ends)), "steps": int(lines[-1]["step"])}
     if run.experiment.sampler is not None:
         conditions = run.encoding.random_conditions(TIMED, {}, 0)
+        fields = run.encoding.blank_fields(TIMED)
         times = []
         for _ in range(2):
             start = time.perf_counter()
-            run.sample(conditions, batch=TIMED)
+            run.sample(conditions, batch=TIMED, fields=fields)
             times.append(time.perf_counter() - start)
         found |= {
             f"first {TIMED} draws, with compilation [s]": round(times[0], 2),

@@ -131,6 +131,10 @@ class Encoding(abc.ABC, Generic[Example]):
         encoded_fields(None, fields, 0)
         return list(draws)
 
+    def blank_fields(self, number: int) -> list[np.ndarray] | None:
+        """Values of fields that are zero, to time draws; None where a model reads none."""
+        return None
+
     @abc.abstractmethod
     def decode(
         self, draw: Draw, x: Float[np.ndarray, "batch *event"], provenance: Mapping[str, str]
@@ -207,6 +211,9 @@ class CloudEncoding(Encoding[Catalogue]):
             field = None if self.field is None else self.field.blank(len(rows))
             draws.append(Draw(shape, mask, condition, *labels_of(rows, conditions), field))
         return draws
+
+    def blank_fields(self, number):
+        return None if self.field is None else list(self.field.blank(number)[..., 0])
 
     def with_fields(self, draws, fields):
         encoded = encoded_fields(self.field, fields, sum(len(draw.wanted) for draw in draws))

@@ -157,6 +157,11 @@ def test_the_command_draws_of_the_fields_of_a_suite(run, tmp_path, capsys):
     assert "a suite with fields" in capsys.readouterr().err
 
 
+def test_a_card_tells_what_a_draw_costs(run, tmp_path):
+    assert main(["model-card", str(run.folder), "--output", str(tmp_path / "card.html")]) == 0
+    assert "a draw [s]" in (tmp_path / "card.html").read_text()
+
+
 def test_fields_of_draws_are_refused_in_one_line(run):
     good = field_of(np.random.default_rng(1))
     odd = np.where(good.values > 2, np.nan, good.values)
