@@ -14,8 +14,8 @@ from galgen.networks import MeshRate
 
 experiment = Experiment(
     data=CatalogueDataset(Path("runs/demo_suite.h5"), columns=("x", "y", "z"), buckets=3),
-    network=MeshRate(mesh=32, width=16, layers=2),
+    network=MeshRate(mesh=32),
     model=Births(),
     sampler=BirthSampler(steps=32),
-    trainer=Trainer(steps=1500, batch_size=16, learning_rate=3e-3, ema_decay=0.995),
+    trainer=Trainer(steps=1500, batch_size=4, learning_rate=3e-3, ema_decay=0.995),
 )

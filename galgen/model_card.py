@@ -27,6 +27,7 @@ from galgen.data.encoding import ArrayEncoding, CloudEncoding
 from galgen.data.features import source_column
 from galgen.data.suite import Suite
 from galgen.errors import InputError
+from galgen.model_file import without_folders
 from galgen.randomness import Role, random_generator
 from galgen.reading import reading, regular_file
 from galgen.run import Run
@@ -141,7 +142,7 @@ def _draws(encoding: Any) -> dict[str, Any]:
 def _data(run: Run) -> dict[str, Any]:
     """What it was trained on, as the training suite tells."""
     data = run.experiment.data
-    found: dict[str, Any] = {"dataset": called(data)}
+    found: dict[str, Any] = {"dataset": called(without_folders(run.experiment).data)}
     path = data.held_out()
     if path is None or not path.exists():
         return found

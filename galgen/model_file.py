@@ -173,7 +173,7 @@ def write_model_file(
         "format": str(FORMAT),
         "galgen": __version__,
         "name": name,
-        "experiment": as_text(_without_folders(experiment)),
+        "experiment": as_text(without_folders(experiment)),
         "encoding": as_text(encoding),
         "card": json.dumps(card, allow_nan=False),
     }
@@ -184,7 +184,8 @@ def write_model_file(
         publication.publish(draft)
 
 
-def _without_folders(experiment: Any) -> Any:
+def without_folders(experiment: Any) -> Any:
+    """The experiment, a ``data.path`` that is absolute without its folders."""
     place = getattr(experiment.data, "path", None)
     if not isinstance(place, Path) or not place.is_absolute():
         return experiment

@@ -41,13 +41,13 @@ class Validate(Command):
 
     Example, of more than xi and P: galgen validate runs/demo --statistics bispectrum
 
-    A requirement is made of comparisons joined by and, or, not. Its names: targets.met,
-    targets.missed, xi.response (low to high); of the main split: xi.closure, xi.closure_median,
-    xi.chi2, xi.p, xi.chi2_diagonal, xi.bias, xi.variance_ratio, xi.rank_p, xi.crps_ratio,
-    xi.gradient.omega_m, all so for P0 and P2 and for what --statistics adds (knn1, knn2, knn4, v12,
-    xis0, xis2, B_equilateral, B_squeezed, cells, void, marked); N.ratio, N.std_ratio,
+    A requirement is made of comparisons joined by and, or, not, and must hold in every split. Its
+    names: targets.met, targets.missed, xi.response (low to high); of each split: xi.closure,
+    xi.closure_median, xi.chi2, xi.p, xi.chi2_diagonal, xi.bias, xi.variance_ratio, xi.rank_p,
+    xi.crps_ratio, xi.gradient.omega_m, all so for P0, P2 and what --statistics adds (knn1, knn2,
+    knn4, v12, xis0, xis2, B_equilateral, B_squeezed, cells, void, marked); N.ratio, N.std_ratio,
     log10_mass.ks, pqmass.chi2, pqmass.p, memorisation.fraction (also .point_fraction, .expected,
-    .excess, .copies); of another split with its name before: low.xi.closure. All of them with
+    .excess, .copies); of one split alone with its name before: low.xi.closure. All of them with
     their values are in comparison.json under "numbers". Exit status: 0, 1 for a requirement that
     is not met, 2 for input that cannot be used.
     """
@@ -121,7 +121,10 @@ class Validate(Command):
             self._write_card(report.parent)
         say(galgen.validation.table(comparison))
         say(f"\nreport: {report}")
-        if requirement is not None and (reason := requirement.shortcoming(comparison.numbers)):
+        if requirement is None:
+            return
+        splits = [split.name for split in comparison.splits]
+        if reason := requirement.shortcoming(comparison.numbers, splits):
             print(f"galgen: {reason}", file=sys.stderr)
             raise SystemExit(NOT_MET)
 

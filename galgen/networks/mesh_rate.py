@@ -1,8 +1,10 @@
 """MeshRate: the log of a rate of births in the cells of a mesh, given the points so far.
 
-Points are counted on the mesh and smoothed by Gaussians of a few widths; periodic convolutions and
-layers of single cells, under time, condition and the number of points so far, make of it one number
-per cell. Exactly equivariant to permutations, and to translations by whole cells of the torus.
+Points are counted on the mesh and smoothed by Gaussians of a few widths. Rounds of layers of single
+cells and of the same Gaussians, applied to learned channels, under time, condition and the number
+of points so far, make of it one number per cell. Smoothing is a product in Fourier space, ten times
+cheaper on a CPU than a convolution of 3^3 cells. Exactly equivariant to permutations, and on the
+torus to translations by whole cells and to the symmetries of the cube (or square).
 
 A field that the points come from, and the same smoothed by the same Gaussians, are further input.
 """
@@ -24,21 +26,21 @@ from galgen.networks.layers import Embedding, FeedForward, Output, ResidualBlock
 
 @checked
 class MeshRate(nn.Module):
-    """Periodic convolutions of smoothed counts of points; see the module's docstring.
-
-    Reach: 3 smoothing widths and ``layers`` cells more.
+    """Learned channels in cells, smoothed round after round; see the module's docstring.
 
     Attributes:
         mesh: cells per side. What happens within a cell is not resolved.
         width: channels.
-        layers: rounds of a convolution and a layer of single cells.
+        channels: of them, those that are smoothed in each round.
+        layers: rounds.
         smoothing: widths (standard deviations) of the Gaussians, in cells.
     """
 
     mesh: Size = 32
-    width: Size = 16
+    width: Size = 24
+    channels: Size = 8
     layers: Layers = 2
-    smoothing: Annotated[tuple[Positive, ...], FILLED] = (0.7, 1.4, 2.8, 5.6)
+    smoothing: Annotated[tuple[Positive, ...], FILLED] = (0.6, 1.2, 2.4, 4.8)
 
     @nn.compact
     def __call__(
@@ -54,16 +56,17 @@ class MeshRate(nn.Module):
         mask = jnp.ones(x.shape[:2], bool) if mask is None else mask
         embedding = Embedding(self.width)(t, condition, number_of_points(x, mask))
         counts = self._counts(x, mask, cells)
-        found = [counts, self._smoothed(counts)]
+        volumes = (2 * np.pi * np.array(self.smoothing) ** 2) ** (axes / 2)
+        found = [counts, jnp.log1p(jnp.maximum(self._smoothed(counts) * volumes, 0.0))]
         if field is not None:
             field = resampled(field, cells)
-            found += [field, *(self._gaussian(field, width) for width in self.smoothing)]
+            found += [field, self._smoothed(field)]
         h = nn.Dense(self.width)(jnp.concatenate(found, axis=-1))
         for _ in range(self.layers):
 
             def update(normal):
-                near = nn.Conv(self.width, (3,) * axes, padding="CIRCULAR")(normal)
-                return FeedForward(self.width)(nn.silu(near))
+                near = self._smoothed(nn.Dense(self.channels)(normal))
+                return FeedForward(self.width)(jnp.concatenate([normal, near], axis=-1))
 
             h = ResidualBlock(update)(h, embedding)
         return Output(1)(h)[..., 0]
@@ -80,25 +83,16 @@ class MeshRate(nn.Module):
         counts = jnp.zeros((len(x), *cells)).at[index].add(mask.astype(jnp.float32))
         return counts[..., None]
 
-    def _smoothed(self, counts: Float[Array, "batch *cells 1"]) -> Float[Array, "batch *cells s"]:
-        """Points within each Gaussian, as log(1 + number): its peak is one."""
-        axes = counts.ndim - 2
-        found = [
-            self._gaussian(counts, width) * (2 * np.pi * width**2) ** (axes / 2)
-            for width in self.smoothing
-        ]
-        return jnp.log1p(jnp.maximum(jnp.concatenate(found, axis=-1), 0.0))
-
-    def _gaussian(
-        self, values: Float[Array, "batch *cells channels"], width: float
-    ) -> Float[Array, "batch *cells channels"]:
-        """Smoothed by a Gaussian of this width in cells; a constant stays as it is."""
-        axes = values.ndim - 2
-        along = tuple(range(1, axes + 1))
-        lengths = [np.fft.fftfreq(self.mesh)] * (axes - 1) + [np.fft.rfftfreq(self.mesh)]
+    def _smoothed(self, h: Float[Array, "batch *cells c"]) -> Float[Array, "batch *cells more"]:
+        """Every channel smoothed by each Gaussian, of unit sum."""
+        along = tuple(range(1, h.ndim - 1))
+        lengths = [np.fft.fftfreq(self.mesh)] * (len(along) - 1) + [np.fft.rfftfreq(self.mesh)]
         k2 = sum(k**2 for k in np.meshgrid(*lengths, indexing="ij"))
-        kernel = np.exp(-2.0 * (np.pi * width) ** 2 * k2)[..., None].astype(np.float32)
-        return jnp.fft.irfftn(jnp.fft.rfftn(values, axes=along) * kernel, values.shape[1:-1], along)
+        kernels = [np.exp(-2.0 * (np.pi * width) ** 2 * k2) for width in self.smoothing]
+        modes = jnp.fft.rfftn(h, axes=along)[..., None]
+        smooth = modes * np.stack(kernels, axis=-1)[..., None, :].astype(np.float32)
+        found = jnp.fft.irfftn(smooth, h.shape[1:-1], along)
+        return found.reshape(*h.shape[:-1], -1)
 
 
 def resampled(

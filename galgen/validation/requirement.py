@@ -5,6 +5,9 @@
     xi.closure > 0.85 and P0.chi2 < 2
     0.9 < N.ratio < 1.1 and not (memorisation.excess > 3 or pqmass.p < 0.01)
 
+A name stands for that number of every split, and the requirement must hold in each of them; with
+the name of a split before it, ``test.xi.closure``, it is of that one alone.
+
 It has numbers, dotted names of :mod:`galgen.validation.verdict`, the comparisons ``< <= > >= ==
 !=`` (chained as in mathematics), ``and``, ``or``, ``not`` and parentheses, and nothing else:
 Python's parser reads it and only these nodes are accepted. A comparison with a number that was not
@@ -20,7 +23,7 @@ import difflib
 import functools
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from galgen.errors import InputError
 
@@ -95,8 +98,12 @@ class Requirement:
         ]
         return tuple(dict.fromkeys(n for n in map(_name, operands) if n is not None))
 
-    def shortcoming(self, numbers: Mapping[str, float]) -> str | None:
+    def shortcoming(self, numbers: Mapping[str, float], splits: Sequence[str] = ()) -> str | None:
         """None if the requirement is met, else in one line why not.
+
+        Args:
+            numbers: of a comparison, by dotted name.
+            splits: in each of which it must hold; if none is given, names are taken as they are.
 
         Raises:
             InputError: a name that the comparison has not.
@@ -106,15 +113,16 @@ class Requirement:
                 near = difflib.get_close_matches(name, numbers, 3, 0.4)
                 hint = f"perhaps {', '.join(near)}" if near else "comparison.json lists them"
                 raise InputError(f"expected a number of this comparison, got {name!r}; {hint}")
-        if _truth(self._tree, numbers):
-            return None
-        values = ", ".join(
-            f"{name} is {numbers[name]:.4g}"
-            if math.isfinite(numbers[name])
-            else f"{name} was not measured"
-            for name in self.names
-        )
-        return f"requirement not met: {self.text.strip()} ({values})"
+        for split in splits or ("",):
+            there = {n: numbers.get(f"{split}.{n}", numbers[n]) for n in self.names}
+            if not _truth(self._tree, there):
+                where = f" in split {split}" if split else ""
+                values = ", ".join(
+                    f"{name} is {value:.4g}" if math.isfinite(value) else f"{name} was not measured"
+                    for name, value in there.items()
+                )
+                return f"requirement not met{where}: {self.text.strip()} ({values})"
+        return None
 
 
 def _number(node: ast.expr) -> float | None:

@@ -58,7 +58,7 @@ def test_a_card_is_of_measured_numbers(here: Path, capsys) -> None:
     card = ModelFile.open("models/tiny-haloes.safetensors").card
     assert card["draws"]["box [Mpc/h]"] == [64.0] * 3
     assert card["draws"]["columns"]["x"] == "Mpc/h"
-    assert card["data"]["catalogues"] == 8
+    assert card["data"]["catalogues"] == 8 and "path=suite.h5" in card["data"]["dataset"]
     assert card["cost"]["a draw [s]"] > 0
     measured = {(row["statistic"], row["split"]) for row in card["judged"]["curves"]}
     assert ("P0", "test") in measured

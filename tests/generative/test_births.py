@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from tiny_run import clustered
 
@@ -214,3 +215,93 @@ def test_a_run_draws_numbers_of_its_own_or_those_asked_for(tmp_path: Path) -> No
     states = sample_trajectory(run, here[:2], seed=1)
     assert [len(catalogues[0]) for catalogues in states] == sorted(len(c[0]) for c in states)
     assert len(states) == 33 and len(states[0][0]) == 0 and len(states[-1][0]) > 30
+
+
+def thomas(rng: np.random.Generator, number: int) -> list[np.ndarray]:
+    """A mean of 20 parents with 4 children each, at a normal distance of 0.06 an axis."""
+    found = []
+    for _ in range(number):
+        parents = rng.random((rng.poisson(20), 2))
+        children = np.repeat(parents, rng.poisson(4, len(parents)), axis=0)
+        found.append((children + 0.06 * rng.normal(size=children.shape)) % 1)
+    return found
+
+
+def strauss(rng: np.random.Generator, number: int) -> list[np.ndarray]:
+    """exp(-U) of a pair interaction: each pair nearer than 0.08 costs a factor of 0.2.
+
+    By births and deaths (Geyer and Moller 1994) of many chains side by side, from no point.
+    """
+    beta, gamma, reach, rows = 90.0, 0.2, 0.08, 128
+    x, there = np.zeros((number, rows, 2)), np.zeros((number, rows), bool)
+    chain = np.arange(number)
+    for _ in range(2500):
+        n = there.sum(axis=1)
+        birth = rng.random(number) < 0.5
+        place = rng.random((number, 2))
+        row = np.argmin(there, axis=1)  # the first free one
+        order = rng.random((number, rows)) * there
+        gone = np.argmax(order, axis=1)  # a point, at random
+        at = np.where(birth[:, None], place, x[chain, gone])
+        apart = x - at[:, None]
+        apart -= np.round(apart)
+        near = (np.sum(apart**2, axis=2) < reach**2) & there
+        near[chain, gone] &= birth
+        papangelou = beta * gamma ** near.sum(axis=1)
+        ratio = np.where(birth, papangelou / (n + 1), n / papangelou)
+        taken = rng.random(number) < ratio
+        born, dead = taken & birth, taken & ~birth & (n > 0)
+        x[chain[born], row[born]] = place[born]
+        there[chain[born], row[born]] = True
+        there[chain[dead], gone[dead]] = False
+    return [cloud[real] for cloud, real in zip(x, there, strict=True)]
+
+
+def pair_correlation(sets: list[np.ndarray], edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """g(r) by pairs over the square of the mean number, and its standard error."""
+    counts = []
+    for x in sets:
+        apart = x[:, None] - x
+        apart -= np.round(apart)
+        r = np.sqrt(np.sum(apart**2, axis=-1))[~np.eye(len(x), dtype=bool)]
+        counts.append(np.histogram(r, edges)[0])
+    mean = np.mean([len(x) for x in sets])
+    norm = mean**2 * np.pi * np.diff(edges**2)
+    return np.mean(counts, axis=0) / norm, np.std(counts, axis=0) / norm / np.sqrt(len(sets))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("process", [thomas, strauss])
+def test_trained_births_are_the_process(process) -> None:
+    """Clusters and a pair interaction, after a short training: g(r) to 10%, the number to 5%."""
+    rng = np.random.default_rng(6)
+    data, truth = process(rng, 3000), process(rng, 1000)
+    x, mask = clouds(*data)
+    model, network = Births(), MeshRate(mesh=32)
+    params = model.initial_params(network, KEY, Batch(x[:32], mask[:32]))
+    steps = 1500
+    optimizer = optax.adam(optax.cosine_decay_schedule(5e-3, steps))
+
+    def step(state, key):
+        params, moments = state
+        rows = jax.random.randint(key, (32,), 0, len(x))
+        loss = functools.partial(model.training_loss, network)
+        slope = jax.grad(loss)(params, key, Batch(x[rows], mask[rows]))
+        updates, moments = optimizer.update(slope, moments)
+        return (optax.apply_updates(params, updates), moments), None
+
+    start = params, optimizer.init(params)
+    train = jax.jit(lambda keys: jax.lax.scan(step, start, keys)[0][0])
+    trained = model.with_params(network, train(jax.random.split(KEY, steps)))
+    draw = jax.jit(lambda key: BirthSampler(32)(trained, key, (250, 256, 2)))
+    drawn = [draw(key) for key in jax.random.split(jax.random.key(1), 4)]
+    sets = [np.asarray(x)[np.asarray(m)] for d in drawn for x, m in zip(d.x, d.mask, strict=True)]
+    numbers, wanted = (np.array([len(s) for s in each]) for each in (sets, truth))
+    edges = np.array([0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.17, 0.22, 0.3])
+    (found, error), (true, noise) = (pair_correlation(each, edges) for each in (sets, truth))
+    assert abs(numbers.mean() / wanted.mean() - 1) < 0.05
+    assert np.all(np.abs(found - true) < 0.1 * true + 3 * np.hypot(error, noise))
+    if process is thomas:  # 1 + exp(-r^2 / 4 s^2) / (4 pi s^2 kappa), at the middle of the bins
+        r = (edges[1:] + edges[:-1]) / 2
+        exact = 1 + np.exp(-(r**2) / (4 * 0.06**2)) / (4 * np.pi * 0.06**2 * 20)
+        assert np.all(np.abs(true - exact) < 0.03 * exact + 3 * noise)

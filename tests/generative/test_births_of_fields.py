@@ -59,7 +59,7 @@ def write(path, train, held_out):
 
 def experiment(path, steps=2, network=None, model=None, **others):
     data = CatalogueDataset(path, columns=("x", "y", "z"), condition=(), field=True)
-    network = MeshRate(MESH, 8, 1, (0.7,)) if network is None else network
+    network = MeshRate(MESH, 8, 8, 1, (0.7,)) if network is None else network
     trainer = Trainer(steps=steps, batch_size=8, learning_rate=5e-3, log_every=steps)
     return Experiment(data, network, model or Births(), trainer=trainer, **others)
 
@@ -243,7 +243,7 @@ SHARED = """
     from galgen.networks import MeshRate
     from galgen.training.sharding import gathering, put_batch
 
-    network, model, rng = MeshRate(8, 8, 1, (0.7,)), Births(), np.random.default_rng(0)
+    network, model, rng = MeshRate(8, 8, 8, 1, (0.7,)), Births(), np.random.default_rng(0)
     x, mask = rng.random((4, 32, 3), np.float32), np.arange(32) < [[9], [20], [0], [32]]
     batch = Batch(x, mask, field=rng.standard_normal((4, 8, 8, 8, 1), np.float32))
     params = model.initial_params(network, jax.random.key(0), batch)

@@ -76,3 +76,23 @@ def test_nothing_else_is_read(text):
 def test_unknown_names_are_pointed_out():
     with pytest.raises(InputError, match=r"got 'xi.closur'; perhaps xi.closure"):
         Requirement("xi.closur > 1").shortcoming(NUMBERS)
+
+
+def test_a_name_stands_for_every_split() -> None:
+    """What holds in test and fails in high is not met, and the split is named."""
+    numbers = {
+        "P0.chi2": 1.2,
+        "test.P0.chi2": 1.2,
+        "low.P0.chi2": 0.9,
+        "high.P0.chi2": 6.8,
+        "targets.met": 9.0,
+        "memorisation.fraction": 0.5,
+        "test.memorisation.fraction": 0.5,
+    }
+    splits = ["test", "low", "high"]
+    assert Requirement("P0.chi2 < 2").shortcoming(numbers) is None
+    reason = Requirement("P0.chi2 < 2").shortcoming(numbers, splits)
+    assert "not met in split high: P0.chi2 < 2 (P0.chi2 is 6.8)" in reason
+    assert Requirement("test.P0.chi2 < 2").shortcoming(numbers, splits) is None
+    both = Requirement("P0.chi2 < 7 and targets.met == 9 and memorisation.fraction < 0.6")
+    assert both.shortcoming(numbers, splits) is None
