@@ -124,6 +124,7 @@ def test_a_suite_without_fields_is_one_of_before(path):
         ([field()], "one field per catalogue, got 1 for 2"),
         ([field(), Field(noise(), 2 * BOX)], r"a field of the box of its catalogue, .* one of 24"),
         ([field(), Field(noise(0, 6), BOX)], r"the field of catalogue 0, {'mesh': 4.*'mesh': 6"),
+        ([field(), None], r"the field of catalogue 0, {'mesh': 4.*, got {} in catalogue 1"),
         ([field(), field(redshift=1.0)], r"the field of catalogue 0, .* 'redshift': 1.0"),
     ],
 )
