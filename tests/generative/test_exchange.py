@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import special
 
 from galgen.generative import (
     Bridge,
@@ -26,12 +27,8 @@ MARKED = ProductPath((TorusDiffusion(), VariancePreserving()), (3, 1))
 ROWS = np.array(list(itertools.permutations(range(4))))
 
 
-def posterior(path, x, data, t) -> np.ndarray:
-    """p(assignment | x, data) of all 24 assignments of four rows."""
-    shuffled = data[ROWS]
-    times = jnp.full(len(ROWS), t)
-    log = path.log_transition(jnp.broadcast_to(x, shuffled.shape), shuffled, times).sum(axis=-1)
-    return np.asarray(jax.nn.softmax(log), np.float64)
+def noise(ends):
+    return ends.noise
 
 
 @pytest.mark.parametrize(
@@ -47,29 +44,32 @@ def posterior(path, x, data, t) -> np.ndarray:
 def test_mean_over_assignments_is_exact(path, t, sweeps) -> None:
     number, features = 20_000, 4 if path is MARKED else 3
     data = jax.random.uniform(jax.random.key(0), (4, features))
-    base = path.sample_base(jax.random.key(1), (1, 4, features))
-    x = path.interpolate(base, data[None], jnp.array([t]))[0]
-    weights = posterior(path, x, data, t)
+
+    @jax.jit
+    def by_enumeration(data):
+        """A noised cloud, and log p and the noise of all 24 assignments of its four rows."""
+        base = path.sample_base(jax.random.key(1), (1, 4, features))
+        x = path.interpolate(base, data[None], jnp.array([t]))[0]
+        repeated, times = jnp.broadcast_to(x, (len(ROWS), *x.shape)), jnp.full(len(ROWS), t)
+        log = path.log_transition(repeated, data[ROWS], times).sum(axis=-1)
+        return x, log, path.ends_from_data(data[ROWS], repeated, times).noise
+
+    @jax.jit
+    def averaged(x, drawn):
+        many, times = jnp.broadcast_to(x, (number, *x.shape)), jnp.full(number, t)
+        target = Exchange(sweeps)(jax.random.key(2), path, noise, many, drawn, None, times)
+        return target, path.ends_from_data(drawn, many, times).noise
+
+    x, log, everything = by_enumeration(data)
+    weights = special.softmax(np.float64(log))
     assert 0.02 < 1 - weights.max() < 0.95, "a test of nothing: one assignment only"
-
-    def noise(ends):
-        return ends.noise
-
     # Many chains, each from a draw of the posterior, as the identity is for a noised cloud.
-    start = np.random.default_rng(0).choice(len(ROWS), number, p=weights / weights.sum())
-    many = jnp.broadcast_to(x, (number, *x.shape))
-    drawn = data[ROWS[start]]
-    times = jnp.full(number, t)
-    target = jax.jit(lambda key: Exchange(sweeps)(key, path, noise, many, drawn, None, times))(
-        jax.random.key(2)
-    )
-    repeated = jnp.broadcast_to(x, (len(ROWS), *x.shape))
-    everything = path.ends_from_data(data[ROWS], repeated, jnp.full(len(ROWS), t)).noise
+    start = np.random.default_rng(0).choice(len(ROWS), number, p=weights)
+    target, single = map(np.asarray, averaged(x, np.asarray(data)[ROWS[start]]))
     exact = np.einsum("p,pnf->nf", weights, everything)
-    error = np.asarray(target.std(axis=0)) / np.sqrt(number)
+    error = target.std(axis=0) / np.sqrt(number)
     assert np.all(np.abs(target.mean(axis=0) - exact) < 5 * error + 1e-4)
-    single = path.ends_from_data(drawn, many, times).noise
-    assert float(target.var(axis=0).sum()) < 0.9 * float(single.var(axis=0).sum())
+    assert target.var(axis=0).sum() < 0.9 * single.var(axis=0).sum()
 
 
 @pytest.mark.slow
@@ -100,8 +100,9 @@ def test_the_loss_keeps_its_minimiser() -> None:
 def test_pairs_agree_and_leave_padding_out() -> None:
     x = jax.random.uniform(jax.random.key(0), (3, 41, 3))
     real = jax.random.uniform(jax.random.key(1), (3, 41)) < 0.7
+    pairs = jax.jit(_pairs)
     for number in range(4):
-        partner = np.asarray(_pairs(jax.random.key(number), x, real))
+        partner = np.asarray(pairs(jax.random.key(number), x, real))
         for row, mates, mask in zip(partner, partner, np.asarray(real), strict=True):
             assert np.array_equal(row[mates], np.arange(41)), "a partner has another partner"
             assert np.all(row[~mask] == np.flatnonzero(~mask))
@@ -115,11 +116,9 @@ def test_padding_never_speaks() -> None:
     mask = jnp.arange(20)[None] < jnp.array([[12], [20]])
     x = path.interpolate(path.sample_base(jax.random.key(1), data.shape), data, t)
 
-    def target(ends):
-        return ends.noise
-
+    @jax.jit
     def run(x, data):
-        return Exchange(4)(jax.random.key(2), path, target, x, data, mask, t)
+        return Exchange(4)(jax.random.key(2), path, noise, x, data, mask, t)
 
     other = jnp.where(mask[..., None], x, 0.77), jnp.where(mask[..., None], data, 0.13)
     same = np.asarray(run(*other) == run(x, data))
@@ -132,16 +131,14 @@ def test_errors_name_the_remedy() -> None:
         Bridge(VariancePreserving(), OptimalAssignment(), exchange=Exchange())
     for path in (TorusGeodesic(), LinearPath(Uniform())):
         with pytest.raises(ValueError, match="a path with Gaussian noise"):
-            Exchange()(
-                jax.random.key(0), path, lambda ends: ends.noise, cloud, cloud, None, jnp.zeros(1)
-            )
+            Exchange()(jax.random.key(0), path, noise, cloud, cloud, None, jnp.zeros(1))
     with pytest.raises(ValueError, match="a path with Gaussian noise"):
         LinearPath(Uniform()).renoise(jax.random.key(0), cloud, jnp.array(0.5), jnp.array(0.2))
     with pytest.raises(ValueError, match="exchange=None"):
         Exchange()(
             jax.random.key(0),
             LinearPath(),
-            lambda ends: ends.noise,
+            noise,
             cloud[0],
             cloud[0],
             None,
