@@ -94,11 +94,10 @@ def test_order_of_convergence(path, prediction, step) -> None:
         return jit(lambda key: sampler(flow, key, (500, 1), None, None, True))(jax.random.key(0))
 
     errors = []
-    for steps in (16, 32, 64):
+    for steps in (32, 64):
         draw = draw_in(steps)
         errors.append(float(jnp.abs(draw.x - exact_flow(path, draw.trajectory[0])).mean()))
-    measured = np.log2(np.array(errors[:-1]) / errors[1:])
-    assert measured[-1] == pytest.approx(ORDERS[step], abs=0.25)
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(ORDERS[step], abs=0.25)
 
 
 @pytest.mark.parametrize("eta", [0.5, 1.0])
@@ -136,7 +135,7 @@ def test_stochastic_and_multistep_marginals(step, steps) -> None:
     path, prediction = VariancePreserving(LinearSchedule(-10.0, 10.0)), NoisePrediction()
     bridge = Bridge(path, prediction=prediction)
     draws = Sampler(step, steps)(
-        bridge.flow(gaussian_denoiser(path, prediction)), jax.random.key(0), (20_000, 2)
+        bridge.flow(gaussian_denoiser(path, prediction)), jax.random.key(0), (5_000, 2)
     )
     assert np.allclose(draws.x.mean(axis=0), MEAN, atol=0.02)
     assert np.allclose(draws.x.std(axis=0), SCALE, rtol=0.04)
@@ -216,7 +215,7 @@ def test_churn_keeps_the_marginals(path, step, steps) -> None:
     prediction = NoisePrediction()
     bridge = Bridge(path, prediction=prediction)
     draws = Sampler(step, steps)(
-        bridge.flow(gaussian_denoiser(path, prediction)), jax.random.key(0), (20_000, 2)
+        bridge.flow(gaussian_denoiser(path, prediction)), jax.random.key(0), (5_000, 2)
     )
     assert np.allclose(draws.x.mean(axis=0), MEAN, atol=0.02)
     assert np.allclose(draws.x.std(axis=0), SCALE, rtol=0.04)
