@@ -97,9 +97,9 @@ def turned_output(out, matrix):
     return out
 
 
-@pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
-def test_starts_as_zero(maker) -> None:
-    network = maker(vector_columns=VELOCITIES)
+@pytest.mark.parametrize("name", ["EquivariantNetwork, degree 2", "EGNN"])
+def test_starts_as_zero(name: str) -> None:
+    network = MAKERS[name](vector_columns=VELOCITIES)
     out, _ = jit(network.init_with_output)(jax.random.key(0), cloud(), T, MASK, CONDITION)
     assert np.all(np.asarray(out) == 0)
 
@@ -146,8 +146,6 @@ def test_padding_never_speaks(case: Case) -> None:
     poisoned = jnp.where(MASK[..., None], x, jnp.nan)
     assert np.array_equal(case(poisoned), case(x))
     assert np.all(case(x)[0, REAL:] == 0)
-    cut = case.apply(case.params, x[:1, :REAL], T[:1], None, CONDITION[:1])
-    assert np.allclose(cut, case(x)[:1, :REAL], atol=2e-5)
     clean, dirty = (case.gradient(case.params, y, MASK)[0] for y in (x, poisoned))
     for a, b in zip(jax.tree.leaves(clean), jax.tree.leaves(dirty), strict=True):
         assert np.all(np.isfinite(a))
@@ -169,15 +167,6 @@ def test_time_and_condition_are_heard(case: Case) -> None:
     x = cloud()
     for other in (case(x, t=T + 0.1), case(x, condition=CONDITION + 1.0)):
         assert np.all(np.abs(other - case(x))[0, :REAL].max(axis=0) > 1e-3)
-
-
-@pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
-def test_positions_alone_without_condition_or_mask(maker) -> None:
-    x = cloud(3)
-    network = maker()
-    out = jit(network.apply)(draw_weights(network, x, T), x, T)
-    assert out.shape == x.shape
-    assert np.all(np.std(out, axis=(0, 1)) > 1e-2)
 
 
 def test_output_is_continuous_where_neighbours_change(case: Case) -> None:

@@ -45,21 +45,6 @@ def test_real_rows_may_be_anywhere(row) -> None:
     assert np.allclose(call(params, front, T, mask, CONDITION), expected, atol=2e-5)
 
 
-def test_nan_in_the_padding_reaches_no_gradient(row) -> None:
-    _, params, call = row
-
-    def loss(params, x):
-        return jnp.sum((call(params, x, T, SCATTERED, CONDITION) - 1.0) ** 2)
-
-    poisoned = jnp.where(SCATTERED[..., None], X, jnp.nan)
-    gradient = jax.jit(jax.grad(loss, (0, 1)))
-    clean, dirty = (gradient(params, x) for x in (X, poisoned))
-    for a, b in zip(jax.tree.leaves(clean), jax.tree.leaves(dirty), strict=True):
-        assert np.all(np.isfinite(b))
-        assert np.array_equal(a, b)
-    assert np.all(np.asarray(dirty[1])[~np.asarray(SCATTERED)] == 0)
-
-
 def test_no_mask_is_all_real_and_points_hear_each_other(row) -> None:
     _, params, call = row
     out = call(params, X, T, None, CONDITION)

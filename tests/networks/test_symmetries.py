@@ -56,6 +56,8 @@ POINTS, REAL = 24, 17
 T = jnp.array([0.3, 0.8])
 CONDITION = jnp.array([[0.5, -1.0], [1.0, 0.2]])
 MASK = jnp.arange(POINTS)[None] < jnp.array([[REAL], [POINTS]])
+# The first cloud has one point.
+SCATTERED = jnp.zeros((2, POINTS), bool).at[0, 5].set(True).at[1, 1::2].set(True)
 
 
 def cloud(features: int = 4) -> jax.Array:
@@ -77,7 +79,7 @@ ROWS = [pytest.param(n, marks=[pytest.mark.slow] * n.endswith(", open")) for n i
 
 @pytest.fixture(params=ROWS, scope="module")
 def row(request: pytest.FixtureRequest):
-    """The table's row, a compiled call of weights away from zero, and the gradient in them."""
+    """The table's row, a compiled call of weights away from zero, and its gradients."""
     entry = TABLE[request.param]
     initial = jit(entry.network.init)(jax.random.key(0), cloud(), T, MASK, CONDITION)
     moved, apply = perturbed(initial), jit(entry.network.apply)
@@ -86,14 +88,12 @@ def row(request: pytest.FixtureRequest):
         return apply(params, x, t[: len(x)], mask, condition[: len(x)])
 
     @jit
-    def power_and_gradient(params, x, mask):
-        def power(params):
-            return jnp.sum(entry.network.apply(params, x, T, mask, CONDITION) ** 2)
-
-        return jax.value_and_grad(power)(params)
+    @partial(jax.grad, argnums=(0, 1))
+    def gradient(params, x, mask):
+        return jnp.sum((entry.network.apply(params, x, T, mask, CONDITION) - 1.0) ** 2)
 
     assert np.all(np.asarray(call(cloud(), params=initial)) == 0), "does not start as zero"
-    return entry, call, partial(power_and_gradient, moved)
+    return entry, call, partial(gradient, moved)
 
 
 def test_output_is_not_trivial(row) -> None:
@@ -112,7 +112,7 @@ def test_permutation_equivariance(row) -> None:
 
 
 def test_padding_never_speaks(row) -> None:
-    _, call, gradient = row
+    _, call, _ = row
     x = cloud()
     poisoned = jnp.where(MASK[..., None], x, jnp.nan)
     assert np.array_equal(call(poisoned), call(x))
@@ -122,10 +122,17 @@ def test_padding_never_speaks(row) -> None:
     cut = call(x[:1, :5], None)
     assert np.allclose(cut, call(x, few)[:1, :5], atol=2e-5)
 
-    leaves = (jax.tree.leaves(gradient(y, MASK)) for y in (x, poisoned))
-    for a, b in zip(*leaves, strict=True):
-        assert np.all(np.isfinite(a))
+
+def test_nan_in_the_padding_reaches_no_gradient(row) -> None:
+    """Neither of the weights nor of the cloud, whose real rows lie scattered."""
+    *_, gradient = row
+    x = cloud()
+    poisoned = jnp.where(SCATTERED[..., None], x, jnp.nan)
+    clean, dirty = (gradient(y, SCATTERED) for y in (x, poisoned))
+    for a, b in zip(jax.tree.leaves(clean), jax.tree.leaves(dirty), strict=True):
+        assert np.all(np.isfinite(b))
         assert np.array_equal(a, b)
+    assert np.all(np.asarray(dirty[1])[~np.asarray(SCATTERED)] == 0)
 
 
 @pytest.mark.slow
@@ -198,10 +205,13 @@ def test_one_real_point_or_none_and_their_gradients_are_finite(row) -> None:
 def test_no_condition_and_no_marks(row) -> None:
     entry, *_ = row
     x = cloud(3)
-    mask = jnp.arange(POINTS)[None] < jnp.array([[1], [0]])
-    params = weights(entry.network, x, T, mask, None)
-    out = jit(entry.network.apply)(params, x, T, mask, None)
-    assert out.shape == x.shape and np.all(np.isfinite(out)) and np.all(out[:, 1:] == 0)
+    params, apply = weights(entry.network, x, T, MASK, None), jit(entry.network.apply)
+    out = np.asarray(apply(params, x, T, MASK, None))
+    assert out.shape == x.shape and np.all(out[0, REAL:] == 0)
+    assert np.all(out.std(axis=(0, 1)) > 1e-2)
+    few = jnp.arange(POINTS)[None] < jnp.array([[1], [0]])
+    out = apply(params, x, T, few, None)
+    assert np.all(np.isfinite(out)) and np.all(out[:, 1:] == 0) and np.all(out[1] == 0)
 
 
 def test_time_and_condition_are_heard(row) -> None:
