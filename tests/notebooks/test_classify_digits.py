@@ -1,6 +1,5 @@
 """The tutorial on classification, on printed digits and a few steps of small networks."""
 
-import jax
 import numpy as np
 import pytest
 from notebook_runs import run
@@ -8,16 +7,7 @@ from notebook_runs import run
 from galgen.data import printed_digits
 
 
-@pytest.fixture
-def little_optimized():
-    """Programs that run for a moment: compiling them well takes longer than running them."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
-def test_classify_digits(monkeypatch, little_optimized) -> None:
+def test_classify_digits(monkeypatch) -> None:
     monkeypatch.setenv("GALGEN_STEPS", "80")
     monkeypatch.delenv("GALGEN_MNIST", raising=False)
     monkeypatch.setattr(printed_digits, "mnist_is_cached", lambda: False)
