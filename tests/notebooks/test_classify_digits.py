@@ -1,14 +1,13 @@
 """The tutorial on classification, on printed digits and a few steps of small networks."""
 
 import numpy as np
-import pytest
 from notebook_runs import run
 
 from galgen.data import printed_digits
 
 
 def test_classify_digits(monkeypatch) -> None:
-    monkeypatch.setenv("GALGEN_STEPS", "80")
+    monkeypatch.setenv("GALGEN_STEPS", "60")
     monkeypatch.delenv("GALGEN_MNIST", raising=False)
     monkeypatch.setattr(printed_digits, "mnist_is_cached", lambda: False)
     names = run("01_classify_digits")

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 from compilations import counted_compilations
+from scipy import special
 
 from galgen.errors import InputError
 from galgen.generative import (
@@ -168,19 +169,30 @@ def test_parts_draw_their_own_numbers() -> None:
     assert np.allclose(-moved, np.mean([jax.random.normal(key) for key in keys]), rtol=1e-6)
 
 
-def test_every_average_is_the_recursion_of_the_weights() -> None:
+def test_every_average_forgets_the_start_in_closed_form() -> None:
+    """Weights that are at rest after one step: what is left of the start is known.
+
+    A growing decay of (1 + n) / (10 + n) leaves 1 / binomial(n + 9, 9) of it after n steps, and a
+    constant one its power.
+    """
     decays = (0.5, 0.05, 0.9)
-    state = initial_state(START, optax.sgd(0.1), 2)
-    step = jax.jit(make_step(plain, optax.sgd(0.1), decays[0], decays[1:]))
-    averages = [np.zeros(2) for _ in decays]
-    for index in range(12):
+    state = initial_state(START, optax.sgd(1.0), 2)
+    step = jax.jit(make_step(plain, optax.sgd(1.0), decays[0], decays[1:]))
+    for number in range(1, 13):
         state, _ = step(state, jax.random.key(0), Batch(X))
-        for number, decay in enumerate(decays):
-            rate = min(decay, (1 + index) / (10 + index))
-            new = np.asarray(state.params["centre"])
-            averages[number] = rate * averages[number] + (1 - rate) * new
-    for found, wanted in zip((state.ema, *state.further_ema), averages, strict=True):
-        assert np.allclose(found["centre"], wanted, atol=1e-6)
+        growing = 1 / special.comb(np.array([min(number, 9), number]) + 9, 9)
+        left = growing[0] * 0.5 ** max(number - 9, 0), 0.05**number, growing[1]
+        for average, share in zip((state.ema, *state.further_ema), left, strict=True):
+            assert np.allclose(average["centre"], (1 - share) * X.mean(0), rtol=1e-5)
+
+
+def test_an_average_follows_weights_that_move_evenly_at_a_distance() -> None:
+    """d / (1 - d) steps behind them, in the long run."""
+    state = initial_state(START, optax.sgd(0.1))
+    step = jax.jit(make_step(lambda p, *_: jnp.sum(p["centre"]), optax.sgd(0.1), 0.8))
+    for _ in range(100):
+        state, _ = step(state, jax.random.key(0), Batch(X))
+    assert np.allclose(state.ema["centre"] - state.params["centre"], 0.1 * 0.8 / 0.2, rtol=1e-4)
 
 
 def test_wrong_parts_and_decays_are_named() -> None:

@@ -11,13 +11,12 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from galgen.errors import InputError
 from galgen.training import Checkpoints, Trainer
 from galgen.training.sharding import data_mesh, replicated
-from galgen.training.state import initial_state, make_step
+from galgen.training.state import initial_state
 from galgen.types import Batch
 
 
@@ -99,18 +98,6 @@ def test_a_loss_that_is_not_finite_names_the_step(tmp_path: Path) -> None:
 
     with pytest.raises(FloatingPointError, match=r"expected a finite loss, got nan at step \d+"):
         TRAINER.fit(broken, START, Source(), tmp_path)
-
-
-def test_average_is_the_recursion_of_the_weights() -> None:
-    optimizer = optax.sgd(0.1)
-    state = initial_state(START, optimizer)
-    step = jax.jit(make_step(loss, optimizer, 0.5))
-    average = np.zeros(2)
-    for index in range(6):
-        state, _ = step(state, jax.random.key(0), Source().batch(index))
-        decay = min(0.5, (1 + index) / (10 + index))
-        average = decay * average + (1 - decay) * np.asarray(state.params["centre"])
-        assert np.allclose(state.ema["centre"], average, atol=1e-6)
 
 
 EIGHT_DEVICES = """
