@@ -28,7 +28,7 @@ from galgen.networks import ParticleMesh
 from galgen.training import Trainer
 
 experiment = Experiment(
-    data=CatalogueDataset(Path({suite!r}), buckets=2),
+    data=CatalogueDataset(Path({suite!r}), buckets=1),
     network=ParticleMesh(16, 16, 1, 6, 6, 2, 4),
     model=Bridge(ProductPath((TorusGeodesic(), LinearPath()), (3, 1)), OptimalAssignment()),
     sampler=Sampler(steps=2),
