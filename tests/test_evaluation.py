@@ -48,12 +48,12 @@ def test_the_held_out_loss_is_that_of_the_average_on_the_same_batches(tmp_path: 
     held_out = TOY.data.held_out_source(run.encoding, 8, "validation")
     prepared = TOY.data.prepare(8, 0)
     seen = {tuple(row) for i in range(8) for row in prepared.source.batch(i).x}
-    losses = []
+    losses, loss = [], jax.jit(TOY.loss(prepared))
     for number, made in enumerate(held_out.once(3)):
         batch = jax.tree.map(jnp.asarray, made)
         assert not seen & {tuple(row) for row in np.asarray(batch.x)}, "held out"
         key = jax.random.fold_in(random_key(Role.HELD_OUT_LOSS, 0), number)
-        losses.append(TOY.loss(prepared)(run.params, key, batch))
+        losses.append(loss(run.params, key, batch))
     logged = lines(tmp_path / "run")
     assert [line["step"] for line in logged if LOSS in line] == [2, 4, 6]
     np.testing.assert_allclose(logged[-1][LOSS], pooled(losses), rtol=1e-5)
