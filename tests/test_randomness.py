@@ -35,6 +35,8 @@ SHARED = {
     Role.STEPS: 2,  # shapes are looked at before the first step
     Role.CLASSIFIER_FOLDS: 2,  # of vectors and of whole catalogues
     Role.CLASSIFIER_WEIGHTS: 2,
+    Role.PHASES: 2,  # of a catalogue, and of the field of any seed
+    Role.RELABELLINGS: 2,  # of catalogues, and of the arrays of a card
 }
 """Roles of more than one place."""
 SEEDS = (*range(12), 42, 1234, 2**31, 2**32, 2**32 + 1, 2**64 + 1)

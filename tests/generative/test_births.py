@@ -104,11 +104,11 @@ def test_a_given_number_is_kept_and_falls_as_the_rate() -> None:
 
 
 def test_draws_of_a_pair_or_nothing() -> None:
-    """Steps of 1/256: numbers 0 and 2 alone but for pairs that a step splits."""
-    drawn = BirthSampler(256)(TrainedBirths(pair_or_nothing, 0.0), KEY, (4000, 6, 2))
-    number = np.bincount(np.asarray(drawn.mask.sum(axis=1)), minlength=3) / 4000
-    assert abs(number[0] - 0.5) < 0.04
-    assert abs(number[2] - 0.5) < 0.04
+    """Steps of 1/128: numbers 0 and 2 alone but for pairs that a step splits."""
+    drawn = BirthSampler(128)(TrainedBirths(pair_or_nothing, 0.0), KEY, (2000, 6, 2))
+    number = np.bincount(np.asarray(drawn.mask.sum(axis=1)), minlength=3) / 2000
+    assert abs(number[0] - 0.5) < 0.05
+    assert abs(number[2] - 0.5) < 0.05
 
 
 def matern(rng: np.random.Generator, intensity: float, distance: float) -> np.ndarray:
@@ -170,9 +170,9 @@ def test_the_network_turns_with_its_points(axes: int) -> None:
     x = jnp.asarray(rng.random((2, 12, axes)), jnp.float32)
     mask = jnp.arange(12)[None] < jnp.array([[12], [7]])
     t, condition = jnp.array([0.3, 0.9]), jnp.array([[1.0], [-1.0]])
-    params = network.init(KEY, x, t, mask, condition)
+    params = jax.jit(network.init)(KEY, x, t, mask, condition)
     params = jax.tree.map(lambda a: a + 0.1 * rng.normal(size=a.shape).astype(np.float32), params)
-    rate = functools.partial(network.apply, params)
+    rate = jax.jit(functools.partial(network.apply, params))
     found = rate(x, t, mask, condition)
     assert found.shape == (2, *(8,) * axes) and np.std(found) > 0.002
     order = rng.permutation(12)
@@ -189,7 +189,8 @@ def test_other_columns_and_networks_are_refused() -> None:
     with pytest.raises(InputError, match="columns x y z"):
         model.initial_params(MeshRate(mesh=4), KEY, batch)
     space = Batch(jnp.zeros((2, 5, 3)))
-    params = {"network": DeepSet(8, 1).init(KEY, space.x, jnp.zeros(2)), "log_number": 0.0}
+    weights = jax.jit(DeepSet(8, 1).init)(KEY, space.x, jnp.zeros(2))
+    params = {"network": weights, "log_number": 0.0}
     with pytest.raises(InputError, match=r"as MeshRate\(\)"):
         model.training_loss(DeepSet(8, 1), params, KEY, space)
     with pytest.raises(InputError, match="draws from Births"):
