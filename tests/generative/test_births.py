@@ -228,12 +228,12 @@ def thomas(rng: np.random.Generator, number: int) -> list[np.ndarray]:
     return found
 
 
-def strauss(rng: np.random.Generator, number: int) -> list[np.ndarray]:
-    """exp(-U) of a pair interaction: each pair nearer than 0.08 costs a factor of 0.2.
+def soft_core(rng: np.random.Generator, number: int) -> list[np.ndarray]:
+    """A Gibbs process: a pair at the distance r costs exp(-u), u = 2 exp(-r^2 / 2 0.06^2).
 
     By births and deaths (Geyer and Moller 1994) of many chains side by side, from no point.
     """
-    beta, gamma, reach, rows = 90.0, 0.2, 0.08, 128
+    beta, rows = 100.0, 128
     x, there = np.zeros((number, rows, 2)), np.zeros((number, rows), bool)
     chain = np.arange(number)
     for _ in range(2500):
@@ -246,9 +246,9 @@ def strauss(rng: np.random.Generator, number: int) -> list[np.ndarray]:
         at = np.where(birth[:, None], place, x[chain, gone])
         apart = x - at[:, None]
         apart -= np.round(apart)
-        near = (np.sum(apart**2, axis=2) < reach**2) & there
-        near[chain, gone] &= birth
-        papangelou = beta * gamma ** near.sum(axis=1)
+        cost = 2 * np.exp(-np.sum(apart**2, axis=2) / (2 * 0.06**2)) * there
+        cost[chain, gone] *= birth
+        papangelou = beta * np.exp(-cost.sum(axis=1))
         ratio = np.where(birth, papangelou / (n + 1), n / papangelou)
         taken = rng.random(number) < ratio
         born, dead = taken & birth, taken & ~birth & (n > 0)
@@ -272,7 +272,7 @@ def pair_correlation(sets: list[np.ndarray], edges: np.ndarray) -> tuple[np.ndar
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("process", [thomas, strauss])
+@pytest.mark.parametrize("process", [thomas, soft_core])
 def test_trained_births_are_the_process(process) -> None:
     """Clusters and a pair interaction, after a short training: g(r) to 10%, the number to 5%."""
     rng = np.random.default_rng(6)
