@@ -12,7 +12,6 @@ zero are left out.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,17 +21,16 @@ import jax
 import numpy as np
 
 import galgen
-from galgen.checked import visible_fields
 from galgen.data.encoding import ArrayEncoding, CloudEncoding
 from galgen.data.features import source_column
 from galgen.data.suite import Suite
 from galgen.errors import InputError
 from galgen.model_file import without_folders
-from galgen.randomness import Role, random_generator
 from galgen.reading import reading, regular_file
 from galgen.run import Run
-from galgen.serialization import parsed
+from galgen.serialization import called, parsed
 from galgen.training.tracking import read_metrics
+from galgen.validation.checks.energy_distance import energy_distance
 from galgen.validation.report.table import VERSION
 
 TOLERANCE = 0.1
@@ -40,7 +38,7 @@ SIGMAS = 2.0
 TIMED = 4
 """Draws that are timed."""
 COMPARED = 1000
-"""Arrays drawn and held out, whose energy distance is measured."""
+"""Arrays drawn and held out, at most, whose energy distance is measured."""
 CITE = (
     "The galgen developers, galgen: point-cloud generative modelling for cosmology (CITATION.cff)"
 )
@@ -64,7 +62,6 @@ def model_card(
     report = report or (kept if kept.exists() else None)
     comparison = None if report is None else _read(report)
     return {
-        "format": 1,
         "name": name,
         "about": _about(run),
         "model": _model(run),
@@ -90,8 +87,11 @@ def _what(encoding: Any) -> str:
     if not isinstance(encoding, CloudEncoding):
         return str(encoding)
     box = " x ".join(f"{side:g}" for side in encoding.standardizer.box)
-    redshifts = ", ".join(f"{z:.3g}" for z in encoding.standardizer.redshifts)
-    return f"{encoding} in {box} Mpc/h at z = {redshifts}"
+    return f"{encoding} in {box} Mpc/h at z = {_redshifts(encoding)}"
+
+
+def _redshifts(encoding: CloudEncoding) -> str:
+    return ", ".join(f"{z:.3g}" for z in encoding.standardizer.redshifts)
 
 
 def _model(run: Run) -> dict[str, Any]:
@@ -101,26 +101,6 @@ def _model(run: Run) -> dict[str, Any]:
     }
 
 
-def called(tree: Any) -> str:
-    """A tree of dataclasses as it may be written in Python, without fields at their default."""
-    if isinstance(tree, tuple):
-        return f"({', '.join(map(called, tree))})"
-    if not dataclasses.is_dataclass(tree):
-        return str(tree) if isinstance(tree, Path) else repr(tree)
-    given = [
-        f"{field.name}={called(value)}"
-        for field in visible_fields(tree)
-        if not _is_default(field, value := getattr(tree, field.name))
-    ]
-    return f"{type(tree).__name__}({', '.join(given)})"
-
-
-def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:
-    made = field.default_factory
-    default = field.default if made is dataclasses.MISSING else made()
-    return type(default) is type(value) and bool(default == value)
-
-
 def _draws(encoding: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"what": _what(encoding)}
     if isinstance(encoding, CloudEncoding):
@@ -128,7 +108,7 @@ def _draws(encoding: Any) -> dict[str, Any]:
         found |= {
             "box [Mpc/h]": list(known.box),
             "periodic": known.periodic,
-            "redshift": list(known.redshifts),
+            "redshift": _redshifts(encoding),
             "columns": {
                 name: known.units.get(name, "") for name in map(source_column, known.columns)
             },
@@ -181,25 +161,11 @@ def _curves(split: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [split["correlation"], *split["power"], *split["statistics"]]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Deviation:
-    """Ratio of generated to held-out less 1, with its error, in bins where held-out is not zero."""
-
-    value: np.ndarray
-    error: np.ndarray
-
-    @classmethod
-    def of(cls, curve: Mapping[str, Any]) -> _Deviation:
-        generated, held_out = (
-            {k: np.array(curve[which][k], np.float64) for k in ("mean", "error")}
-            for which in ("generated", "held_out")
-        )
-        judged = np.array(curve["judged"], bool) & (held_out["mean"] != 0)
-        mean = np.where(judged, held_out["mean"], np.nan)
-        ratio = generated["mean"] / mean
-        return cls(
-            ratio - 1, np.hypot(generated["error"], ratio * held_out["error"]) / np.abs(mean)
-        )
+def _deviation(curve: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Ratio of generated to held-out less 1, and its error; NaN where held-out is as zero."""
+    judged = np.array(curve["judged"], bool)
+    ratio, error = (np.array(curve[name], np.float64) for name in ("ratio", "ratio_error"))
+    return np.where(judged, ratio - 1, np.nan), np.where(judged, error, np.nan)
 
 
 def _judged(comparison: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,18 +174,18 @@ def _judged(comparison: Mapping[str, Any]) -> dict[str, Any]:
     for split in comparison["splits"]:
         name = split["name"]
         for curve in _curves(split):
-            deviation = _Deviation.of(curve)
-            size = np.abs(deviation.value)
+            value, error = _deviation(curve)
+            size = np.abs(value)
             if not np.isfinite(size).any():
                 continue
-            worst = int(np.nanargmax(size - SIGMAS * deviation.error))
+            worst = int(np.nanargmax(size - SIGMAS * error))
             found.append(
                 {
                     "statistic": curve["name"], "split": name,
                     "median": float(np.nanmedian(size)),
-                    "median_noise": float(np.nanmedian(deviation.error)),
-                    "worst": float(deviation.value[worst]),
-                    "worst_noise": float(deviation.error[worst]),
+                    "median_noise": float(np.nanmedian(error)),
+                    "worst": float(value[worst]),
+                    "worst_noise": float(error[worst]),
                     "where": _range(curve, worst, worst),
                     "spread": numbers.get(f"{name}.{curve['name']}.variance_ratio"),
                 }
@@ -233,43 +199,20 @@ def _judged_arrays(run: Run) -> dict[str, Any]:
     """The energy distance of draws from held-out; arrays alone."""
     if not isinstance(run.encoding, ArrayEncoding) or run.experiment.sampler is None:
         return {}
-    source = run.experiment.data.held_out_source(run.encoding, COMPARED, "test")
-    batch = source.batch(0)
-    conditions: list[dict[str, float]] = [{}] * COMPARED
+    batch = run.experiment.data.held_out_source(run.encoding, COMPARED, "test").batch(0)
+    real = slice(None) if batch.weight is None else np.asarray(batch.weight) > 0
+    truth = np.asarray(batch.x)[real]
+    conditions: list[dict[str, float]] = [{}] * len(truth)
     if batch.condition is not None:
-        labels = np.argmax(np.asarray(batch.condition), axis=1)
+        labels = np.argmax(np.asarray(batch.condition)[real], axis=1)
         conditions = [{run.encoding.class_name: float(label)} for label in labels]
     drawn = run.encoding.encode(np.stack(run.sample(conditions, batch=250)))
-    truth = np.asarray(batch.x).reshape(COMPARED, -1)
-    found, null, p_value = energy_distance(drawn.reshape(COMPARED, -1), truth)
+    n = len(truth)
+    found, null, p_value = energy_distance(drawn.reshape(n, -1), truth.reshape(n, -1))
     return {
         "energy distance": {"draws from held-out": found, "relabelled": null, "p": p_value},
-        "examples": COMPARED,
+        "examples": n,
     }
-
-
-def energy_distance(one: np.ndarray, two: np.ndarray, relabellings: int = 200) -> tuple[float, ...]:
-    """2 E|x - y| - E|x - x'| - E|y - y'| of two samples (Szekely and Rizzo 2013).
-
-    doi:10.1016/j.jspi.2013.03.018, with pairs of a vector and itself.
-
-    Args:
-        one, two: shape (n, dimensions), of one n.
-        relabellings: of both samples together, for the null.
-
-    Returns:
-        It, its mean where the labels are dealt at random, and the p-value.
-    """
-    from scipy.spatial.distance import cdist
-
-    n, both = len(one), np.concatenate([one, two])
-    distances = cdist(both, both)
-    labels = np.repeat([1.0, -1.0], n)
-    rng = random_generator(Role.RELABELLINGS, 0)
-    every = np.array([labels, *(rng.permutation(labels) for _ in range(relabellings))])
-    found, *null = (-np.einsum("li,li->l", every @ distances, every) / n**2).tolist()
-    p_value = (1 + sum(value >= found for value in null)) / (1 + relabellings)
-    return found, float(np.mean(null)), p_value
 
 
 def usable(comparison: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,9 +223,8 @@ def usable(comparison: Mapping[str, Any]) -> dict[str, Any]:
             by_name.setdefault(curve["name"], []).append(curve)
     found: dict[str, Any] = {"tolerance": TOLERANCE}
     for name, curves in by_name.items():
-        every = [_Deviation.of(curve) for curve in curves]
-        size = np.abs([d.value for d in every])
-        error = np.array([d.error for d in every])
+        value, error = np.array([_deviation(curve) for curve in curves]).swapaxes(0, 1)
+        size = np.abs(value)
         known = np.isfinite(size).all(axis=0)
         good = known & (size + SIGMAS * error <= TOLERANCE).all(axis=0)
         off = (size - SIGMAS * error > TOLERANCE).any(axis=0)

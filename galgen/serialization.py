@@ -297,3 +297,23 @@ def _constant(name: str) -> float:
     if name == "NaN":
         raise InputError("expected numbers, got NaN; the file is damaged")
     return float(name)
+
+
+def called(tree: Any) -> str:
+    """A tree of dataclasses as it may be written in Python, without fields at their default."""
+    if isinstance(tree, tuple):
+        return f"({', '.join(map(called, tree))})"
+    if not dataclasses.is_dataclass(tree):
+        return str(tree) if isinstance(tree, Path) else repr(tree)
+    given = [
+        f"{field.name}={called(value)}"
+        for field in visible_fields(tree)
+        if not _is_default(field, value := getattr(tree, field.name))
+    ]
+    return f"{type(tree).__name__}({', '.join(given)})"
+
+
+def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:
+    made = field.default_factory
+    default = field.default if made is dataclasses.MISSING else made()
+    return type(default) is type(value) and bool(default == value)

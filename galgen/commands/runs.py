@@ -9,7 +9,7 @@ from typing import Any
 
 import galgen
 from galgen.pretrained import model_file
-from galgen.serialization import read_json
+from galgen.serialization import called, read_json
 
 
 def experiment_of(folder: Path, trust: bool = False) -> galgen.Experiment:
@@ -44,7 +44,7 @@ def run_details(folder: Path, trust: bool = False) -> Mapping[str, str]:
 
     experiment = experiment_of(folder, trust)
     details = {
-        field.name: " ".join(repr(getattr(experiment, field.name)).split())
+        field.name: called(getattr(experiment, field.name))
         for field in dataclasses.fields(experiment)
     }
     if lines := read_metrics(folder / "metrics.jsonl"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -172,8 +173,9 @@ def _is_remote(place: str) -> bool:
     return "://" in place
 
 
+@functools.cache
 def _fetched(url: str) -> Path:
-    """An index from the web, which may have changed: downloaded each time."""
+    """An index from the web, which may have changed: downloaded once in a process."""
     import pooch
 
     cache = Path(pooch.os_cache("galgen"), hashlib.sha256(url.encode()).hexdigest()[:16] + ".json")

@@ -9,11 +9,13 @@ from tiny_run import tiny_run
 import galgen
 from galgen.card_page import as_markdown
 from galgen.cli import main
-from galgen.model_card import called, energy_distance, usable
+from galgen.model_card import usable
 from galgen.model_file import ModelFile
 from galgen.networks import MLP
 from galgen.pretrained import index
+from galgen.serialization import called
 from galgen.shipped import shipped_configs
+from galgen.validation.checks.energy_distance import energy_distance
 
 
 @pytest.fixture(scope="module")
@@ -72,18 +74,17 @@ def test_a_card_is_of_measured_numbers(here: Path, capsys) -> None:
 
 
 def comparison(*curves: tuple[list[float], list[float]]) -> dict:
-    """Splits of one curve xi, its generated means and errors; held-out is exactly 1."""
+    """Splits of one curve xi, by the ratios of generated to held-out and their errors."""
     splits = []
     for mean, error in curves:
-        truth = {"mean": [1.0] * len(mean), "error": [0.0] * len(mean)}
         curve = {
             "name": "xi",
             "symbol": "r",
             "unit": "Mpc/h",
             "edges": list(range(len(mean) + 1)),
             "judged": [True] * len(mean),
-            "held_out": truth,
-            "generated": {"mean": mean, "error": error},
+            "ratio": mean,
+            "ratio_error": error,
         }
         splits.append({"name": "test", "correlation": curve, "power": [], "statistics": []})
     return {"splits": splits}

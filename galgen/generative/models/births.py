@@ -32,11 +32,12 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool
 
 from galgen.checked import NotNegative, checked
 from galgen.errors import InputError
 from galgen.generative.models.model import Model
+from galgen.generative.objectives.times import UniformTimes
 from galgen.generative.sampling.birth_process import TrainedBirths
 from galgen.generative.sampling.birth_sampler import BirthSampler
 from galgen.generative.sampling.method import SamplingMethod
@@ -73,7 +74,7 @@ class Births(Model):
         trained = self.with_params(network, params).given_field(batch.field)
         mask = _mask_of(batch)
         key_time, key_rest = jax.random.split(key)
-        t = _stratified(key_time, len(batch.x))
+        t = UniformTimes().sample(key_time, len(batch.x))
         gained = trained.integrand(key_rest, t, jnp.asarray(batch.x), mask, batch.condition)
         return mean_over_examples(-gained, example_weight(batch), jnp.sum(mask, axis=1) * 1.0)
 
@@ -113,10 +114,3 @@ def _mask_of(batch: Batch) -> Bool[Array, "batch points"]:
             "choose columns x y z, or another family for other columns"
         )
     return jnp.ones(shape[:2], bool) if batch.mask is None else jnp.asarray(batch.mask)
-
-
-def _stratified(key: jax.Array, number: int) -> Float[Array, " number"]:
-    """Times in [0, 1), one in each of ``number`` equal parts, in random order."""
-    key_order, key_time = jax.random.split(key)
-    start = jax.random.permutation(key_order, number)
-    return (start + jax.random.uniform(key_time, (number,))) / number

@@ -14,10 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from galgen.checked import Count
 from galgen.periodic import minimum_image
 from galgen.types import HostOrDevice
 
+LATEST = 1e-6
+"""Least 1 - t: float32 may round t to 1, where nothing is missing."""
 LogRate = Callable[..., Float[Array, "batch *cells"]]
 """``log_rate(x, t, mask, condition)``: log r in every cell of a mesh, given the points so far; with
 the field that they come from as a fifth, where there is one."""
@@ -64,7 +65,7 @@ class TrainedBirths:
         shape = log_rate.shape[1:]
         flat = log_rate.reshape(len(x), -1)
         born = jnp.take_along_axis(flat, cells_of(x, shape), axis=1)
-        gained = jnp.sum(jnp.where(missing, born, 0.0), axis=1) / (1.0 - t)
+        gained = jnp.sum(jnp.where(missing, born, 0.0), axis=1) / jnp.maximum(1.0 - t, LATEST)
         rate = jnp.exp(flat)
         if self.exclusion:
             inside = jax.random.uniform(key_place, (*rate.shape, len(shape)))
@@ -78,7 +79,7 @@ class TrainedBirths:
         x: Float[Array, "batch points axes"],
         mask: Bool[Array, "batch points"] | None = None,
         condition: Float[Array, "batch condition"] | None = None,
-        draws: Count = 32,
+        draws: int = 32,
     ) -> LogDensityBound:
         """The bound on log p of whole catalogues, their numbers of points included.
 

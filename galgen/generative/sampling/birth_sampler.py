@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from galgen.checked import Count, checked
 from galgen.generative.sampling.birth_process import TrainedBirths
 from galgen.generative.sampling.method import Samples, SamplingMethod
-from galgen.periodic import minimum_image
+from galgen.periodic import minimum_image, wrap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _places(
     cell = jnp.minimum(jax.vmap(jnp.searchsorted)(upto, at), rate.shape[1] - 1)
     corner = jnp.stack(jnp.unravel_index(cell, cells), axis=-1)
     inside = (corner + jax.random.uniform(key_place, shape)) / jnp.array(cells)
-    return jnp.minimum(inside, jnp.nextafter(jnp.float32(1), jnp.float32(0)))
+    return wrap(inside)
 
 
 def _born(

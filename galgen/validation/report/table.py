@@ -80,7 +80,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, CurveComparison):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         axis = fields.pop("axis")
-        return _plain(axis) | {"centre": _plain(axis.centre)} | _plain(fields)
+        derived = {name: getattr(value, name) for name in ("ratio", "ratio_error")}
+        return _plain(axis) | {"centre": _plain(axis.centre)} | _plain(fields | derived)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value)]
         return {n: _plain(getattr(value, n)) for n in names if n not in LEFT_OUT}
