@@ -3,6 +3,7 @@
 Paper:   Luedke et al. 2023, arXiv:2311.01139; 2024, arXiv:2410.22493 (thinning of point sets)
 Data:    the suite of galgen demo, or of galgen simulate --output runs/demo_suite.h5
 Command: galgen train births_haloes --run runs/births
+Score:   not measured yet; tests hold the family to processes in closed form (docs/generative.md)
 """
 
 from pathlib import Path
