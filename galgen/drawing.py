@@ -41,7 +41,8 @@ def sample(
         run: a trained run, or its folder.
         conditions: physical values by name; ``[{}] * n`` for an unconditional model.
         output: a file to write. Catalogues are written as they are drawn: what a stopped call has
-            drawn is kept beside it, and the same call goes on. Those returned are read from it.
+            drawn is kept beside it, and the same call goes on. Those returned are read from it. The
+            fields of draws are written with them.
         seed: of the numbers of points and the base draws.
         batch: examples per call of the sampler, rounded up to what the mesh divides.
         points: a fixed number of points per catalogue, else drawn from p(N | condition).
@@ -88,9 +89,11 @@ def sample(
         for draw in draws:
             digest.update(np.ascontiguousarray(draw.field).data)
         job["fields"] = digest.hexdigest()
+    encoding = run.encoding.field if isinstance(run.encoding, CloudEncoding) else None
+    kept = None if fields is None or encoding is None else [encoding.whole(f) for f in fields]
     path.parent.mkdir(parents=True, exist_ok=True)
     with SuiteParts(path, len(draws), job) as parts:
-        _stream(run, draws, splits, seed, parts, mesh, progress)
+        _stream(run, draws, splits, seed, parts, mesh, progress, kept)
     return SuiteView(Suite(path), np.arange(len(conditions)))
 
 
@@ -102,6 +105,7 @@ def _stream(
     parts: SuiteParts,
     mesh: MeshShape,
     progress: bool,
+    fields: Sequence[Field] | None,
 ) -> None:
     """Write each draw of a plan as soon as it is made, then the suite in the order asked for."""
     missing = parts.missing
@@ -112,7 +116,9 @@ def _stream(
     )
     with bar:
         for number, drawn in run.draw(draws, seed, missing, mesh):
-            parts.write(number, drawn, [splits[row] for row in draws[number].wanted])
+            rows = draws[number].wanted
+            theirs = None if fields is None else [fields[row] for row in rows]
+            parts.write(number, drawn, [splits[row] for row in rows], theirs)
             bar.update(len(drawn))
     places = [
         (row, (number, place))

@@ -109,7 +109,7 @@ class Evaluation:
                 weights = jax.tree.map(
                     lambda a: np.asarray(a.addressable_data(0)), whole(state.ema, mesh)
                 )
-                found |= self._compared(draw(weights, conditions, fields), held_out)
+                found |= self._compared(draw(weights, conditions, fields), held_out, fields)
             return found
 
         return Evaluator(self.every, measure, self.best)
@@ -132,14 +132,20 @@ class Evaluation:
         return found
 
     def _compared(
-        self, drawn: Sequence[Catalogue], held_out: Sequence[Catalogue]
+        self,
+        drawn: Sequence[Catalogue],
+        held_out: Sequence[Catalogue],
+        fields: Sequence[Field] | None,
     ) -> dict[str, float]:
         """The numbers of ``galgen validate`` that are finite."""
         # Only where draws are compared: all statistics come with it.
+        from galgen.validation.checks.phases import SharedField
         from galgen.validation.comparison import compare
         from galgen.validation.verdict import identifier
 
-        found = compare({self.split: drawn}, {self.split: held_out}).numbers
+        shared = [SharedField(*each) for each in zip(fields or (), held_out, drawn, strict=False)]
+        sets = {self.split: drawn}, {self.split: held_out}
+        found = compare(*sets, phases={self.split: shared}).numbers
         again = f"{identifier(self.split)}."
         return {
             f"held_out.{name}": value

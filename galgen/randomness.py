@@ -53,6 +53,7 @@ class Role(enum.Enum):
     CONDITIONS = "conditions of draws"
     COUNTS = "numbers of points of draws"
     DRAWS = "draws of a model"
+    SECOND_DRAWS = "seed of second draws on one field"
     # inference
     CATALOGUE = "seed of the posterior of one catalogue"
     POSTERIOR = "draws of a neural posterior"

@@ -14,13 +14,18 @@ from typing import Any
 import numpy as np
 
 from galgen.data.encoding import Condition
+from galgen.data.field import Field
 from galgen.randomness import Role, random_key
 from galgen.run import Run
 from galgen.training.sharding import data_mesh, put_batch
 
 
 def sample_trajectory(
-    run: Run, conditions: Sequence[Condition], seed: int = 0, points: int | None = None
+    run: Run,
+    conditions: Sequence[Condition],
+    seed: int = 0,
+    points: int | None = None,
+    fields: Sequence[Field | np.ndarray] | None = None,
 ) -> list[list[Any]]:
     """One example per condition at every state of the sampler, by state and then by condition.
 
@@ -30,19 +35,23 @@ def sample_trajectory(
         run: trained.
         conditions: physical values by name; ``[{}] * n`` for an unconditional model.
         seed: of the numbers of points and of what is random in the steps.
-        points: a fixed number of points per catalogue, else drawn from p(N | condition).
+        points: a fixed number of points per catalogue; if not given, the model's own where it draws
+            one, else drawn from p(N | condition).
+        fields: what each is drawn from, for a model that reads a field, as of ``run.sample``.
 
     Returns:
         ``steps + 1`` states for a :class:`~galgen.generative.Sampler`, at its ``times``; one after
         every layer for a normalizing flow.
 
     Raises:
-        InputError: for a condition that is missing or outside the trained range, or a state that
-            is no catalogue, such as one with masses that no float can hold.
+        InputError: for a condition that is missing or outside the trained range, fields that are
+            missing or unlike those of training, or a state that is no catalogue, such as one with
+            masses that no float can hold.
     """
     mesh = data_mesh()
     states: list[list[Any]] = []
-    for number, draw in enumerate(run.plan(conditions, seed, len(conditions), points)):
+    draws = run.plan(conditions, seed, len(conditions), points, fields=fields)
+    for number, draw in enumerate(draws):
         key = random_key(Role.DRAWS, seed, number)
         batch = put_batch(draw.blank, mesh)
         drawn = run.experiment.sample_batch(run.params, key, batch, mesh, trajectory=True)

@@ -159,6 +159,26 @@ POINTS_OF = {  # the arrays that a statistic takes, and a call of it
             ).power
         ),
     ),
+    "fourier.cross_coefficient": (
+        batch("other_positions", "other_mask", "weights", "other_weights"),
+        lambda a: fourier.cross_coefficient(
+            a["positions"],
+            a["mask"],
+            a["other_positions"],
+            a["other_mask"],
+            SIDE,
+            8,
+            K_EDGES,
+            weights=a["weights"],
+            other_weights=a["other_weights"],
+        ).coefficient(),
+    ),
+    "fourier.field_cross_coefficient": (
+        batch("weights", "field"),
+        lambda a: fourier.field_cross_coefficient(
+            a["positions"], a["mask"], a["field"], SIDE, 8, K_EDGES, weights=a["weights"]
+        ).coefficient(),
+    ),
     "fourier.bispectrum": (
         batch("weights"),
         lambda a: (

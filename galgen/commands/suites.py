@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import contextlib
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +76,8 @@ def conditions_of(
         return conditions, chosen, [suite[split].field(number) for split, number in places]
 
 
-def suite_pair(
-    generated: Path, held_out: Path, splits: Sequence[str]
-) -> tuple[dict[str, list[galgen.Catalogue]], dict[str, list[galgen.Catalogue]]]:
-    """The catalogues of two suites by split.
+def split_pairs(generated: Path, held_out: Path, splits: Sequence[str]) -> dict[str, str]:
+    """The splits of two suites to compare: by name in held-out, the name in generated.
 
     Of the splits asked for, those that both have; else all that both have; else, where each has one
     split only, that one by the name it has in held-out.
@@ -89,14 +89,57 @@ def suite_pair(
     common = [name for name in second if name in first]
     chosen = [name for name in splits if name in common] or common
     if chosen:
-        return held_out_groups(generated, chosen), held_out_groups(held_out, chosen)
+        return {name: name for name in chosen}
     if len(first) == len(second) == 1:
-        mock = held_out_groups(generated, first)[first[0]]
-        return {second[0]: mock}, held_out_groups(held_out, second)
+        return {second[0]: first[0]}
     raise InputError(
         f"expected a split that both suites have, got {first} in {generated} and {second} in "
         f"{held_out}; draw with galgen sample RUN --like {held_out}"
     )
+
+
+def shared_fields(
+    generated: Path, held_out: Path, splits: Mapping[str, str], second: Path | None = None
+) -> dict[str, list[galgen.validation.SharedField]]:
+    """By split, the fields that catalogues of both suites come from, where both hold fields.
+
+    Args:
+        generated: suite of draws. Of two or more on one field, the first two are taken.
+        held_out: suite of the truth.
+        splits: by name in ``held_out``, the name in ``generated``.
+        second: suite of second draws, of the splits of ``held_out``.
+    """
+    found = {}
+    with contextlib.ExitStack() as stack:
+        truth, mock = (stack.enter_context(galgen.Suite(path)) for path in (held_out, generated))
+        if truth.field_mesh is None or mock.field_mesh is None:
+            return {}
+        suites = [(mock, splits)]
+        if second is not None:
+            suites.append(
+                (stack.enter_context(galgen.Suite(second)), {name: name for name in splits})
+            )
+        for name in splits:
+            drawn: dict[bytes, list[galgen.Catalogue]] = defaultdict(list)
+            for suite, names in suites:
+                for view, i, key in _by_field(suite, names[name]):
+                    drawn[key].append(view[i])
+            found[name] = [
+                galgen.validation.SharedField(view.field(i), view[i], *drawn.pop(key)[:2])
+                for view, i, key in _by_field(truth, name)
+                if key in drawn
+            ]
+    return found
+
+
+def _by_field(
+    suite: galgen.Suite, split: str
+) -> Iterator[tuple[galgen.data.SuiteView, int, bytes]]:
+    """Every catalogue of a split, as its view and place, and what only equal fields share."""
+    view = suite[split]
+    for i in range(len(view)):
+        field = view.field(i)
+        yield view, i, hashlib.sha256(field.values.tobytes() + str(field.box).encode()).digest()
 
 
 def splits_of(path: Path) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 
 import galgen
-from galgen.checked import DISTINCT, Count, Names, Seed, checked
+from galgen.checked import DISTINCT, Count, Names, Seed, Whole, checked
 from galgen.commands import runs, suites
 from galgen.commands.command import Command
 from galgen.commands.options import Output
@@ -22,6 +22,7 @@ from galgen.model_file import SUFFIX
 from galgen.places import check_folder
 from galgen.printing import say
 from galgen.publishing import own_folder, publish_text
+from galgen.randomness import Role, child_seed
 
 CARD = "model_card.html"
 NOT_MET = 1
@@ -47,9 +48,10 @@ class Validate(Command):
     xi.crps_ratio, xi.gradient.omega_m, all so for P0, P2 and what --statistics adds (knn1, knn2,
     knn4, v12, xis0, xis2, B_equilateral, B_squeezed, cells, void, marked); N.ratio, N.std_ratio,
     log10_mass.ks, pqmass.chi2, pqmass.p, memorisation.fraction (also .point_fraction, .expected,
-    .excess, .copies); of one split alone with its name before: low.xi.closure. All of them with
-    their values are in comparison.json under "numbers". Exit status: 0, 1 for a requirement that
-    is not met, 2 for input that cannot be used.
+    .excess, .copies); of catalogues that share fields r.truth, r.transfer, r.ceiling, r.difference;
+    of one split alone with its name before: low.xi.closure. All of them with their values are in
+    comparison.json under "numbers". Exit status: 0, 1 for a requirement that is not met, 2 for
+    input that cannot be used.
     """
 
     folder: tyro.conf.Positional[Path]
@@ -69,6 +71,9 @@ class Validate(Command):
     output: Output[Path | None] = None
     """Folder of the report, and of what is drawn for it (samples.h5); <run>/report, or validation
     beside two suites, if not given."""
+    second_draws: Whole = 16
+    """Of a run that reads fields, the most fields of a split to draw on a second time, for the
+    ceiling of r(k): four or more; 0 for none. Those draws go to second_draws.h5."""
     seed: Seed = 0
     """Seed of draws made now."""
     trust: bool = False
@@ -87,6 +92,11 @@ class Validate(Command):
                 "expected two suites, or a run with --held-out and --samples, got both; "
                 "leave out the options"
             )
+        if self.second_draws in (1, 2, 3):
+            raise InputError(
+                f"expected 0 second draws or 4 and more, got {self.second_draws}; change "
+                "--second-draws"
+            )
         if self.suite is None and self.folder.is_file() and self.folder.suffix != SUFFIX:
             raise InputError(
                 f"expected a run or two suites, got the file {self.folder} alone; "
@@ -97,15 +107,19 @@ class Validate(Command):
         requirement = None if self.require is None else galgen.validation.Requirement(self.require)
         check_folder(self.output or self._beside)
         if self.suite is None:
-            generated, held_out, training, details = self._of_run()
+            generated, held_out, training, phases, details = self._of_run()
         else:
-            generated, held_out = suites.suite_pair(self.folder, self.suite, self.splits)
+            pairs = suites.split_pairs(self.folder, self.suite, self.splits)
+            held_out = suites.held_out_groups(self.suite, tuple(pairs))
+            mock = suites.held_out_groups(self.folder, tuple(pairs.values()))
+            generated = {name: mock[other] for name, other in pairs.items()}
+            phases = suites.shared_fields(self.folder, self.suite, pairs)
             training = self._training_asked
             details = {"generated": str(self.folder), "held-out": str(self.suite)}
         settings = galgen.validation.ValidationSettings(
             statistics=statistics_named(self.statistics)
         )
-        comparison = galgen.compare(generated, held_out, settings, training)
+        comparison = galgen.compare(generated, held_out, settings, training, phases)
         report = galgen.write_report(
             comparison,
             generated,
@@ -153,9 +167,11 @@ class Validate(Command):
         dict[str, list[galgen.Catalogue]],
         dict[str, list[galgen.Catalogue]],
         list[galgen.Catalogue] | None,
+        dict[str, list[galgen.validation.SharedField]],
         dict[str, str],
     ]:
-        """Generated, held-out and training catalogues of a run, and what is to be said of it."""
+        """Generated, held-out and training catalogues of a run, the fields that the first two
+        share, and what is to be said of it."""
         experiment = runs.experiment_of(self.folder, self.trust)
         path = self.held_out or experiment.data.held_out()
         if path is None:
@@ -170,7 +186,7 @@ class Validate(Command):
             )
         held_out = suites.held_out_groups(path, self.splits)
         training = self._training(experiment, held_out)
-        samples = self.samples
+        samples, second = self.samples, None
         if samples is None:
             run = galgen.Run.load(self.folder, best=self.best, trust=self.trust)
             conditions, splits, fields = suites.conditions_of(
@@ -189,12 +205,38 @@ class Validate(Command):
                 fields=fields,
             )
             say(f"{len(conditions)} draws written to {samples}")
+            if fields is not None and self.second_draws:
+                second = self._draw_again(run, conditions, splits, fields)
         generated = suites.held_out_groups(samples, tuple(held_out))
+        names = {name: name for name in generated}
+        phases = suites.shared_fields(samples, path, names, second)
         details = {
             **runs.run_details(self.folder, self.trust),
             **range_note(self.folder, held_out, self.trust),
         }
-        return generated, held_out, training, details
+        return generated, held_out, training, phases, details
+
+    def _draw_again(
+        self,
+        run: galgen.Run,
+        conditions: Sequence[galgen.data.Condition],
+        splits: Sequence[str],
+        fields: Sequence[galgen.data.Field],
+    ) -> Path:
+        """The suite of second draws, on the first fields of every split."""
+        rows = [i for i, split in enumerate(splits) if splits[:i].count(split) < self.second_draws]
+        path = self._place() / "second_draws.h5"
+        galgen.sample(
+            run,
+            [conditions[i] for i in rows],
+            path,
+            child_seed(Role.SECOND_DRAWS, self.seed),
+            extrapolate=True,
+            splits=[splits[i] for i in rows],
+            progress=True,
+            fields=[fields[i] for i in rows],
+        )
+        return path
 
     @property
     def _training_asked(self) -> list[galgen.Catalogue] | None:

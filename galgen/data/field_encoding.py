@@ -60,7 +60,11 @@ class FieldEncoding:
         return cls(field.mesh, scale, field.box, field.kind, field.redshift, field.smoothing)
 
     def encode(self, field: Field | np.ndarray) -> Encoded:
-        """A field as a model sees it; values alone are taken for such a field.
+        """A field as a model sees it; arguments and errors are those of :meth:`whole`."""
+        return (at_centres(self.whole(field).values) / np.float32(self.scale))[..., None]
+
+    def whole(self, field: Field | np.ndarray) -> Field:
+        """A field like those of training; values alone are taken for such a field.
 
         Raises:
             InputError: for values that are no such field, or a field of another mesh, box, kind,
@@ -77,7 +81,7 @@ class FieldEncoding:
                     f"expected a field with the {name} of training, {value}, got {found[name]}; "
                     "make it anew, as galgen.simulation.linear_field does"
                 )
-        return (at_centres(field.values) / np.float32(self.scale))[..., None]
+        return field
 
     def blank(self, number: int) -> Float32[np.ndarray, "batch mesh mesh mesh 1"]:
         """Zeros in the place of as many fields."""

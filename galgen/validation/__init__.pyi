@@ -1,3 +1,4 @@
+from galgen.validation.checks.phases import SharedField as SharedField
 from galgen.validation.comparison import Comparison as Comparison
 from galgen.validation.comparison import compare as compare
 from galgen.validation.report.figures import report_figures as report_figures

@@ -7,7 +7,8 @@ split that both have is compared by itself (:mod:`galgen.validation.split`):
   <galgen.validation.checks.chi_square>`), the :mod:`spread <galgen.validation.checks.spread>` of
   single catalogues, and its :mod:`gradient <galgen.validation.checks.response>` with cosmology;
 - the number of points and the other columns (:mod:`marks <galgen.validation.marks>`);
-- whole catalogues (:mod:`PQMass <galgen.validation.checks.two_sample>`).
+- whole catalogues (:mod:`PQMass <galgen.validation.checks.two_sample>`);
+- draws on the fields of held-out, with these (:mod:`r(k) <galgen.validation.checks.phases>`).
 
 The main split is ``test``, or the first. Training catalogues, if given, are compared with it
 (:mod:`memorisation <galgen.validation.checks.memorisation>`). Two more splits are repeated
@@ -20,13 +21,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from galgen.data.catalogue import Catalogue
 from galgen.measurements.statistic import Volume, measure, rows_of
 from galgen.printing import printable
+from galgen.validation.checks.phases import SharedField
 from galgen.validation.checks.response import Response, respond
 from galgen.validation.marks import respond_counts
 from galgen.validation.report.page import verdict_table
@@ -115,6 +117,7 @@ def compare(
     held_out: Sets,
     settings: ValidationSettings = DEFAULT,
     training: Sequence[Catalogue] | None = None,
+    phases: Mapping[str, Sequence[SharedField]] | None = None,
 ) -> Comparison:
     """Compare generated with held-out catalogues, split by split.
 
@@ -123,6 +126,8 @@ def compare(
         held_out: the same. Splits that only one of them has are left out.
         settings: statistics, bins and targets.
         training: what the mock was trained on, for the test of memorisation; None to go without.
+        phases: split name -> the fields that catalogues of both sets come from, four or more;
+            None where none are shared.
 
     Returns:
         The comparison; the order of the catalogues in a split does not matter to it.
@@ -144,6 +149,7 @@ def compare(
             training if name == names[0] else None,
             measured,
             settings,
+            (phases or {}).get(name, ()),
         )
         for name in names
     )

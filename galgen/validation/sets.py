@@ -58,11 +58,11 @@ def comparable(
         for split in names:
             what = f"catalogues of two points or more in split {split!r} of {kind}"
             _check_enough(sets[split], what, "add catalogues, the jackknife error needs them")
-    _check_one_box([c for sets in (held_out, generated) for s in names for c in sets[s]])
+    check_one_box([c for sets in (held_out, generated) for s in names for c in sets[s]])
     if training is not None:
         remedy = "leave them out, and memorisation is not tested"
         _check_enough(training, "training catalogues of two points or more", remedy)
-        _check_one_box([held_out[names[0]][0], *training])
+        check_one_box([held_out[names[0]][0], *training])
         training = in_order(training)
     first, second = ({n: in_order(sets[n]) for n in names} for sets in (generated, held_out))
     return first, second, training
@@ -74,7 +74,12 @@ def _check_enough(catalogues: Sequence[Catalogue], what: str, remedy: str) -> No
         raise InputError(f"expected at least {MINIMUM_CATALOGUES} {what}, got {usable}; {remedy}")
 
 
-def _check_one_box(catalogues: Sequence[Catalogue]) -> None:
+def check_one_box(catalogues: Sequence[Catalogue]) -> None:
+    """Refuse boxes that differ.
+
+    Raises:
+        InputError: naming two of them.
+    """
     first = catalogues[0]
     for catalogue in catalogues:
         same = np.allclose(catalogue.box, first.box, rtol=1e-6)

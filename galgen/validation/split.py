@@ -12,6 +12,7 @@ from galgen.measurements.ratio import Ratio
 from galgen.measurements.statistic import Measurement
 from galgen.randomness import Role, random_generator
 from galgen.validation.checks.memorisation import Memorisation, measure_memorisation
+from galgen.validation.checks.phases import PhaseComparison, SharedField, compare_phases
 from galgen.validation.checks.response import Gradient, gradients
 from galgen.validation.checks.two_sample import TwoSample, standardised, two_sample_test
 from galgen.validation.curves import CurveComparison, compare_curves
@@ -21,7 +22,7 @@ from galgen.validation.marks import (
     compare_counts,
     compare_marks,
 )
-from galgen.validation.sets import Conditions, conditions
+from galgen.validation.sets import Conditions, check_one_box, conditions
 from galgen.validation.settings import ValidationSettings
 
 Measure = Callable[[Sequence[Catalogue]], Measurement]
@@ -43,6 +44,7 @@ class SplitComparison:
         two_sample: PQMass of the summaries of single catalogues.
         gradients: d ln S / d theta of the targeted curves and N; empty where it cannot be told.
         memorisation: of the training set; None where that is not known.
+        phases: of draws on the fields of held-out; None where none are shared.
     """
 
     name: str
@@ -56,6 +58,7 @@ class SplitComparison:
     two_sample: TwoSample
     gradients: tuple[Gradient, ...]
     memorisation: Memorisation | None
+    phases: PhaseComparison | None
 
     def curve(self, name: str) -> CurveComparison:
         """A curve by name."""
@@ -90,8 +93,10 @@ def compare_split(
     training: tuple[Catalogue, ...] | None,
     measure: Measure,
     settings: ValidationSettings,
+    shared: Sequence[SharedField] = (),
 ) -> SplitComparison:
     """Compare sets that are in order (:func:`galgen.validation.sets.in_order`)."""
+    check_one_box([held_out[0], *(each.held_out for each in shared)])
     mock, truth = measure(generated), measure(held_out)
     base = measure(_uniform(held_out, settings.seed))
     known = conditions(generated, held_out)
@@ -102,6 +107,7 @@ def compare_split(
             mock.axes, zip(mock.ratios, truth.ratios, base.ratios, strict=True), strict=True
         )
     )
+    edges = next(curve.axis.edges for curve in curves if curve.name == "P0")
     vectors = _vectors(mock, generated), _vectors(truth, held_out)
     names = [*truth.targeted.names, "ln N"]
     memorised = None
@@ -124,6 +130,7 @@ def compare_split(
         two_sample=two_sample_test(*vectors, known, labels, settings.seed, names),
         gradients=_gradients(mock, truth, generated, held_out, known, settings),
         memorisation=memorised,
+        phases=compare_phases(shared, edges, settings),
     )
 
 

@@ -23,6 +23,12 @@ name                                   meaning
 ``memorisation.fraction``,             nearest is training, by summaries and by points
 ``.point_fraction``, ``.expected``,
 ``.excess``, ``.copies``
+``r.truth``, ``r.truth_error``         r(k) with the truth of the same fields, mean over the bins;
+                                       so ``r.transfer``, T(k), and ``r.field``, with the field,
+                                       which ``r.held_out_field`` is of the truth
+``r.ceiling``, ``r.ceiling_error``     r(k) of two draws on one field, mean over the bins
+``r.difference``, ``.chi2``            r with truth less that of two draws: mean over the bins
+                                       (also ``.difference_error``), mean square in errors
 ====================================== =====================================================
 
 Every name but the first two rows is that of the main split. With the name of a split before it
@@ -41,6 +47,8 @@ from typing import Any
 
 import numpy as np
 
+from galgen.measurements.ratio import divided
+from galgen.validation.checks.phases import PhaseComparison, over_bins
 from galgen.validation.checks.response import Response
 from galgen.validation.curves import CurveComparison
 from galgen.validation.split import SplitComparison
@@ -58,6 +66,8 @@ class Kind(enum.StrEnum):
     MEMORISATION = "memorisation"
     GRADIENT = "gradient"
     MARK = "mark"
+    PHASES = "phases"
+    CEILING = "ceiling"
 
 
 class Status(enum.StrEnum):
@@ -157,6 +167,34 @@ def noted_verdicts(split: SplitComparison) -> Iterator[Verdict]:
         value, null = (mark.distance, math.nan), (mark.null, math.nan)
         found = {"ks": mark.distance, "ks_null": mark.null}
         yield _noted(Kind.MARK, mark.name, name, value, null, found, mark)
+    if split.phases is not None:
+        yield from _of_phases(split.phases, name)
+
+
+def _of_phases(phases: PhaseComparison, split: str) -> Iterator[Verdict]:
+    """r with truth; then, less that of two draws on one field, which is 0 for a right mock."""
+    value, nothing = over_bins(phases.coefficient), (math.nan, math.nan)
+    found = {"truth": value[0], "truth_error": value[1]}
+    for name, curve in (
+        ("transfer", phases.transfer),
+        ("field", phases.generated),
+        ("held_out_field", phases.held_out),
+    ):
+        found[name], found[f"{name}_error"] = over_bins(curve)
+    yield _noted(Kind.PHASES, "r", split, value, nothing, found, phases)
+    if phases.difference is None:
+        return
+    ceiling, value = over_bins(phases.ceiling), over_bins(phases.difference)
+    deviation = divided(phases.difference.mean, phases.difference.error)
+    varied = deviation[np.isfinite(deviation)]
+    found = {
+        "ceiling": ceiling[0],
+        "ceiling_error": ceiling[1],
+        "difference": value[0],
+        "difference_error": value[1],
+        "chi2": float(np.mean(varied**2)) if len(varied) else math.nan,
+    }
+    yield _noted(Kind.CEILING, "r", split, value, (0.0, value[1]), found, phases)
 
 
 def _of_means(curve: CurveComparison, split: str) -> Verdict:

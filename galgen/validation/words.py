@@ -14,6 +14,7 @@ import numpy as np
 
 from galgen.validation.checks.chi_square import About, ChiSquare, CovarianceKind
 from galgen.validation.checks.memorisation import Memorisation
+from galgen.validation.checks.phases import PhaseComparison
 from galgen.validation.checks.response import Gradient, Response
 from galgen.validation.checks.spread import Spread
 from galgen.validation.checks.two_sample import TwoSample
@@ -258,6 +259,30 @@ def _mark(v: Verdict, mark: MarkComparison) -> Words:
     return f"{v.statistic} KS", f"{v.value:.3f}", f"{v.null:.3f}", note
 
 
+def _phases(v: Verdict, phases: PhaseComparison) -> Words:
+    n = v.numbers
+    note = f"mean over {len(phases.axis.centre)} bins of k and {phases.fields} fields that both "
+    note += f"share; T {_plus_minus(n['transfer'], n['transfer_error'])}"
+    if phases.generated is not None:
+        note += f"; with the field {_plus_minus(n['field'], n['field_error'])} and "
+        note += f"{_plus_minus(n['held_out_field'], n['held_out_field_error'])} (generated and "
+        note += "held-out)"
+    if phases.ceiling is None:
+        note += "; no ceiling, with fewer than four fields drawn twice"
+    return "r(k) with truth", _plus_minus(v.value, v.error), "-", note
+
+
+def _ceiling(v: Verdict, phases: PhaseComparison) -> Words:
+    n = v.numbers
+    note = f"two draws on one field have r {_plus_minus(n['ceiling'], n['ceiling_error'])} "
+    note += f"({phases.pairs} fields); chi2/dof {n['chi2']:.2f}, bins taken as independent"
+    if abs(v.value) > 3 * v.error:
+        more = "more" if v.value < 0 else "less"
+        note += f"; draws agree {more} with each other than with the truth"
+    figure, noise = _plus_minus(v.value, v.error, 3), f"0 +- {v.null_error:.3f}"
+    return "r(k) with truth less two draws", figure, noise, note
+
+
 _WORDS: Mapping[Kind, Callable[[Verdict, Any], Words]] = {
     Kind.CLOSURE: _closure,
     Kind.RESPONSE: _response,
@@ -268,4 +293,6 @@ _WORDS: Mapping[Kind, Callable[[Verdict, Any], Words]] = {
     Kind.MEMORISATION: _memorisation,
     Kind.GRADIENT: _gradient,
     Kind.MARK: _mark,
+    Kind.PHASES: _phases,
+    Kind.CEILING: _ceiling,
 }

@@ -22,6 +22,8 @@ from galgen.generative.sampling.birth_process import TrainedBirths
 from galgen.networks import DeepSet, MeshRate
 from galgen.networks.mesh_rate import resampled
 from galgen.run import Run
+from galgen.trajectory import sample_trajectory
+from galgen.validation import SharedField, compare
 
 BOX, MESH, MEAN = 64.0, 8, 120.0
 KEY = jax.random.key(0)
@@ -155,6 +157,59 @@ def test_the_command_draws_of_the_fields_of_a_suite(run, tmp_path, capsys):
     write_suite(tmp_path / "bare.h5", expected)
     assert main([*words, "--like", str(tmp_path / "bare.h5"), "--splits", "train"]) == 2
     assert "a suite with fields" in capsys.readouterr().err
+
+
+def test_validation_measures_phases_on_the_fields_of_held_out(run, tmp_path, capsys):
+    output = tmp_path / "report"
+    words = ["validate", str(run.folder), "--splits", "validation", "--output", str(output)]
+    assert main([*words, "--second-draws", "4", "--require", "r.difference < 2"]) == 0
+    assert "r(k) with truth less two draws, validation" in capsys.readouterr().out
+    with Suite(run.experiment.data.path) as suite, Suite(output / "samples.h5") as drawn:
+        view = suite["validation"]
+        for i in range(len(view)):  # draws are kept with their fields
+            np.testing.assert_array_equal(drawn.field(i).values, view.field(i).values)
+        with Suite(output / "second_draws.h5") as second:
+            assert len(view) == 6 and len(second) == 4
+            assert [len(one) for one in second] != [len(one) for one in drawn][:4]
+            shared = [
+                SharedField(view.field(i), view[i], drawn[i], second[i] if i < 4 else None)
+                for i in range(6)
+            ]
+        sets = {"validation": list(drawn)}, {"validation": list(view)}
+    expected = compare(*sets, phases={"validation": shared}).numbers
+    tree = json.loads((output / "comparison.json").read_text())
+    assert (tree["splits"][0]["phases"]["fields"], tree["splits"][0]["phases"]["pairs"]) == (6, 4)
+    of_phases = {name for name in expected if name.startswith("r.")}
+    assert {"r.truth", "r.ceiling", "r.difference", "r.field", "r.transfer"} < of_phases
+    for name in of_phases:
+        assert tree["numbers"][name] == pytest.approx(expected[name], rel=1e-5, abs=1e-7)
+
+    again = [*words[:-1], str(tmp_path / "again"), "--samples", str(output / "samples.h5")]
+    assert main(again) == 0
+    numbers = json.loads((tmp_path / "again" / "comparison.json").read_text())["numbers"]
+    assert numbers["r.truth"] == tree["numbers"]["r.truth"] and "r.ceiling" not in numbers
+    capsys.readouterr()
+    assert main([*words, "--second-draws", "3"]) == 2
+    assert "expected 0 second draws or 4 and more, got 3" in capsys.readouterr().err
+
+
+def test_phases_are_logged_in_training(run):
+    rows = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    assert any("held_out.r.truth" in row for row in rows)
+
+
+def test_a_trajectory_is_of_fields(run):
+    rng = np.random.default_rng(3)
+    fields = [field_of(rng) for _ in range(2)]
+    states = sample_trajectory(run, [{}] * 2, seed=5, fields=fields)
+    drawn = run.sample([{}] * 2, seed=5, batch=2, fields=fields)
+    for last, one in zip(states[-1], drawn, strict=True):
+        np.testing.assert_array_equal(last.positions, one.positions)
+    assert [len(one) for one in states[0]] == [0, 0] and len(states[-1][0]) > 0
+    others = sample_trajectory(run, [{}] * 2, seed=5, fields=fields[::-1])
+    assert others[-1] != states[-1]
+    with pytest.raises(InputError, match="got none; pass fields="):
+        sample_trajectory(run, [{}] * 2)
 
 
 def test_a_card_tells_what_a_draw_costs(run, tmp_path):

@@ -1,6 +1,11 @@
 """On meshes: power spectra, bispectra, velocities, and a survey's power with its window."""
 
 from galgen.statistics.fourier.bispectrum import Bispectrum, bispectrum, field_bispectrum
+from galgen.statistics.fourier.cross_coefficient import (
+    CrossCoefficient,
+    cross_coefficient,
+    field_cross_coefficient,
+)
 from galgen.statistics.fourier.cross_power_spectrum import cross_power_spectrum
 from galgen.statistics.fourier.field_power_spectrum import field_power_spectrum
 from galgen.statistics.fourier.mesh import (
@@ -29,6 +34,7 @@ __all__ = [
     "PIECEWISE_CUBIC_SPLINE",
     "TRIANGULAR_SHAPED_CLOUD",
     "Bispectrum",
+    "CrossCoefficient",
     "FourierModes",
     "PowerSpectrum",
     "Resampler",
@@ -38,9 +44,11 @@ __all__ = [
     "Triangles",
     "VelocityPowerSpectrum",
     "bispectrum",
+    "cross_coefficient",
     "cross_power_spectrum",
     "equilateral",
     "field_bispectrum",
+    "field_cross_coefficient",
     "field_power_spectrum",
     "fkp_weights",
     "fourier_modes",

@@ -18,6 +18,7 @@ from galgen.validation.report.plot_curves import (
     ratio_figure,
     statistics_figure,
 )
+from galgen.validation.report.plot_phases import phases_figure
 from galgen.validation.report.plot_response import gradient_figure, response_figure
 from galgen.validation.report.plot_rotation import rotation
 from galgen.validation.report.plot_slices import matched_pairs, slice_figure
@@ -70,6 +71,13 @@ GRADIENT = (
     "Logarithmic change with each parameter, the others held fixed, from a straight line through "
     "the catalogues of this split. Band: held-out; circles: generated; dashed: a mock that ignores "
     "the parameter."
+)
+PHASES = (
+    "Draws on the fields of held-out. Left: correlation of a draw with the held-out catalogue of "
+    "its field (circles), of two draws on one field (line), the most that can be asked, and of "
+    "both with the field itself; shot noise is left in. Below: the first less the second, whose "
+    "errors come from the pairs. Right: square root of the ratio of powers. Circles belong on the "
+    "line, and the differences scattered within ±2."
 )
 ROTATION = (
     "The first pair of the slices, turning; near points are darker and larger. Look for the same "
@@ -143,6 +151,9 @@ def report_figures(
         add("covariance", f"Covariance{of}", COVARIANCE, figure, *verdicts)
         figure, verdicts = marks_figure(main), on(Kind.COUNT, Kind.MARK)
         add("marks", f"Number of points and marks{of}", MARKS, figure, *verdicts)
+        if main.phases is not None:
+            figure, verdicts = phases_figure(main.phases), on(Kind.PHASES, Kind.CEILING)
+            add("phases", f"Draws on the fields of held-out{of}", PHASES, figure, *verdicts)
         if contrast:
             title = f"Dependence on cosmology, {' to '.join(contrast)}"
             figure, verdicts = response_figure(comparison), everywhere(Kind.RESPONSE)

@@ -6,6 +6,7 @@ Both are written beside their place and moved there when complete.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import platform
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ import numpy as np
 import galgen
 from galgen.plot_style import encode
 from galgen.publishing import publish_text
+from galgen.validation.checks.phases import PhaseComparison
 from galgen.validation.comparison import Comparison
 from galgen.validation.curves import CurveComparison
 from galgen.validation.marks import LEVELS
@@ -150,12 +152,13 @@ def _origin(provenance: Mapping[str, str]) -> str:
 def _tables(comparison: Comparison) -> str:
     """Bins of every curve of every split, quantiles of the marks, and the numbers by name."""
     curves = [_bins(curve, split.name) for split in comparison.splits for curve in split.curves]
+    phases = [_phases(s.phases, s.name) for s in comparison.splits if s.phases is not None]
     named_rows = [
         (name, f"{value:.5g}" if np.isfinite(value) else "not measured")
         for name, value in comparison.numbers.items()
     ]
     named = plain_table(("Number, as --require knows it", "Value"), named_rows)
-    return "\n".join([*curves, _quantiles(comparison), named])
+    return "\n".join([*curves, *phases, _quantiles(comparison), named])
 
 
 def _quantiles(comparison: Comparison) -> str:
@@ -200,6 +203,26 @@ def _bins(curve: CurveComparison, split: str) -> str:
         *("Bias / cosmic scatter", "Variance ratio", "Judged"),
     ]
     return plain_table((f"{curve.name}, {split} [{curve.axis.unit}]", *names), rows)
+
+
+def _phases(phases: PhaseComparison, split: str) -> str:
+    """r and T of every bin in figures; empty where there is no ceiling, or no mode of the field."""
+    columns = {
+        "With truth": phases.coefficient,
+        "Two draws": phases.ceiling,
+        "Difference": phases.difference,
+        "Draw with the field": phases.generated,
+        "Held-out with the field": phases.held_out,
+        "T": phases.transfer,
+    }
+    cells = [
+        [] if curve is None else [
+            f"{m:.3f} ± {e:.3f}" for m, e in zip(curve.mean, curve.error, strict=True)
+        ]
+        for curve in columns.values()
+    ]  # fmt: skip
+    rows = itertools.zip_longest(phases.axis.bin_names, *cells, fillvalue="")
+    return plain_table((f"r, {split} [{phases.axis.unit}]", *columns), rows)
 
 
 def _numbers(values: np.ndarray) -> str:
