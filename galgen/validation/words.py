@@ -262,19 +262,19 @@ def _mark(v: Verdict, mark: MarkComparison) -> Words:
 def _phases(v: Verdict, phases: PhaseComparison) -> Words:
     n = v.numbers
     note = f"mean over {len(phases.axis.centre)} bins of k and {phases.fields} fields that both "
-    note += f"share; T {_plus_minus(n['transfer'], n['transfer_error'])}"
+    note += f"share; T {_plus_minus(n['transfer'], n['transfer_error'], 3)}"
     if phases.generated is not None:
-        note += f"; with the field {_plus_minus(n['field'], n['field_error'])} and "
-        note += f"{_plus_minus(n['held_out_field'], n['held_out_field_error'])} (generated and "
+        note += f"; with the field {_plus_minus(n['field'], n['field_error'], 3)} and "
+        note += f"{_plus_minus(n['held_out_field'], n['held_out_field_error'], 3)} (generated and "
         note += "held-out)"
     if phases.ceiling is None:
         note += "; no ceiling, with fewer than four fields drawn twice"
-    return "r(k) with truth", _plus_minus(v.value, v.error), "-", note
+    return "r(k) with truth", _plus_minus(v.value, v.error, 3), "-", note
 
 
 def _ceiling(v: Verdict, phases: PhaseComparison) -> Words:
     n = v.numbers
-    note = f"two draws on one field have r {_plus_minus(n['ceiling'], n['ceiling_error'])} "
+    note = f"two draws on one field have r {_plus_minus(n['ceiling'], n['ceiling_error'], 3)} "
     note += f"({phases.pairs} fields); chi2/dof {n['chi2']:.2f}, bins taken as independent"
     if abs(v.value) > 3 * v.error:
         more = "more" if v.value < 0 else "less"
