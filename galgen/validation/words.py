@@ -51,11 +51,11 @@ class Row:
     def sentence(self) -> str:
         """The row as one short sentence."""
         asked = self.status != Status.NOTED
-        against = (
-            f"target {self.target}, {self.status}" if asked else f"held-out itself {self.noise}"
-        )
+        against = f", held-out itself {self.noise}" if self.noise != "-" else ""
+        if asked:
+            against = f", target {self.target}, {self.status}"
         note = f" ({self.note})" if self.note else ""
-        return f"{self.measure}: {self.figure}, {against}{note}."
+        return f"{self.measure}: {self.figure}{against}{note}."
 
 
 def row(verdict: Verdict) -> Row:

@@ -49,7 +49,7 @@ def phases_figure(phases: PhaseComparison) -> Figure:
         below.axhline(0, color=HELD_OUT, lw=1)
         deviation = divided(phases.difference.mean, phases.difference.error)
         draw_deviations(below, k, deviation, ms=5, mew=1.3)
-        below.set(xlabel=LABELS["k"], ylabel="(truth - two draws) / error")
+        below.set(xlabel=LABELS["k"], ylabel="difference / error")
         log_abscissa(below)
     legend_above(figure, left)
     return figure
