@@ -33,6 +33,7 @@ class Account:
         points: that were read.
         dropped: points that were dropped, by the reason.
         notes: how files were read, where that is a choice.
+        measured: of each catalogue and its field, by what it is.
         left: known columns that were not taken, and their meaning.
         unknown: other columns that were not taken.
         warnings: by kind: the first of it, and how many there were.
@@ -42,6 +43,7 @@ class Account:
     points: int = 0
     dropped: Counter[str] = dataclasses.field(default_factory=Counter)
     notes: dict[str, None] = dataclasses.field(default_factory=dict)
+    measured: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     left: dict[str, str] = dataclasses.field(default_factory=dict)
     unknown: dict[str, None] = dataclasses.field(default_factory=dict)
     warnings: dict[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
@@ -59,6 +61,10 @@ class Account:
     def note(self, what: str) -> None:
         """Something was read in one of several ways."""
         self.notes[what] = None
+
+    def measure(self, what: str, value: float) -> None:
+        """Something of a catalogue and its field was measured; all such are told in one line."""
+        self.measured.setdefault(what, []).append(value)
 
     def leave(self, names: Iterable[str]) -> None:
         """Columns of a file were not taken."""
@@ -80,6 +86,9 @@ class Account:
         for reason, points in self.dropped.items():
             lines.append(f"  dropped: {points} points {reason}{_share(points, self.points)}")
         lines += [f"  {what}" for what in self.notes]
+        if self.measured:
+            ranges = [f"{what} {_range(values)}" for what, values in self.measured.items()]
+            lines.append(f"  field and points: {'; '.join(ranges)}")
         if self.left or self.unknown:
             named = [f"{name} ({meaning})" for name, meaning in self.left.items()]
             others = list(self.unknown)
@@ -106,3 +115,8 @@ def meaning_of(name: str) -> str | None:
 
 def _share(part: int, whole: int) -> str:
     return f" ({100 * part / whole:.3g}%)" if whole else ""
+
+
+def _range(values: list[float]) -> str:
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return low if low == high else f"{low} to {high}"

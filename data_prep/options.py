@@ -13,7 +13,7 @@ from galgen.errors import InputError
 CENTRE = "centre"
 """Where a box begins whose middle is the origin."""
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?,?")
-_TRIPLES = ("--box", "--shift")
+_TRIPLES = ("--box", "--shift", "--field-shift")
 
 
 def parse_sides(text: str) -> tuple[float, float, float]:
@@ -58,10 +58,12 @@ Corner = Annotated[
     tuple[float, float, float] | str, _spec(_parse_corner, "CORNER [CORNER CORNER]|centre")
 ]
 """Where a box begins [Mpc/h], or ``centre``."""
+Cells = Annotated[tuple[float, float, float], _spec(parse_sides, "CELLS [CELLS CELLS]")]
+"""A shift along the three axes; one number is all three of them."""
 
 
 def joined(words: Sequence[str]) -> list[str]:
-    """Words of a command line, the numbers after ``--box`` and ``--shift`` as one word.
+    """Words of a command line, the numbers after ``--box``, ``--shift`` and the like as one word.
 
     Else an input file after ``--box 100`` would be taken for a side.
     """

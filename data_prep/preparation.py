@@ -30,6 +30,7 @@ def prepare(source: Source) -> None:
     number, published, box_of = 0, [], []
     with SuiteWriter(source.output) as writer:
         for place, box in enumerate(source.boxes()):
+            field = source.field_of(place, box)
             for cube in source.cubes(box):
                 seed = child_seed(Role.CUBE, source.seed, number)
                 catalogue = thin(cube, None, source.n_max, seed)
@@ -40,7 +41,7 @@ def prepare(source: Source) -> None:
                     few = f"in catalogues of fewer than {source.n_min}"
                     source.account.drop(few, len(catalogue))
                     continue
-                writer.add(catalogue)
+                writer.add(catalogue, field=field)
                 published.append(catalogue.provenance.get(PUBLISHED, ""))
                 box_of.append(place)
         if number and not published:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,12 +19,15 @@ import tyro
 from data_prep.account import Account
 from data_prep.boxes import place_in_box, shown
 from data_prep.checks import check_units
+from data_prep.field_options import FieldOptions
 from data_prep.options import Corner, Sides
 from data_prep.tables.parameters import ParameterTable, simulation_of, together
 from galgen.data.catalogue import Catalogue
 from galgen.data.cutting import cut_into_cubes, grid_of, thin
+from galgen.data.field import Field
 from galgen.data.filling import gaps_of
 from galgen.errors import InputError
+from galgen.places import HDF5, check_file
 from galgen.reading import reading
 
 PUBLISHED = "published"
@@ -62,6 +66,10 @@ class Source(abc.ABC):
     def boxes(self) -> Iterator[Catalogue]:
         """The catalogues of the inputs, one after the other, as they are."""
 
+    def field_of(self, place: int, box: Catalogue) -> Field | None:
+        """The field that a box, the ``place``-th of all, comes from; None without."""
+        return None
+
     def cubes(self, box: Catalogue) -> Iterator[Catalogue]:
         """A box above the mass limit, cut if asked."""
         limited = self._above_limit(box)
@@ -92,7 +100,7 @@ class Source(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BoxSource(Source):
+class BoxSource(FieldOptions, Source):
     """Options of sources that read whole boxes of simulations."""
 
     parameter_table: Path | None = None
@@ -131,14 +139,35 @@ class BoxSource(Source):
         """The parameters that the table of parameters has for an input."""
         return self._table_rows.get(path, {})
 
+    @functools.cached_property
+    def _fields(self) -> tuple[Path, ...]:
+        """The file of the field of each input; none without ``--field``."""
+        names = [simulation_of(path, self.id_pattern) for path in self.inputs if self.field]
+        fields = self.fields_of(names)
+        if fields:
+            check_file(self.output, fields, HDF5)
+            if self.cut is not None:
+                raise InputError("expected whole boxes with --field, got --cut; leave one out")
+        return fields
+
+    def field_of(self, place: int, box: Catalogue) -> Field | None:
+        return self.read_field(self._fields[place], box, self.account) if self._fields else None
+
     def boxes(self) -> Iterator[Catalogue]:
-        for path in self.inputs:
+        for path, field in itertools.zip_longest(self.inputs, self._fields):
+            number = 0
             with reading(path, "raw data"):
                 for box in self.read(path):
                     completed = self.checked(self._completed(box, self.row_of(path), path))
+                    number += 1
+                    if field is not None:
+                        _check_single(number)
+                        completed = self.with_field(completed, field)
                     self.account.read(len(completed), 1)
                     self._check_filled(completed, path)
                     yield completed
+                if field is not None:
+                    _check_single(number)
 
     def checked(self, box: Catalogue) -> Catalogue:
         """The box; an InputError if its masses and velocities cannot be in our units."""
@@ -203,3 +232,11 @@ def split_in(path: Path) -> dict[str, str]:
     known = {"train": "train", "val": "validation", "valid": "validation", "test": "test"}
     found = [known[word] for word in words if word in known]
     return {PUBLISHED: found[0]} if len(set(found)) == 1 else {}
+
+
+def _check_single(number: int) -> None:
+    if number != 1:
+        raise InputError(
+            f"expected one catalogue in each input with --field, got {number or 'none'}"
+            f"{' or more' if number else ''}; make a file of each"
+        )

@@ -126,8 +126,12 @@ def parse(words: list[str]) -> object:
 
 def write_raw_files() -> None:
     """Small raw files in the layouts that the pages speak of."""
+    Path("densities").mkdir()
     for number in range(6):
-        write_group_tab(Path(f"sims/{number}"), haloes(side=900.0, seed=number), 0.0)
+        found = haloes(side=900.0, seed=number)
+        write_group_tab(Path(f"sims/{number}"), found, 0.0)
+        mesh = np.histogramdd(found["position"] / 1000 * 64 % 64, 64, [(-0.5, 63.5)] * 3)[0]
+        np.save(f"densities/{number}.npy", mesh)
     Path("latin_hypercube_params.txt").write_text(
         "#Omega_m Omega_b h n_s sigma_8\n" + 6 * "0.3 0.05 0.7 0.96 0.8\n"
     )

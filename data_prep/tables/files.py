@@ -106,8 +106,8 @@ def _guarded(table: RawTable, path: Path) -> RawTable:
 
 def _opened(path: Path, choice: Choice) -> tuple[list[RawTable], Mapping[str, np.ndarray] | None]:
     content = None if _opener_of(path) is None else _contents(path, "a table")
-    start = _beginning(path, LONGEST) if content is None else content[:LONGEST]
-    kind = _format(start, path)
+    start = beginning_of(path) if content is None else content[:LONGEST]
+    kind = format_of(start, path)
     _check_choice(choice, kind, path)
     with reading(path, "a table of text" if kind == "text" else f"a whole {kind} file"):
         if kind in OTHERS:
@@ -153,7 +153,8 @@ def _array(path: Path, content: bytes | None, what: str) -> np.ndarray:
     return read_npy(path, what) if content is None else array_in(content)
 
 
-def _format(start: bytes, path: Path) -> str:
+def format_of(start: bytes, path: Path) -> str:
+    """The format that a file begins as, or else that its name ends in; ``text`` for any other."""
     for beginning, kind in BEGINNINGS.items():
         if start.startswith(beginning):
             return kind
@@ -193,10 +194,11 @@ def _contents(path: Path, what: str) -> bytes:
 
 def _opener_of(path: Path) -> Callable[..., Any] | None:
     """What opens a compressed file; None for one that is not compressed."""
-    start = _beginning(path, 6)
+    start = beginning_of(path, 6)
     return next((opener for mark, opener in OPENERS.items() if start.startswith(mark)), None)
 
 
-def _beginning(path: Path, length: int) -> bytes:
+def beginning_of(path: Path, length: int = LONGEST) -> bytes:
+    """The first bytes of a file."""
     with path.open("rb") as file:
         return file.read(length)

@@ -6,13 +6,15 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Complex, Float32
 
-from galgen.arrays import as_finite
+from galgen.arrays import as_array
 from galgen.errors import InputError
 
 KINDS = ("linear",)
 """What a field may be: the linear density contrast."""
+COARSEST = 4
+"""Points per side of a mesh, at least: fewer hold no wave."""
 MEAN = 1e-3
 """Of a contrast, at most, in units of its standard deviation: float32 leaves a millionth."""
 
@@ -86,7 +88,14 @@ def as_array_of_field(values: object) -> Float32[np.ndarray, "mesh mesh mesh"]:
     Raises:
         InputError: if they are no cube of finite numbers.
     """
-    array = as_finite(values, "the field").astype(np.float32)
+    with np.errstate(over="ignore"):  # to infinity, which is refused
+        array = as_array(values, "the field").astype(np.float32)
+    wrong = int(np.sum(~np.isfinite(array)))
+    if wrong:
+        raise InputError(
+            f"expected finite values in the field, got {wrong} NaN or infinite of {array.size}; "
+            "make it again with a number at every point"
+        )
     if array.ndim != 3 or len(set(array.shape)) > 1 or len(array) < 2:
         raise InputError(
             f"expected a field of shape (mesh, mesh, mesh), got {array.shape}; give one number for "
@@ -110,3 +119,34 @@ def check_field_of(attributes: Mapping[str, str | float]) -> None:
         value = attributes[name]
         if isinstance(value, str) or not 0.0 <= value < np.inf:
             raise InputError(f"expected a {name} of a field of 0 or more, got {value!r}; mend it")
+
+
+def check_field_mesh(mesh: int, points: int, name: str = "mesh") -> None:
+    """Refuse a mesh that is odd, too coarse, or finer than the field.
+
+    Raises:
+        InputError: names the meshes that are not.
+    """
+    if mesh % 2 or not COARSEST <= mesh <= points:
+        raise InputError(
+            f"expected an even {name} of {COARSEST} to {points} points for a field of {points}, "
+            f"got {mesh}; choose another, or make the field on a finer mesh"
+        )
+
+
+def resampled_modes(
+    modes: Complex[np.ndarray, "mesh mesh half"], mesh: int
+) -> Complex[np.ndarray, "new new new_half"]:
+    """Modes of a field on another mesh: those below the Nyquist frequency of both, others zero.
+
+    Args:
+        modes: as ``rfftn`` gives them, unnormalised.
+        mesh: points per side of the other.
+    """
+    size = len(modes)
+    low = min(mesh, size) // 2
+    kept = np.zeros((mesh, mesh, mesh // 2 + 1), np.complex64)
+    for x in (slice(0, low), slice(-low + 1, None)):
+        for y in (slice(0, low), slice(-low + 1, None)):
+            kept[x, y, :low] = modes[x, y, :low]
+    return kept * np.float32((mesh / size) ** 3)

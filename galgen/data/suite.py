@@ -144,7 +144,7 @@ class Suite(contextlib.AbstractContextManager["Suite"]):
         if header.field is None:
             raise InputError(
                 f"expected a suite with fields, got {self.path} without; make it by galgen "
-                "simulate --field-mesh, or write it with fields"
+                "simulate --field-mesh or data_prep --field, or write it with fields"
             )
         with reading(Path(f"{self.path}, catalogue {i}"), "a whole field"):
             values = self._read(header.field, i, i + 1)[0]

@@ -27,6 +27,7 @@ import numpy as np
 import scipy
 from jaxtyping import Bool, Complex64, Float, Float32, Int32
 
+from galgen.data.field import resampled_modes
 from galgen.mass_assignment import shares
 
 Filter = Callable[[Float[np.ndarray, "modes"]], Float[np.ndarray, "modes"]]
@@ -78,12 +79,7 @@ class LinearField:
 
     def resampled(self, mesh: int) -> LinearField:
         """The same field on another mesh, with the modes below the Nyquist frequency of both."""
-        low = min(mesh, self.mesh) // 2
-        modes = np.zeros((mesh, mesh, mesh // 2 + 1), np.complex64)
-        for x in (slice(0, low), slice(-low + 1, None)):
-            for y in (slice(0, low), slice(-low + 1, None)):
-                modes[x, y, :low] = self.modes[x, y, :low]
-        return LinearField(modes * np.float32((mesh / self.mesh) ** 3), self.box)
+        return LinearField(resampled_modes(self.modes, mesh), self.box)
 
 
 def gaussian_field(

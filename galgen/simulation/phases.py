@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from galgen.data.field import Field
+from galgen.data.field import Field, check_field_mesh
 from galgen.errors import InputError
 from galgen.randomness import Role, random_generator
 from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.initial_field import field_of_noise
 from galgen.simulation.linear_power import LinearPower
-
-COARSEST = 4
-"""Points per side, at least: fewer hold no wave."""
 
 
 def linear_field(
@@ -56,16 +53,3 @@ def linear_field(
         noise = generator.standard_normal((points,) * 3, dtype=np.float32)
     field = field_of_noise(LinearPower(cosmology, redshift), box, noise).resampled(mesh)
     return Field(field.filtered(np.ones_like), box, redshift=redshift)
-
-
-def check_field_mesh(mesh: int, points: int, name: str = "mesh") -> None:
-    """Refuse a mesh that is odd, too coarse, or finer than the field.
-
-    Raises:
-        InputError: names the meshes that are not.
-    """
-    if mesh % 2 or not COARSEST <= mesh <= points:
-        raise InputError(
-            f"expected an even {name} of {COARSEST} to {points} points for a field of {points}, "
-            f"got {mesh}; choose another mesh, or raise that of the simulator"
-        )

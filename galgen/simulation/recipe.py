@@ -12,10 +12,10 @@ from collections.abc import Generator, Sequence
 
 from galgen.checked import Count, Range, Seed, Whole, checked
 from galgen.data.catalogue import Catalogue
-from galgen.data.field import Field
+from galgen.data.field import Field, check_field_mesh
 from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.engine import Simulator
-from galgen.simulation.phases import check_field_mesh, linear_field
+from galgen.simulation.phases import linear_field
 from galgen.simulation.simulator import HaloSimulator
 from galgen.simulation.suite import latin_hypercube, simulate_suite
 
