@@ -54,6 +54,7 @@ docs/data
 docs/simulators
 docs/training
 docs/generative
+docs/fields
 docs/statistics
 docs/inference
 OTHERS

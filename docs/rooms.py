@@ -29,6 +29,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
         "training",
         "measurements",
         "mocks",
+        "lagrangian",
     ),
     "Floor 1: models, data, simulation, statistics": (
         "generative",

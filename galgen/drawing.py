@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from galgen.data.encoding import CloudEncoding, Condition, Draw
+from galgen.data.encoding import CatalogueEncoding, Condition, Draw
 from galgen.data.field import Field
 from galgen.data.suite import Suite, SuiteView
 from galgen.data.suite_parts import SuiteParts
@@ -33,7 +33,8 @@ def sample(
     splits: Sequence[str] | None = None,
     mesh: MeshShape = ALL_ON_DATA,
     progress: bool = False,
-    fields: Sequence[Field | np.ndarray] | None = None,
+    fields: Sequence[Any] | None = None,
+    box: float | None = None,
 ) -> Sequence[Any]:
     """One catalogue (or array) for each condition, in order.
 
@@ -52,6 +53,8 @@ def sample(
         progress: show a progress bar.
         fields: what each is drawn from, for a model that reads a field: a
             :class:`~galgen.data.Field` for each condition, or its values.
+        box: side [Mpc/h] of linear fields that are drawn for it, their phases by the seed: the
+            same at every cosmology.
 
     Raises:
         InputError: for a condition that is missing or outside the trained range, a mesh that does
@@ -59,9 +62,15 @@ def sample(
             be written to.
     """
     run = run if isinstance(run, Run) else Run.load(run)
+    if box is not None:
+        if fields is not None:
+            raise InputError(
+                f"expected fields or a box to draw them in, got both ({box:g} Mpc/h); leave one out"
+            )
+        fields = run.encoding.seeded_fields(conditions, seed, box)
     if output is None:
         return run.sample(conditions, seed, batch, points, extrapolate, progress, mesh, fields)
-    path, clouds = Path(output), isinstance(run.encoding, CloudEncoding)
+    path, clouds = Path(output), isinstance(run.encoding, CatalogueEncoding)
     check_file(path, signature=HDF5 if clouds else None)
     splits = ["sample"] * len(conditions) if splits is None else list(splits)
     if len(splits) != len(conditions):
@@ -87,10 +96,10 @@ def sample(
     if fields is not None:
         digest = hashlib.sha256()
         for draw in draws:
-            digest.update(np.ascontiguousarray(draw.field).data)
+            digest.update(draw.field_digest)
         job["fields"] = digest.hexdigest()
-    encoding = run.encoding.field if isinstance(run.encoding, CloudEncoding) else None
-    kept = None if fields is None or encoding is None else [encoding.whole(f) for f in fields]
+    assert isinstance(run.encoding, CatalogueEncoding)
+    kept = run.encoding.kept_fields(fields)
     path.parent.mkdir(parents=True, exist_ok=True)
     with SuiteParts(path, len(draws), job) as parts:
         _stream(run, draws, splits, seed, parts, mesh, progress, kept)

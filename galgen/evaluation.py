@@ -19,7 +19,6 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int
 
 from galgen.checked import Count, Whole, checked
-from galgen.data.batching import ArraySource, BatchSource
 from galgen.data.catalogue import Catalogue
 from galgen.data.dataset import Dataset
 from galgen.data.encoding import Condition
@@ -70,7 +69,7 @@ class Evaluation:
     def evaluator(
         self,
         data: Dataset,
-        source: BatchSource | ArraySource,
+        source: Source,
         loss: Loss,
         draw: Draw,
         condition: Sequence[str],

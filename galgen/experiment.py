@@ -30,8 +30,8 @@ from galgen.generative.sampling.method import OptionalSampler
 from galgen.losses import MeanLoss
 from galgen.randomness import Role, child_seed, random_key
 from galgen.run import Run, built_for_data
-from galgen.run_folder import RunFolder
-from galgen.serialization import require_readable
+from galgen.run_folder import Calibration, RunFolder
+from galgen.serialization import require_readable, write_json
 from galgen.training import Loss, Trainer
 from galgen.training.distributed import is_first, require_agreement, together
 from galgen.training.evaluator import Evaluator
@@ -138,7 +138,17 @@ class Experiment:
                 started.evaluator,
                 trackers,
             )
-            return Run(self, prepared.encoding, whole(state.ema, devices), place.path)
+            params, step = whole(state.ema, devices), int(state.step)
+            together(lambda: self._calibrate(place, prepared, params, step) if is_first() else None)
+            return Run(self, prepared.encoding, place.calibrated(params, step), place.path)
+
+    def _calibrate(self, place: RunFolder, prepared: Prepared, params: Params, step: int) -> None:
+        """Let the trained model learn of its own draws, where its family does."""
+        seed = self.trainer.seed
+        learned = self.model.calibration(self.network, params, prepared.source, self.sampler, seed)
+        if learned:
+            weights = {path: tuple(values.tolist()) for path, values in learned.items()}
+            write_json(place.calibration_file, Calibration(step, weights))
 
     def _start(self, place: RunFolder, resume: bool, mesh: MeshShape) -> _Started:
         """All that can go wrong in one process, before anything is written."""
@@ -169,7 +179,10 @@ class Experiment:
             key = random_key(Role.STEPS, self.trainer.seed)
             jax.eval_shape(self.loss(prepared), params, key, first)
             if self.sampler is not None:
-                jax.eval_shape(lambda *inputs: self._drawn(*inputs).x, params, key, first)
+                drawn = (
+                    dataclasses.replace(first, mask=None) if self.sampler.has_own_number else first
+                )
+                jax.eval_shape(lambda *inputs: self._drawn(*inputs).x, params, key, drawn)
         return _Started(devices, prepared, params, evaluator, held_out)
 
     def _evaluator(

@@ -81,6 +81,12 @@ _CLASSES = {
     "measurements.pairs": (
         "Correlation LogCorrelation MarkedCorrelation PairwiseVelocity RedshiftSpaceMultipoles"
     ),
+    "lagrangian.dataset": "LagrangianDataset",
+    "lagrangian.encoding": "LagrangianEncoding",
+    "lagrangian.grid": "GridUnits",
+    "lagrangian.model": "LagrangianHaloes",
+    "lagrangian.network": "LagrangianNetwork",
+    "lagrangian.sampler": "LagrangianSampler",
     "networks.classifier": "ConvolutionalClassifier MLPClassifier",
     "networks.convolutional": "ConvolutionalNetwork",
     "networks.deep_set": "DeepSet",
@@ -92,7 +98,7 @@ _CLASSES = {
     "networks.mlp": "MLP",
     "networks.particle_mesh": "ParticleMesh",
     "networks.set_transformer": "SetTransformer",
-    "run_folder": "Fingerprints",
+    "run_folder": "Calibration Fingerprints",
     "simulation.particle_mesh_simulator": "ParticleMeshSimulator",
     "simulation.recipe": "SuiteRecipe",
     "simulation.simulator": "HaloSimulator",

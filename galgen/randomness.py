@@ -39,6 +39,9 @@ class Role(enum.Enum):
     WEIGHTS = "initial weights"
     STEPS = "noise of training steps"
     ORDER = "order of examples"
+    PIECES = "pieces of a grid"
+    CALIBRATION = "draws that a trained model learns from"
+    EQUAL_MASSES = "ranks of equal masses"
     BATCHES = "order of batches"
     HELD_OUT_EXAMPLES = "choice of held-out examples"
     HELD_OUT_LOSS = "noise of the held-out loss"
@@ -93,6 +96,7 @@ class Role(enum.Enum):
     PROBES = "probes of a cube"
     # embedded simulator
     PHASES = "phases of the initial field"
+    DRAWN_PHASES = "phases of fields that are drawn from"
     MASSES = "masses of haloes"
     COSMOLOGIES = "Latin hypercube of cosmologies"
 

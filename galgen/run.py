@@ -18,7 +18,6 @@ from galgen import __version__
 from galgen.collectives import POINTS
 from galgen.data.dataset import Dataset
 from galgen.data.encoding import Condition, Draw, Encoding
-from galgen.data.field import Field
 from galgen.errors import InputError
 from galgen.generative import Samples, SamplingMethod
 from galgen.inference.trained_run import TrainedExperiment
@@ -113,7 +112,7 @@ class Run:
         extrapolate: bool = False,
         progress: bool = False,
         mesh: MeshShape = ALL_ON_DATA,
-        fields: Sequence[Field | np.ndarray] | None = None,
+        fields: Sequence[Any] | None = None,
     ) -> list[Any]:
         """One catalogue (or array) per condition, in order.
 
@@ -151,7 +150,7 @@ class Run:
         points: int | None = None,
         extrapolate: bool = False,
         mesh: MeshShape = ALL_ON_DATA,
-        fields: Sequence[Field | np.ndarray] | None = None,
+        fields: Sequence[Any] | None = None,
     ) -> list[Draw]:
         """The calls of the sampler that give one example per condition, of like size together.
 

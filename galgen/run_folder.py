@@ -4,6 +4,7 @@
     encoding.json      standardizer, p(N | condition), trained ranges
     fingerprints.json  SHA-256 of the training data by part, of the held-out ones, of encoding.json
     checkpoints/       weights, their average, optimiser (Orbax)
+    calibration.json   weights that a model learned of its own draws after the last step
     best/              the same, where its evaluation was best
     metrics.jsonl      one line per logged step
     lock               there while a process trains, and locked (flock) as long as it lives
@@ -22,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
-from galgen.checked import checked
+from galgen.checked import Count, checked
 from galgen.data.dataset import Prepared
 from galgen.data.encoding import Encoding
 from galgen.data.fingerprint import Fingerprint, Origin
@@ -75,6 +77,41 @@ class Fingerprints:
     streams: int = STREAMS
 
 
+@dataclasses.dataclass(frozen=True)
+@checked
+class Calibration:
+    """Weights that a trained model learned of its own draws.
+
+    Attributes:
+        step: of the checkpoint that was drawn from.
+        weights: vectors by their path in the weights.
+    """
+
+    step: Count
+    weights: Mapping[str, tuple[float, ...]]
+
+    def of(self, params: Params) -> Params:
+        """Averaged weights with these in their places.
+
+        Raises:
+            InputError: if there are no such places.
+        """
+        leaves, structure = jax.tree_util.tree_flatten_with_path(params)
+        paths = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
+        shapes = dict(zip(paths, (leaf.shape for _, leaf in leaves), strict=True))
+        other = [n for n, values in self.weights.items() if shapes.get(n) != (len(values),)]
+        if other:
+            raise InputError(
+                f"expected a calibration of the weights of this network, got one of {other[0]!r}; "
+                "remove calibration.json, and resume the run to make it again"
+            )
+        changed = [
+            jnp.asarray(self.weights[path], leaf.dtype) if path in self.weights else leaf
+            for path, (_, leaf) in zip(paths, leaves, strict=True)
+        ]
+        return jax.tree.unflatten(structure, changed)
+
+
 class RunFolder:
     """The files of a run.
 
@@ -88,6 +125,7 @@ class RunFolder:
         self.description = self.path / "experiment.json"
         self.encoding_file = self.path / "encoding.json"
         self.fingerprints = self.path / "fingerprints.json"
+        self.calibration_file = self.path / "calibration.json"
 
     @property
     def outputs(self) -> Path:
@@ -132,7 +170,17 @@ class RunFolder:
         with Checkpoints(self.path / (BEST if best else CHECKPOINTS)) as checkpoints:
             state = checkpoints.restore(state, replicated(data_mesh()))
         averages = dict(zip(trainer.decays, (state.ema, *state.further_ema), strict=True))
-        return averages[trainer.ema_decay if ema_decay is None else ema_decay]
+        params = averages[trainer.ema_decay if ema_decay is None else ema_decay]
+        if best or ema_decay not in (None, trainer.ema_decay):
+            return params
+        return self.calibrated(params, int(state.step))
+
+    def calibrated(self, params: Params, step: int) -> Params:
+        """Weights of a step with what was learned of draws of theirs, where something was."""
+        if not self.calibration_file.exists():
+            return params
+        calibration: Calibration = read_json(self.calibration_file, Calibration)
+        return calibration.of(params) if calibration.step == step else params
 
     @property
     def has_checkpoint(self) -> bool:

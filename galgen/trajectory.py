@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from galgen.data.encoding import Condition
-from galgen.data.field import Field
 from galgen.randomness import Role, random_key
 from galgen.run import Run
 from galgen.training.sharding import data_mesh, put_batch
@@ -25,7 +24,7 @@ def sample_trajectory(
     conditions: Sequence[Condition],
     seed: int = 0,
     points: int | None = None,
-    fields: Sequence[Field | np.ndarray] | None = None,
+    fields: Sequence[Any] | None = None,
 ) -> list[list[Any]]:
     """One example per condition at every state of the sampler, by state and then by condition.
 

@@ -34,6 +34,7 @@ from galgen.generative.normalizing_flow import MaskedAutoregressive, Reversal
 from galgen.inference.neural.tasks import TwoMoonsTask
 from galgen.inference.neural.vectors import Parameters, VectorEncoding
 from galgen.inference.priors.prior import Uniform
+from galgen.lagrangian import GridUnits
 from galgen.measurements.counts import LogNumber
 from galgen.networks import DeepSet
 from galgen.public_types import MODULES, public_class, public_name
@@ -72,6 +73,7 @@ NEEDED = {
     "Anchored": {"bridge": BRIDGE, "reference": BRIDGE.flow(lambda x, t, mask, condition: x)},
     "ArrayEncoding": {"shape": (2,), "mean": 0.0, "scale": 1.0},
     "Bridge": {"path": LinearPath()},
+    "Calibration": {"step": 1, "weights": {"a": (1.0,)}},
     "Cardinality": {"coefficients": (1.0, 2.0), "order": 1, "parameters": 1},
     "CatalogueDataset": {"path": Path("s.h5")},
     "Chain": {"bijections": (Reversal(), MaskedAutoregressive())},
@@ -104,6 +106,20 @@ NEEDED = {
     "Inspect": {"path": Path("s.h5")},
     "Inverse": {"bijection": Reversal()},
     "Joint": {"parts": (LogNumber(),)},
+    "LagrangianDataset": {"path": Path("s.h5")},
+    "LagrangianEncoding": {
+        "units": GridUnits(),
+        "middle": (0.0, 0.0),
+        "spread": (1.0, 1.0),
+        "offset": 0.1,
+        "speed": 0.5,
+        "log_masses": (0.0, 1.0),
+        "density": (0.0, 0.0, 0.0),
+        "parameters": ((0.1, 0.5),) * 5,
+        "masses": (1e13, 1e13),
+        "radii": (5.0, 5.0),
+        "shapes": ((0.0, 0.0), (0.0, 0.0)),
+    },
     "LinearPower": {"cosmology": Cosmology()},
     "LogSNRTimes": {"path": TorusDiffusion(), "log_snr_min": 2.0, "log_snr_max": 9.0},
     "MLPClassifier": {"classes": 3},
@@ -121,6 +137,7 @@ NEEDED = {
     "RadialSelection": {"redshift": (0.1, 0.2), "density": (1e-3, 1e-3)},
     "Remapping": {"vectors": ((1, 0, 0), (0, 1, 0), (0, 0, 1))},
     "RungeKutta": {"rows": ((), (0.5,)), "weights": (0.0, 1.0)},
+    "SeededField": {"cosmology": Cosmology(), "seed": 0, "number": 0, "box": 100.0, "points": 64},
     "Standardizer": dict(vars(STANDARDIZER)),
     "SummaryDataset": {"path": Path("s.h5"), "summary": LogNumber()},
     "SummaryEncoding": {

@@ -15,7 +15,9 @@ from galgen.experiment import Experiment
 from galgen.inference.neural.amortized import sample_posterior
 from galgen.inference.neural.neural_posterior import NeuralPosterior
 from galgen.inference.neural.posterior_head import FlowHead, posterior_flow
+from galgen.lagrangian import LagrangianDataset
 from galgen.run import Run
+from galgen.simulation import HaloSimulator, SuiteRecipe, simulate
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SHARED = Path(__file__).parents[2] / "shared"
@@ -67,6 +69,13 @@ def suite(path: Path, periodic: bool) -> Path:
     return path
 
 
+def field_suite(path: Path) -> Path:
+    """Haloes in small boxes, with their fields."""
+    simulator = HaloSimulator(box=128.0, mesh=64, mass_min=8e13)
+    simulate(path, SuiteRecipe(simulator, train=2, test=1, contrast=0, field_mesh=64), workers=1)
+    return path
+
+
 def check_posterior(run: Run) -> None:
     """Draws of the posterior of a catalogue, the same again, inside the prior."""
     catalogues = Suite(run.experiment.data.path).catalogues("train")[:2]
@@ -83,6 +92,10 @@ def test_trains_and_samples(config: Path, tmp_path: Path) -> None:
     if isinstance(experiment.data, CatalogueDataset):
         path = suite(tmp_path / "suite.h5", periodic=config.stem != "sub_boxes")
         experiment = small(experiment, path=path)
+    elif isinstance(experiment.data, LagrangianDataset):
+        experiment = small(experiment, path=field_suite(tmp_path / "suite.h5"), piece=28)
+        model = dataclasses.replace(experiment.model, places=200, own_draws=1)
+        experiment = dataclasses.replace(experiment, model=model)
     elif isinstance(experiment.data, DigitDataset):
         if not (SHARED / "data/mnist").is_dir():
             pytest.skip("needs ../shared/data/mnist, absent here")
@@ -98,8 +111,11 @@ def test_trains_and_samples(config: Path, tmp_path: Path) -> None:
         check_posterior(run)
         return
     conditions = run.encoding.random_conditions(3, {}, 0)
-    drawn = run.sample(conditions, seed=5, batch=2)
-    again = run.sample(conditions, seed=5, batch=2)
+    fields = None
+    if isinstance(experiment.data, LagrangianDataset):
+        fields = run.encoding.seeded_fields(conditions, 5, 128.0)
+    drawn = run.sample(conditions, seed=5, batch=2, fields=fields)
+    again = run.sample(conditions, seed=5, batch=2, fields=fields)
     assert len(drawn) == 3
     for a, b in zip(drawn, again, strict=True):
         if isinstance(a, Catalogue):

@@ -24,6 +24,8 @@ from galgen.data.encoding import ArrayEncoding
 from galgen.experiment import Experiment
 from galgen.generative import BisectionAssignment
 from galgen.inference.neural import amortized
+from galgen.lagrangian import LagrangianDataset
+from galgen.lagrangian.layout import COLUMNS, INPUTS, PAD
 from galgen.networks import attention
 from galgen.networks.attention import flash
 from galgen.training.sharding import ALL_ON_DATA, shared_over_model
@@ -50,6 +52,14 @@ def batch_of(experiment: Experiment, points: int) -> Batch:
         return Batch(x, np.ones(x.shape[:2], bool), condition if data.condition else None)
     if isinstance(data, DigitDataset):
         return Batch(np.zeros((size, 28, 28, 1), np.float32), None, np.eye(size, 10, dtype="f4"))
+    if isinstance(data, LagrangianDataset):
+        side = data.piece // 2
+        field = np.zeros((size, *(side + 2 * PAD,) * 3, INPUTS + 24), np.float32)
+        x, condition = (
+            np.zeros((size, 768, 3 + COLUMNS), np.float32),
+            np.zeros((size, 3), np.float32),
+        )
+        return Batch(x, np.ones(x.shape[:2], bool), condition, field=field)
     assert isinstance(data, ToyDataset)
     return Batch(np.zeros((size, 2), np.float32))
 
@@ -76,8 +86,11 @@ def programs(name: str, experiment: Experiment) -> dict[str, jax.stages.Traced]:
     places = shared_over_model(state, mesh)
     step = experiment.trainer._compiled(loss, mesh, places)
     if experiment.sampler is not None:
+        whole = batch
+        if experiment.sampler.has_own_number:
+            batch = dataclasses.replace(batch, mask=None)
         return {
-            "step": trace(step, state, key, batch),
+            "step": trace(step, state, key, whole),
             "draw": trace(
                 lambda *inputs: experiment.sample_batch(*inputs, mesh), state.params, key, batch
             ),
@@ -92,7 +105,7 @@ def programs(name: str, experiment: Experiment) -> dict[str, jax.stages.Traced]:
 
 def trace(function, weights, key, batch: Batch) -> jax.stages.Traced:
     """Of a function that takes a batch, which cannot be made of shapes where types are checked."""
-    fields = {"x": batch.x, "mask": batch.mask, "condition": batch.condition}
+    fields = {name: getattr(batch, name) for name in ("x", "mask", "condition", "field")}
     whole = jax.jit(lambda weights, key, fields: function(weights, key, Batch(**fields)))
     return whole.trace(weights, key, fields)
 

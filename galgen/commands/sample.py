@@ -12,16 +12,17 @@ import tyro
 
 import galgen
 from galgen.arrays import as_finite
-from galgen.checked import Count, Names, Seed, checked
+from galgen.checked import Count, Names, Positive, Seed, checked
 from galgen.commands.command import Command
 from galgen.commands.runs import encoding_of, outputs_of
 from galgen.commands.suites import conditions_of
-from galgen.data.encoding import CloudEncoding, Condition, Encoding
+from galgen.data.encoding import CatalogueEncoding, Condition, Encoding
 from galgen.data.field import Field
 from galgen.errors import InputError
 from galgen.places import HDF5, check_file
 from galgen.printing import say
 from galgen.reading import regular_file
+from galgen.reading.numpy_files import read_npy
 
 TABLE_FORMATS = {".fits": "fits", ".csv": "ascii.csv", ".ecsv": "ascii.ecsv"}
 
@@ -40,6 +41,8 @@ class Sample(Command):
     points: int | None
     table: Path | None
     repeats: int
+    box: float | None
+    field: Path | None
     output: Path | None
     seed: int
     batch: int
@@ -60,7 +63,7 @@ class Sample(Command):
         mesh = shape() if self.mesh is None else shape.parse(self.mesh)
         encoding = encoding_of(self.folder, self.trust)
         output = self._output(encoding.suffix)
-        clouds = isinstance(encoding, CloudEncoding)
+        clouds = isinstance(encoding, CatalogueEncoding)
         check_file(output, (self.like, self.table), HDF5 if clouds else None)
         conditions, splits, fields = self._conditions(encoding)
         galgen.sample(
@@ -74,7 +77,8 @@ class Sample(Command):
             splits,
             mesh,
             progress=True,
-            fields=fields,
+            fields=self._fields(encoding, len(conditions)) if fields is None else fields,
+            box=self.box if self.field is None else None,
         )
         say(f"{len(conditions)} draws written to {output}")
 
@@ -95,6 +99,21 @@ class Sample(Command):
         else:
             conditions = encoding.random_conditions(self.number, fixed, self.seed)
         return conditions, ["sample"] * len(conditions), None
+
+    def _fields(self, encoding: Encoding[Any], number: int) -> list[Field] | None:
+        """The field of --field, for every draw."""
+        if self.field is None:
+            return None
+        if self.like is not None:
+            raise InputError(
+                "expected one of --like and --field, got both; leave one out: --like reads the "
+                "fields of its suite"
+            )
+        if self.box is None:
+            raise InputError(
+                f"expected the side of the box of {self.field} in Mpc/h, got none; pass --box"
+            )
+        return [Field(read_npy(self.field, "a linear field"), self.box)] * number
 
     def _output(self, suffix: str) -> Path:
         if self.output is None:
@@ -173,6 +192,19 @@ def with_conditions(ranges: Mapping[str, tuple[float, float]]) -> type[Sample]:
         _field("splits", Names, ("test", "low", "high"), "Which of its splits."),
         _field("table", Path | None, None, "Draw at the conditions in the rows of this table."),
         _field("repeats", Count, 1, "Catalogues of each row of the table."),
+        _field(
+            "box",
+            Positive | None,
+            None,
+            "Side of the box [Mpc/h], for a model that draws from a linear field: that field is "
+            "drawn first, its phases by the seed.",
+        ),
+        _field(
+            "field",
+            Path | None,
+            None,
+            "A linear density contrast of that box instead, .npy (mesh, mesh, mesh).",
+        ),
         _field(
             "points", Count | None, None, "Points per catalogue; else drawn from p(N | condition)."
         ),

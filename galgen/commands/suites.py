@@ -53,7 +53,7 @@ def conditions_of(
         InputError: if the model draws no catalogues, or the suite has none of the splits, or no
             fields for a model that reads them.
     """
-    if not isinstance(encoding, galgen.data.CloudEncoding):
+    if not isinstance(encoding, galgen.data.CatalogueEncoding):
         raise InputError(
             "expected a run that draws catalogues for --like, got one of arrays; leave it out"
         )
@@ -63,14 +63,14 @@ def conditions_of(
     for split, catalogues in held_out_groups(path, splits).items():
         seen: Counter[tuple[float, ...]] = Counter()
         for number, catalogue in enumerate(catalogues):
-            condition = encoding.standardizer.condition_values(catalogue)
+            condition = encoding.condition_values(catalogue)
             key = tuple(condition.values())
             seen[key] += 1
             if repeats is None or seen[key] <= repeats:
                 conditions.append(condition)
                 chosen.append(split)
                 places.append((split, number))
-    if encoding.field is None:
+    if not encoding.reads_field:
         return conditions, chosen, None
     with galgen.Suite(path) as suite:
         return conditions, chosen, [suite[split].field(number) for split, number in places]

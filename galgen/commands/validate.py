@@ -94,7 +94,7 @@ class Validate(Command):
             )
         if self.second_draws in (1, 2, 3):
             raise InputError(
-                f"expected 0 second draws or 4 and more, got {self.second_draws}; change "
+                f"expected second_draws of 0, or of 4 and more, got {self.second_draws}; change "
                 "--second-draws"
             )
         if self.suite is None and self.folder.is_file() and self.folder.suffix != SUFFIX:

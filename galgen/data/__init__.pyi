@@ -20,6 +20,7 @@ from galgen.data.dataset import ToyDataset as ToyDataset
 from galgen.data.digits import digits_as_points as digits_as_points
 from galgen.data.digits import load_digits as load_digits
 from galgen.data.encoding import ArrayEncoding as ArrayEncoding
+from galgen.data.encoding import CatalogueEncoding as CatalogueEncoding
 from galgen.data.encoding import CloudEncoding as CloudEncoding
 from galgen.data.encoding import Condition as Condition
 from galgen.data.encoding import Encoding as Encoding

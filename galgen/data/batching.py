@@ -104,6 +104,19 @@ class Fields(Protocol):
         ...
 
 
+@runtime_checkable
+class Source(Protocol):
+    """Batches of training, and each example once."""
+
+    def batch(self, step: int) -> Batch:
+        """Batch number ``step``, a pure function of the seed and the step."""
+        ...
+
+    def once(self, most: int) -> Iterator[Batch]:
+        """Batches in which every example has the weight 1 once; what fills the last one has 0."""
+        ...
+
+
 class _Source:
     """What sources share: the order, the condition and this process's part of every batch."""
 

@@ -49,7 +49,7 @@ class Prepared:
         fingerprint: of the training examples.
     """
 
-    source: BatchSource | ArraySource
+    source: Source
     encoding: Encoding[Any]
     augment: Augmentation | None = None
     fingerprint: Fingerprint = dataclasses.field(default_factory=dict)
@@ -81,7 +81,7 @@ class Dataset(abc.ABC):
     @abc.abstractmethod
     def held_out_source(
         self, encoding: Any, batch_size: int, split: str, shard: tuple[int, int] = (0, 1)
-    ) -> BatchSource | ArraySource:
+    ) -> Source:
         """Batches of examples that are not trained on.
 
         Args:

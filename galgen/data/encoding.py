@@ -12,7 +12,7 @@ import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -71,6 +71,11 @@ class Draw:
         return dataclasses.replace(self, shape=(number, 2 * rows, *columns), mask=None)
 
     @property
+    def field_digest(self) -> bytes:
+        """Of the fields, where there are some."""
+        return b"" if self.field is None else np.ascontiguousarray(self.field).tobytes()
+
+    @property
     def blank(self) -> Batch:
         """A batch of zeros with its shape, mask, condition and field."""
         from galgen.types import Batch
@@ -116,9 +121,7 @@ class Encoding(abc.ABC, Generic[Example]):
             InputError: for a condition that is missing or outside the trained range.
         """
 
-    def with_fields(
-        self, draws: Sequence[Draw], fields: Sequence[Field | np.ndarray] | None
-    ) -> list[Draw]:
+    def with_fields(self, draws: Sequence[Draw], fields: Sequence[Any] | None) -> list[Draw]:
         """The draws of a plan, each of the field that it is to come from.
 
         Args:
@@ -130,6 +133,24 @@ class Encoding(abc.ABC, Generic[Example]):
         """
         encoded_fields(None, fields, 0)
         return list(draws)
+
+    def seeded_fields(
+        self, conditions: Sequence[Condition], seed: int, box: float
+    ) -> Sequence[Any] | None:
+        """A linear field for each condition, as ``with_fields`` takes them.
+
+        Args:
+            conditions: physical values by name.
+            seed: of the phases; with another cosmology it gives the same.
+            box: side [Mpc/h].
+
+        Raises:
+            InputError: for a model that reads no field of any box.
+        """
+        raise InputError(
+            f"expected no box for {self}, which have that of training, got {box:g} Mpc/h; leave it "
+            "out"
+        )
 
     def blank_fields(self, number: int) -> list[np.ndarray] | None:
         """Values of fields that are zero, to time draws; None where a model reads none."""
@@ -155,9 +176,33 @@ class Encoding(abc.ABC, Generic[Example]):
         ]
 
 
+class CatalogueEncoding(Encoding[Catalogue]):
+    """Of models that draw catalogues."""
+
+    suffix = ".h5"
+
+    @property
+    @abc.abstractmethod
+    def reads_field(self) -> bool:
+        """Whether catalogues are drawn from a field."""
+
+    @abc.abstractmethod
+    def kept_fields(self, fields: Sequence[Any] | None) -> Sequence[Field] | None:
+        """Those of the fields of draws that are written beside them; None for none."""
+
+    @abc.abstractmethod
+    def condition_values(self, catalogue: Catalogue) -> Condition:
+        """The condition that is to give catalogues like one, in physical values."""
+
+    def save(self, path: Path, examples: Sequence[Catalogue], splits: Sequence[str]) -> None:
+        from galgen.data.suite import write_suite
+
+        write_suite(path, examples, splits)
+
+
 @dataclasses.dataclass(frozen=True)
 @checked
-class CloudEncoding(Encoding[Catalogue]):
+class CloudEncoding(CatalogueEncoding):
     """Catalogues: a standardizer, p(N | condition) and the padded sizes.
 
     Attributes:
@@ -183,7 +228,15 @@ class CloudEncoding(Encoding[Catalogue]):
     def __str__(self) -> str:
         return f"clouds of {' '.join(self.standardizer.columns)}"
 
-    suffix = ".h5"
+    @property
+    def reads_field(self) -> bool:
+        return self.field is not None
+
+    def kept_fields(self, fields):
+        return None if fields is None or self.field is None else list(map(self.field.whole, fields))
+
+    def condition_values(self, catalogue):
+        return self.standardizer.condition_values(catalogue)
 
     @property
     def condition_ranges(self) -> dict[str, tuple[float, float]]:
@@ -251,11 +304,6 @@ class CloudEncoding(Encoding[Catalogue]):
             notes = {**provenance, **({"caution": caution} if caution else {})}
             catalogues.append(self.standardizer.decode(cloud[mask], values, notes))
         return catalogues
-
-    def save(self, path, examples, splits):
-        from galgen.data.suite import write_suite
-
-        write_suite(path, examples, splits)
 
 
 @dataclasses.dataclass(frozen=True)

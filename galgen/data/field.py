@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -74,6 +75,12 @@ class Field:
     def attributes(self) -> Mapping[str, str | float]:
         """What the fields of a suite have in common."""
         return {name: getattr(self, name) for name in ("kind", "redshift", "smoothing")}
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of its values and of what is said of them."""
+        told = repr((self.box, *self.attributes.values())).encode()
+        return hashlib.sha256(told + np.ascontiguousarray(self.values).tobytes()).digest()
 
     def __repr__(self) -> str:
         return (

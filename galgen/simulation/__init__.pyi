@@ -4,6 +4,7 @@ from galgen.simulation.linear_power import LinearPower as LinearPower
 from galgen.simulation.particle_mesh_simulator import (
     ParticleMeshSimulator as ParticleMeshSimulator,
 )
+from galgen.simulation.phases import SeededField as SeededField
 from galgen.simulation.phases import linear_field as linear_field
 from galgen.simulation.recipe import SuiteRecipe as SuiteRecipe
 from galgen.simulation.simulator import HaloSimulator as HaloSimulator

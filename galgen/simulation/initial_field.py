@@ -153,6 +153,15 @@ def lagrangian_displacement(field: LinearField, smoothing: float = 0.0) -> Displ
     return Displacement(first, gradient(second_potential, box), box)
 
 
+def first_displacement(
+    field: LinearField, smoothing: float = 0.0
+) -> Float32[np.ndarray, "3 mesh mesh mesh"]:
+    """psi_1 alone [Mpc/h]."""
+    return -gradient(
+        field.modes * isotropic(inverse_laplacian(smoothing), field.box, field.mesh), field.box
+    )
+
+
 def interpolate(
     values: Float32[np.ndarray, "fields mesh mesh mesh"],
     box: float,

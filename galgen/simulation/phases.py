@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+
 import numpy as np
 
+from galgen.checked import NotNegative, Positive, Seed, Size, Whole, checked
 from galgen.data.field import Field, check_field_mesh
 from galgen.errors import InputError
 from galgen.randomness import Role, random_generator
@@ -53,3 +57,36 @@ def linear_field(
         noise = generator.standard_normal((points,) * 3, dtype=np.float32)
     field = field_of_noise(LinearPower(cosmology, redshift), box, noise).resampled(mesh)
     return Field(field.filtered(np.ones_like), box, redshift=redshift)
+
+
+@dataclasses.dataclass(frozen=True)
+@checked
+class SeededField:
+    """A linear field that is made when it is needed; its phases depend on seed, number and points.
+
+    Attributes:
+        cosmology: of the power spectrum.
+        seed: of the phases.
+        number: which of the fields of the seed.
+        box: side [Mpc/h].
+        points: mesh points per side.
+        redshift: that the amplitude is extrapolated to.
+    """
+
+    cosmology: Cosmology
+    seed: Seed
+    number: Whole
+    box: Positive
+    points: Size
+    redshift: NotNegative = 0.0
+
+    def made(self) -> Field:
+        """The field."""
+        generator = random_generator(Role.DRAWN_PHASES, self.seed, self.number)
+        noise = generator.standard_normal((self.points,) * 3, dtype=np.float32)
+        return linear_field(self.cosmology, noise, self.box, self.points, redshift=self.redshift)
+
+    @property
+    def digest(self) -> bytes:
+        """Of what it is made from."""
+        return hashlib.sha256(repr(self).encode()).digest()

@@ -190,7 +190,7 @@ def test_validation_measures_phases_on_the_fields_of_held_out(run, tmp_path, cap
     assert numbers["r.truth"] == tree["numbers"]["r.truth"] and "r.ceiling" not in numbers
     capsys.readouterr()
     assert main([*words, "--second-draws", "3"]) == 2
-    assert "expected 0 second draws or 4 and more, got 3" in capsys.readouterr().err
+    assert "expected second_draws of 0, or of 4 and more, got 3" in capsys.readouterr().err
 
 
 def test_phases_are_logged_in_training(run):

@@ -17,12 +17,13 @@ have no sampler.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from galgen.errors import InputError
@@ -83,6 +84,20 @@ class Model(abc.ABC):
     def default_sampler(self) -> SamplingMethod | None:
         """How data are drawn where nothing else is said; None for a model that infers."""
         return None
+
+    def calibration(
+        self, network: nn.Module, params: Params, source: Any, sampler: Any, seed: int
+    ) -> Mapping[str, Float[np.ndarray, "..."]]:
+        """Weights, by their path, that are learned from draws of the trained model; mostly none.
+
+        Args:
+            network: that was trained.
+            params: averaged weights.
+            source: of the training examples.
+            sampler: how draws are made.
+            seed: of the draws.
+        """
+        return {}
 
     def sampler_or_default(self, chosen: SamplingMethod | None) -> SamplingMethod | None:
         """The sampler that was chosen, or the default.

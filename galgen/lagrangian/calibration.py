@@ -1,0 +1,130 @@
+r"""What a trained model learns from its own draws: how crowded its haloes are, and their masses.
+
+Training shows states of births that are thinned data; a draw goes through states of its own, and
+what it is short of adds up. So the rate is tilted, lambda exp(g + theta . f), with f of a cell the
+number one and the logs of the sums over haloes around it, in units of what is expected
+(:func:`~galgen.lagrangian.network.crowding`). theta is where sums of f over the haloes of draws
+have the mean of those over the haloes of the data on the same fields, as the maximum likelihood of
+an exponential family has it. It is found by stochastic approximation (Robbins and Monro 1951, eq.
+4), with the metric of a Poisson process::
+
+    theta <- theta + a_n M^-1 (S_data - S_draw),      S = sum_i f_i,     M = sum_i f_i f_i^T (data)
+
+and is the mean of its second half. Then masses: drawn ones are carried, at equal quantiles, to
+those of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from galgen.lagrangian.layout import MASS_KNOTS, NEAR_Q
+from galgen.lagrangian.network import crowding
+from galgen.lagrangian.sampler import LagrangianSampler, likeliest
+from galgen.lagrangian.sums import WIDTHS
+from galgen.lagrangian.trained import TrainedHaloes
+from galgen.randomness import Role, random_key
+
+if TYPE_CHECKING:
+    from galgen.lagrangian.dataset import PieceSource
+
+TILT, MASS = "params/births/tilt", "params/mass_scale"
+LONGEST = 0.3
+"""Of one step, in each component."""
+LEAST = 0.15
+"""Of a_n = 1 / (1 + n / 3)."""
+RIDGE = 0.02
+"""Added to M, in units of its mean diagonal."""
+ROWS = 1024
+"""Rows of draws are multiples of it."""
+
+
+def calibrated(
+    model: TrainedHaloes, source: PieceSource, sampler: LagrangianSampler, seed: int, draws: int
+) -> Mapping[str, np.ndarray]:
+    """The tilt and the masses of a trained model.
+
+    Args:
+        model: with its weights.
+        source: of the training data.
+        sampler: how it will be drawn from.
+        seed: of the draws.
+        draws: of whole boxes of training.
+    """
+    if not draws:
+        return {}
+    key_order, *keys = jax.random.split(random_key(Role.CALIBRATION, seed), draws + 1)
+    rounds = -(-draws // len(source))
+    shuffles = jax.random.split(key_order, rounds)
+    order = np.concatenate([jax.random.permutation(key, len(source)) for key in shuffles])
+
+    def one(params, key, field, condition, x, rows):
+        """Sums of f and its products over haloes drawn and true; the marks that are drawn."""
+        drawn_by = model.replaced(params).given_field(field).example(0, condition)
+        found = likeliest(drawn_by, sampler.cells)
+        born, sums = sampler.births(drawn_by, found, key, rows)
+        true = found.number[tuple(x[:, :3].astype(jnp.int32).T)]
+        true = jnp.where(jnp.arange(len(x)) < jnp.sum(jnp.any(x != 0, axis=1)), true, len(born))
+        empty = jnp.zeros((len(born) + 1, WIDTHS))
+        around = found.with_haloes(empty, true, jnp.array(len(x)), drawn_by.cell)
+        there = jnp.zeros(len(born) + 1, bool).at[true].set(True)[:-1]
+
+        def moments(there, sums):
+            near = sums[:, : len(NEAR_Q)], sums[:, len(NEAR_Q) :]
+            f = crowding(*near, found.known.maps, jnp.ones(1)) * there[:, None]
+            return jnp.sum(f, axis=0), f.T @ f
+
+        marks, mask = sampler.of_births(drawn_by, found, born, sums, key, rows)
+        return moments(born, sums), moments(there, around[:-1]), marks[:, 6], mask
+
+    compiled = jax.jit(one, static_argnames="rows")
+    theta = np.zeros(1 + WIDTHS)
+    trail, masses, of_data = [], [], []
+    for number, index in enumerate(order[:draws].tolist()):
+        x, condition, field = source.whole(index)
+        rows = -(-int(1.5 * len(x) + 256) // ROWS) * ROWS
+        padded = np.pad(x, ((0, rows - len(x)), (0, 0)))
+        params = with_weights(model.params, {TILT: theta})
+        (drawn, _), (true, metric), mass, mask = compiled(
+            params, keys[number], field[None], condition[None], padded, rows
+        )
+        true, metric = np.asarray(true, np.float64), np.asarray(metric, np.float64)
+        # Haloes outside the likely cells count too.
+        true *= len(x) / true[0]
+        metric += RIDGE * np.trace(metric) / len(metric) * np.eye(len(metric))
+        step = np.linalg.solve(metric, true - np.asarray(drawn, np.float64))
+        theta = theta + max(LEAST, 1 / (1 + number / 3)) * np.clip(step, -LONGEST, LONGEST)
+        trail.append(theta)
+        masses.append(np.asarray(mass)[np.asarray(mask)])
+        of_data.append(x[:, 6])
+    theta = np.mean(trail[len(trail) // 2 :], axis=0)
+    scale = quantiles_of(np.concatenate(masses), np.concatenate(of_data))
+    return {TILT: theta.astype(np.float32), MASS: scale}
+
+
+def quantiles_of(drawn: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """At each knot, the value of the data at the quantile that a drawn value has."""
+    low, high = np.quantile(drawn, (1e-3, 1 - 1e-3))
+    inner = MASS_KNOTS[(low < MASS_KNOTS) & (high > MASS_KNOTS)]
+    levels = np.searchsorted(np.sort(drawn), inner) / len(drawn)
+    moved = np.quantile(data, levels) - inner
+    # Beyond what is measured the shift is that of the last knot; values never fall.
+    shift = np.interp(MASS_KNOTS, inner, moved)
+    return np.maximum.accumulate(MASS_KNOTS + shift).astype(np.float32)
+
+
+def with_weights(params: dict, values: Mapping[str, np.ndarray]) -> dict:
+    """Weights with others in some places, which paths name."""
+    changed = jax.tree.map(lambda leaf: leaf, params)
+    for path, value in values.items():
+        *branches, last = path.split("/")
+        place = changed
+        for branch in branches:
+            place = place[branch]
+        place[last] = jnp.asarray(value, jnp.float32)
+    return changed

@@ -1,0 +1,194 @@
+r"""The network of haloes on the Lagrangian grid: an encoder of the field, a rate, and marks.
+
+**Encoder.** Two convolutions of 3^3 blocks and layers of single blocks, the condition (ln sigma(R)
+and its slope) by shifts and scales (FiLM, Perez et al. 2018, arXiv:1709.07871, eq. 2). It reads the
+field within two blocks, or 2.4 R, and in spheres of up to 3 R, and gives log lambda, the expected
+number of haloes, and learned features in every cell.
+
+**Rate of births.** lambda e^g, with g of each cell from its features, lambda smoothed on several
+scales, and Gaussian sums over the haloes so far, at their distance on the initial grid and at that
+where matter is carried to.
+
+**Marks.** What the cell leaves open, place, mass and velocity, is drawn for all haloes together: a
+graph network among neighbours, at their features, denoises them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from galgen.checked import Layers, Size, checked
+from galgen.geometry import Geometry
+from galgen.lagrangian.layout import COLUMNS, FEW, MASS_KNOTS, NEAR_Q, NEAR_X, SEPARATION, START
+from galgen.neighbors import nearest_neighbors
+from galgen.networks.graph_network import MessagePassing
+from galgen.networks.layers import Embedding, FeedForward, Output, ResidualBlock, describe_edges
+
+
+@checked
+class LagrangianNetwork(nn.Module):
+    """See the module's docstring.
+
+    Attributes:
+        width: channels of the encoder.
+        features: learned numbers in every cell.
+        hidden: width of the layers of the rate.
+        marks: width of the graph network.
+        layers: its rounds of messages.
+        k: its neighbours per halo.
+    """
+
+    width: Size = 32
+    features: Size = 8
+    hidden: Size = 48
+    marks: Size = 64
+    layers: Layers = 2
+    k: Size = 12
+
+    def setup(self) -> None:
+        self.encoder = _Encoder(self.width, self.features)
+        self.births = _BirthRate(self.hidden)
+        self.denoiser = _MarkDenoiser(self.marks, self.layers, self.k)
+        self.mass_scale = self.param("mass_scale", lambda key: jnp.asarray(MASS_KNOTS))
+
+    def encode(
+        self,
+        field: Float[Array, "batch bx by bz channels"],
+        condition: Float[Array, "batch condition"],
+    ) -> tuple[Float[Array, "batch x y z"], Float[Array, "batch x y z features"]]:
+        """log lambda and features of the cells, but for those of two blocks at each end."""
+        return self.encoder(field, condition)
+
+    def excess(self, *inputs: Array) -> Float[Array, "*lead"]:
+        """g of cells: the log of the rate of births over lambda."""
+        return self.births(*inputs)
+
+    def denoise(self, *inputs: Any, geometry: Geometry) -> Float[Array, "batch points columns"]:
+        """The prediction of marks."""
+        return self.denoiser(inputs, geometry)
+
+    def mass(self, drawn: Float[Array, "*lead"]) -> Float[Array, "*lead"]:
+        """Masses as they are in the data, of masses as they are drawn; both standardised."""
+        return jnp.interp(drawn, MASS_KNOTS, jax.lax.stop_gradient(self.mass_scale))
+
+    def __call__(self, field: Any, condition: Any, rate: Any, marks: Any, geometry: Any) -> Any:
+        """All three, for fresh weights."""
+        encoded = self.encode(field, condition)
+        return encoded, self.excess(*rate), self.denoise(*marks, geometry=geometry)
+
+
+class _Encoder(nn.Module):
+    width: int
+    features: int
+
+    @nn.compact
+    def __call__(self, field, condition):
+        width = self.width
+        told = jnp.concatenate([condition, nn.silu(nn.Dense(16)(condition))], axis=-1)
+
+        def film(h):
+            both = nn.Dense(2 * h.shape[-1], kernel_init=nn.initializers.zeros)(told)
+            scale, shift = jnp.split(both[:, None, None, None], 2, axis=-1)
+            return h * (1.0 + scale) + shift
+
+        def convolved(h):
+            return nn.Conv(width, (3, 3, 3), padding="VALID")(h)
+
+        h = nn.silu(film(convolved(field)))
+        h = h + nn.Dense(width)(nn.silu(nn.Dense(2 * width)(h)))
+        near = convolved(nn.silu(h))
+        h = jnp.concatenate([_inner(h, 1), near, _inner(field, 2)], axis=-1)
+        h = nn.silu(film(nn.Dense(2 * width)(h)))
+        h = nn.silu(nn.Dense(2 * width)(h))
+        small = nn.initializers.variance_scaling(0.1, "fan_in", "normal")
+        rate = nn.Dense(8, kernel_init=small, bias_init=nn.initializers.constant(START))(h)
+        rate = rate + nn.Dense(1, kernel_init=nn.initializers.zeros)(told)[:, None, None, None]
+        log_rate = in_cells(jnp.clip(rate, -20.0, 2.0)[..., None])[..., 0]
+        features = nn.Dense(8 * self.features)(h)
+        return log_rate, in_cells(features.reshape(*h.shape[:-1], 8, self.features))
+
+
+class _BirthRate(nn.Module):
+    hidden: int
+
+    @nn.compact
+    def __call__(self, log_rate, maps, features, near_q, near_x, t, condition):
+        """g of cells ``(*lead)``: ``maps`` are logs of smoothed lambda, ``near_q`` and ``near_x``
+        sums over haloes, ``t`` and ``condition`` broadcast against them."""
+        level = jnp.stack([(log_rate + 5.0) * 0.4, log_rate - maps[..., 0] + 3.0], axis=-1)
+        expected = jnp.log(near_q + t[..., None] * jnp.exp(maps) + 0.02) * 0.5
+        parts = [
+            level,
+            maps * 0.5,
+            features,
+            near_q * np.array([2.0, 1.5, 1.0, 0.7, 0.4], np.float32),
+            near_x * 2.0,
+            expected,
+            jnp.log(near_x + 0.02) * 0.4,
+            (2.0 * t - 1.0)[..., None],
+            condition,
+        ]
+        lead = log_rate.shape
+        h = jnp.concatenate([jnp.broadcast_to(p, (*lead, p.shape[-1])) for p in parts], axis=-1)
+        for _ in range(2):
+            h = nn.silu(nn.Dense(self.hidden)(h))
+        small = nn.initializers.variance_scaling(1e-4, "fan_in", "normal")
+        g = nn.Dense(1, kernel_init=small)(h)[..., 0]
+        tilt = self.param("tilt", nn.initializers.zeros, (1 + len(NEAR_Q) + len(NEAR_X),))
+        # Learned from draws of the model itself, not here.
+        tilt = jax.lax.stop_gradient(tilt)
+        return jnp.clip(g + crowding(near_q, near_x, maps, t) @ tilt, -9.0, 3.0)
+
+
+def crowding(
+    near_q: Float[Array, "*lead q"],
+    near_x: Float[Array, "*lead x"],
+    maps: Float[Array, "*cells q"],
+    t: Float[Array, "*times"],
+) -> Float[Array, "*lead f"]:
+    """One, and logs of the sums over haloes, on the initial grid in units of what is expected."""
+    expected = t[..., None] * jnp.exp(maps)
+    near_q = jnp.log((near_q + FEW) / (expected + FEW))
+    near_x = jnp.log((near_x + FEW) / FEW)
+    return jnp.concatenate([jnp.ones_like(near_q[..., :1]), near_q, near_x], axis=-1)
+
+
+class _MarkDenoiser(nn.Module):
+    width: int
+    layers: int
+    k: int
+
+    @nn.compact
+    def __call__(self, inputs, geometry):
+        """The prediction for noisy marks of haloes at ``positions`` in the unit box of side
+        ``unit`` [R], with features of their cells."""
+        noisy, t, mask, condition, positions, features, unit = inputs
+        embedding = Embedding(self.width)(t, condition)
+        neighbors = nearest_neighbors(positions, self.k, geometry, mask)
+        edges = describe_edges(neighbors, SEPARATION / unit, 12)
+        h = nn.Dense(self.width)(jnp.concatenate([noisy, features], axis=-1))
+        token = FeedForward(self.width)(embedding)
+        for _ in range(self.layers):
+
+            def update(normal):
+                return MessagePassing(4, True)(edges, normal, token)
+
+            h = ResidualBlock(update)(h, embedding)
+        return Output(COLUMNS)(h, mask)
+
+
+def _inner(h: Float[Array, "batch x y z c"], cut: int) -> Float[Array, "batch _ _ _ c"]:
+    return h[:, cut:-cut, cut:-cut, cut:-cut]
+
+
+def in_cells(h: Float[Array, "batch x y z 8 c"]) -> Float[Array, "batch _ _ _ c"]:
+    """Blocks of 2^3 as cells."""
+    number, a, b, c, _, channels = h.shape
+    h = h.reshape(number, a, b, c, 2, 2, 2, channels).transpose(0, 1, 4, 2, 5, 3, 6, 7)
+    return h.reshape(number, 2 * a, 2 * b, 2 * c, channels)

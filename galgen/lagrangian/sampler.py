@@ -1,0 +1,262 @@
+"""Draws of haloes on a Lagrangian grid: births of cells in steps, then marks for all together."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from galgen.checked import Count, ProperFraction, checked
+from galgen.errors import InputError
+from galgen.generative.sampling.method import Samples, SamplingMethod
+from galgen.generative.sampling.sampler import Sampler
+from galgen.geometry import PeriodicBox
+from galgen.lagrangian.layout import COLUMNS, INPUTS, PAD
+from galgen.lagrangian.sums import WIDTHS, contributions, offsets
+from galgen.lagrangian.trained import TrainedHaloes, displacement_of, known_of, log_maps
+
+SLAB = 16
+"""Blocks along x that the encoder sees at once, at most."""
+CHUNK = 128
+"""Births whose neighbours are gone through at once."""
+
+
+@dataclasses.dataclass(frozen=True)
+@checked
+class LagrangianSampler(SamplingMethod):
+    """Equal steps of time from no halo (t=0) to all (t=1), then the marks.
+
+    In each step a halo comes in every empty cell with the probability of its rate. Those that come
+    in one step see each other: in random order, each stays with the probability by which the ones
+    before it lower its rate. Where they raise it, it stays.
+
+    Attributes:
+        steps: of births.
+        cells: fraction of all cells in which haloes may come, those of the largest lambda. The
+            others' share is dealt to them.
+        marks: how marks are drawn.
+    """
+
+    steps: Count = 32
+    cells: ProperFraction = 0.125
+    marks: Sampler = Sampler(steps=8)
+
+    draws = TrainedHaloes
+    has_own_number = True
+
+    def __call__(self, model, key, shape, mask=None, condition=None, trajectory=False):
+        if mask is not None or trajectory:
+            raise InputError(
+                "expected draws of haloes of the model's own number, without their trajectory, got "
+                "a number or a trajectory to give; leave it out"
+            )
+        keys = jax.random.split(key, shape[0])
+        drawn = [self._one(model.example(i, condition), keys[i], shape[1]) for i in range(shape[0])]
+        x, mask = (jnp.stack(parts) for parts in zip(*drawn, strict=True))
+        return Samples(x, self.steps + self.marks.steps * self.marks.step.evaluations, None, mask)
+
+    def _one(
+        self, model: TrainedHaloes, key: jax.Array, rows: int
+    ) -> tuple[Float[Array, "rows columns"], Bool[Array, " rows"]]:
+        key_births, key_marks = jax.random.split(key)
+        found = likeliest(model, self.cells)
+        born, sums = self.births(model, found, key_births, rows)
+        return self.of_births(model, found, born, sums, key_marks, rows)
+
+    def of_births(
+        self,
+        model: TrainedHaloes,
+        found: Candidates,
+        born: Bool[Array, " room"],
+        sums: Float[Array, "room widths"],
+        key: jax.Array,
+        rows: int,
+    ) -> tuple[Float[Array, "rows columns"], Bool[Array, " rows"]]:
+        """Cells of haloes and their marks, and which rows are haloes.
+
+        Args:
+            model: with its field.
+            found: cells in which haloes may come.
+            born: those in which one did.
+            sums: over all of them, as of :meth:`births`.
+            key: of the marks.
+            rows: haloes, at most.
+        """
+        chosen = jnp.nonzero(born, size=rows, fill_value=len(born))[0]
+        mask = chosen < len(born)
+        at = jnp.minimum(chosen, len(born) - 1)
+        cells, side = found.cells[at], 2 * model.field.shape[0] * model.cell
+        positions = (cells * model.cell + found.moved[at]) / side
+        of_cells = found.known.features[at], found.known.log_rate[at], sums[at]
+        known = known_of(*of_cells, model.field, cells)
+        denoiser = model.denoiser(positions % 1.0, known, side, PeriodicBox())
+        flow = model.marks.flow(denoiser)
+        marks = self.marks(flow, key, (1, rows, COLUMNS), mask[None], None).x[0]
+        marks = marks.at[:, 3].set(model.mass(marks[:, 3]))
+        x = jnp.concatenate([cells.astype(marks.dtype), marks], axis=-1)
+        return jnp.where(mask[:, None], x, 0.0), mask
+
+    def births(
+        self, model: TrainedHaloes, found: Candidates, key: jax.Array, rows: int
+    ) -> tuple[Bool[Array, " candidates"], Float[Array, "candidates widths"]]:
+        """Which candidates hold a halo, and the sums over all haloes at each.
+
+        Args:
+            model: with its field.
+            found: cells in which haloes may come.
+            key: of all that is random.
+            rows: haloes, at most.
+        """
+        room = len(found.cells)
+        most = math.ceil((1.6 * rows / self.steps + 128) / CHUNK) * CHUNK
+
+        def excess(known, sums, t):
+            inputs = known.log_rate, known.maps, known.features, sums, jnp.full(1, t)
+            return model.excess(*inputs)
+
+        def step(state, number):
+            sums, born = state
+            t = number / self.steps
+            key_come, key_order, key_stay = jax.random.split(jax.random.fold_in(key, number), 3)
+            g = excess(found.known, sums[:room], t)
+            chance = -jnp.expm1(-jnp.exp(found.known.log_rate + g) * (found.share / self.steps))
+            comes = (jax.random.uniform(key_come, (room,)) < chance) & ~born[:room]
+            rows = jnp.nonzero(comes, size=most, fill_value=room)[0]
+            order = jax.random.uniform(key_order, (most,))
+            turn = jnp.full(room + 1, jnp.inf).at[rows].set(order).at[room].set(jnp.inf)
+
+            def before(chunk, seen):
+                mine = _part(order, chunk)
+                there, counted = found.around(_part(rows, chunk), model.cell)
+                found_now = jnp.einsum("bo,bow->bw", (turn[there] < mine[:, None]) * 1.0, counted)
+                return jax.lax.dynamic_update_slice(seen, found_now, (chunk * CHUNK, 0))
+
+            # Loops end with the births of the step, which are far fewer than there is room for.
+            number_born = jnp.minimum(jnp.sum(comes), most)
+            at = jnp.minimum(rows, room - 1)
+            seen = jnp.zeros((most, WIDTHS))
+            seen = jax.lax.fori_loop(0, -(-number_born // CHUNK), before, seen)
+            of_born = jax.tree.map(lambda a: a[at], found.known)
+            change = excess(of_born, sums[at] + seen, t) - g[at]
+            stays = jax.random.uniform(key_stay, (most,)) < jnp.exp(change)
+            rows = jnp.where(stays, rows, room)
+            sums = found.with_haloes(sums, rows, number_born, model.cell)
+            return (sums, born.at[rows].set(True)), None
+
+        start = jnp.zeros((room + 1, WIDTHS)), jnp.zeros(room + 1, bool)
+        (sums, born), _ = jax.lax.scan(step, start, jnp.arange(self.steps))
+        return born[:room], sums[:room]
+
+
+@flax.struct.dataclass
+class Known:
+    """What does not change of cells.
+
+    ======== ===================== ========================
+    field    shape                 meaning
+    ======== ===================== ========================
+    log_rate ``(cells,)``          log lambda
+    maps     ``(cells, 5)``        logs of smoothed lambda
+    features ``(cells, features)`` learned
+    ======== ===================== ========================
+    """
+
+    log_rate: Float[Array, " cells"]
+    maps: Float[Array, "cells widths"]
+    features: Float[Array, "cells features"]
+
+
+@flax.struct.dataclass
+class Candidates:
+    """Cells in which haloes may be born.
+
+    ======== ====================== =========================================================
+    field    shape                  meaning
+    ======== ====================== =========================================================
+    cells    ``(room, 3)``          of the grid
+    known    of ``(room,)``         what does not change of them
+    moved    ``(room + 1, 3)``      displacement [R]
+    number   ``(mesh, mesh, mesh)`` which candidate a cell is; ``room`` for none
+    share    scalar                 that of all cells over that of these, of lambda
+    ======== ====================== =========================================================
+    """
+
+    cells: Int[Array, "room 3"]
+    known: Known
+    moved: Float[Array, "more 3"]
+    number: Int[Array, "mesh mesh mesh"]
+    share: Float[Array, ""]
+
+    def around(
+        self, rows: Int[Array, " some"], cell: Float[Array, ""]
+    ) -> tuple[Int[Array, "some offsets"], Float[Array, "some offsets widths"]]:
+        """The candidates around some, ``room`` for none, and what these count there."""
+        room, mesh = len(self.cells), len(self.number)
+        reach = jnp.asarray(offsets())
+        at = self.cells[jnp.minimum(rows, room - 1)]
+        there = self.number[tuple(jnp.moveaxis((at[:, None] + reach) % mesh, -1, 0))]
+        there = jnp.where((rows < room)[:, None], there, room)
+        moved = self.moved[there] - self.moved[rows][:, None]
+        return there, contributions(reach, moved, cell)
+
+    def with_haloes(
+        self,
+        sums: Float[Array, "more widths"],
+        rows: Int[Array, " most"],
+        number: Int[Array, ""],
+        cell: Float[Array, ""],
+    ) -> Float[Array, "more widths"]:
+        """Sums at all candidates with haloes in some, in the first ``number`` of rows or fewer."""
+
+        def add(chunk, sums):
+            there, counted = self.around(_part(rows, chunk), cell)
+            return sums.at[there.ravel()].add(counted.reshape(-1, WIDTHS))
+
+        return jax.lax.fori_loop(0, -(-number // CHUNK), add, sums)
+
+
+def _part(values: Array, chunk: Any) -> Array:
+    return jax.lax.dynamic_slice(values, (chunk * CHUNK,), (CHUNK,))
+
+
+def likeliest(model: TrainedHaloes, part: float) -> Candidates:
+    """The cells of the largest lambda of a periodic box, that ``part`` of each slab.
+
+    The box is encoded in slabs, and of each only these are kept.
+    """
+    half = len(model.field)
+    slab = max(n for n in range(1, min(SLAB, half) + 1) if half % n == 0)
+    padded = jnp.pad(model.field[..., :INPUTS], (*((PAD, PAD),) * 3, (0, 0)), mode="wrap")
+    size = 2 * slab * (2 * half) ** 2
+    kept = max(1, math.ceil(part * size))
+
+    def encode(start):
+        piece = (slab + 2 * PAD, *padded.shape[1:])
+        log_rate, features = model.encode(jax.lax.dynamic_slice(padded, (start, 0, 0, 0), piece))
+        rate = log_rate.ravel()
+        chosen = jnp.nonzero(rate >= jnp.sort(rate)[-kept], size=kept, fill_value=0)[0]
+        of_chosen = features.reshape(size, -1)[chosen]
+        return log_rate, chosen + start // slab * size, of_chosen
+
+    log_rate, chosen, features = jax.lax.map(encode, jnp.arange(0, half, slab))
+    log_rate, chosen = log_rate.reshape((2 * half,) * 3), chosen.ravel()
+    cells = jnp.stack(jnp.unravel_index(chosen, log_rate.shape), axis=-1).astype(jnp.int32)
+    rate, room = jnp.exp(log_rate), len(chosen)
+    number = jnp.full(rate.size, room, jnp.int32).at[chosen].set(jnp.arange(room, dtype=jnp.int32))
+    moved = displacement_of(model.field[..., INPUTS:])[tuple(cells.T)]
+    return Candidates(
+        cells,
+        Known(
+            log_rate[tuple(cells.T)],
+            log_maps(rate, model.cell, cells),
+            features.reshape(room, -1),
+        ),
+        jnp.concatenate([moved, jnp.zeros((1, 3))]),
+        number.reshape(rate.shape),
+        jnp.sum(rate) / jnp.sum(rate[tuple(cells.T)]),
+    )
