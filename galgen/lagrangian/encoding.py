@@ -263,8 +263,9 @@ class LagrangianEncoding(CatalogueEncoding):
         return math.exp(float(np.dot(self.density, [1.0, *standard]))) * (box / radius) ** 3
 
     def blank_fields(self, number):
-        """Fields of one small box, of the middle of training."""
+        """Fields of one small box, fine enough for all masses and cosmologies of training."""
         middle = {n: sum(r) / 2 for n, r in zip(PARAMETERS, self.parameters, strict=True)}
+        middle |= {"omega_m": self.parameters[0][1], MASS: self.masses[0]}
         return self.seeded_fields([middle] * number, 0, TIMED * self.units.cell * self.radii[1])
 
     def seeded_fields(self, conditions, seed, box):
