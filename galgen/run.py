@@ -97,7 +97,7 @@ class Run:
         experiment: RunExperiment = source.experiment(public_class("Experiment"), trust)
         encoding = source.encoding(trust)
         condition = [{name: low for name, (low, _) in encoding.condition_ranges.items()}]
-        draw = encoding.plan(condition, 1, 0)[0]
+        draw = encoding.plan(condition, 1, 0, extrapolate=True)[0]
         with built_for_data():
             like = jax.eval_shape(lambda: experiment.initial_params(draw.blank))
         params = source.params(like, experiment.trainer, ema_decay, best)

@@ -63,15 +63,15 @@ def calibrated(
     shuffles = jax.random.split(key_order, rounds)
     order = np.concatenate([jax.random.permutation(key, len(source)) for key in shuffles])
 
-    def one(params, key, field, condition, x, rows):
+    def one(params, key, field, condition, x, haloes, rows):
         """Sums of f and its products over haloes drawn and true; the marks that are drawn."""
         drawn_by = model.replaced(params).given_field(field).example(0, condition)
         found = likeliest(drawn_by, sampler.cells)
         born, sums = sampler.births(drawn_by, found, key, rows)
         true = found.number[tuple(x[:, :3].astype(jnp.int32).T)]
-        true = jnp.where(jnp.arange(len(x)) < jnp.sum(jnp.any(x != 0, axis=1)), true, len(born))
+        true = jnp.where(jnp.arange(len(x)) < haloes, true, len(born))
         empty = jnp.zeros((len(born) + 1, WIDTHS))
-        around = found.with_haloes(empty, true, jnp.array(len(x)), drawn_by.cell)
+        around = found.with_haloes(empty, true, haloes, drawn_by.cell)
         there = jnp.zeros(len(born) + 1, bool).at[true].set(True)[:-1]
 
         def moments(there, sums):
@@ -91,7 +91,7 @@ def calibrated(
         padded = np.pad(x, ((0, rows - len(x)), (0, 0)))
         params = with_weights(model.params, {TILT: theta})
         (drawn, _), (true, metric), mass, mask = compiled(
-            params, keys[number], field[None], condition[None], padded, rows
+            params, keys[number], field[None], condition[None], padded, len(x), rows
         )
         true, metric = np.asarray(true, np.float64), np.asarray(metric, np.float64)
         # Haloes outside the likely cells count too.

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 from scipy.special import ndtr, ndtri
 
-from galgen.checked import Positive, checked
+from galgen.checked import NotNegative, Positive, checked
 from galgen.data.catalogue import Catalogue
 from galgen.data.encoding import CatalogueEncoding, Condition, Draw
 from galgen.data.field import Field
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LEVELS = (np.arange(200) / 199) ** 0.5
 """At which quantiles of masses are kept: more of them for the heavy."""
-PARAMETERS = ("omega_m", "omega_b", "h", "n_s", "sigma_8")
+PARAMETERS = tuple(field.name for field in dataclasses.fields(Cosmology))
 MASS = "minimum_mass"
 ROOM = 1.4
 """Rows of a draw over the number of haloes that are expected."""
@@ -40,6 +40,8 @@ TIMED = 40
 """Cells per side of a box that draws are timed in."""
 LEAST = 0.05
 """The same at least, where training had one cosmology."""
+NEAR = 0.05
+"""How far outside training R may be, of itself: haloes of fewer particles were never seen."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +88,7 @@ def _grid_of(
 ) -> LagrangianGrid:
     cosmology, mass = encoding.asked(dict(condition))
     field = source.made() if isinstance(source, SeededField) else source
-    return LagrangianGrid.of(field, cosmology, mass, encoding.units)
+    return LagrangianGrid.of(field, cosmology, mass, encoding.units, encoding.redshift)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +108,7 @@ class LagrangianEncoding(CatalogueEncoding):
         masses: range of the least mass [Msun/h].
         radii: range of R [Mpc/h].
         shapes: ranges of ln sigma(R) and its slope.
+        redshift: of the haloes; linear fields of other redshifts are scaled to it.
     """
 
     units: GridUnits
@@ -119,12 +122,23 @@ class LagrangianEncoding(CatalogueEncoding):
     masses: tuple[Positive, Positive]
     radii: tuple[Positive, Positive]
     shapes: tuple[tuple[float, float], tuple[float, float]]
+    redshift: NotNegative = 0.0
 
     reads_field = True
 
     @classmethod
     def fit(cls, units: GridUnits, tables: Sequence[HaloTable]) -> LagrangianEncoding:
-        """Of the tables of training."""
+        """Of the tables of training.
+
+        Raises:
+            InputError: if they are of several redshifts.
+        """
+        redshifts = sorted({table.redshift for table in tables})
+        if len(redshifts) > 1:
+            raise InputError(
+                f"expected haloes of one redshift, got {redshifts[0]:g} to {redshifts[-1]:g}; "
+                "train a model for each"
+            )
         shapes = np.array([table.grid.shape for table in tables])
         middle, spread = shapes.mean(axis=0), np.maximum(shapes.std(axis=0), 1e-3)
         known = np.column_stack([np.ones(len(shapes)), (shapes - middle) / spread])
@@ -152,6 +166,7 @@ class LagrangianEncoding(CatalogueEncoding):
             pair([table.minimum_mass for table in tables]),
             pair([table.grid.radius for table in tables]),
             (pair(shapes[:, 0]), pair(shapes[:, 1])),
+            redshifts[0],
         )
 
     def __str__(self) -> str:
@@ -168,10 +183,10 @@ class LagrangianEncoding(CatalogueEncoding):
 
     def kept_fields(self, fields):
         """Those that were given, where a suite can hold them: seeds are in the provenance."""
-        alike = {(one.mesh, *one.attributes.values()) for one in fields if isinstance(one, Field)}
-        return (
-            list(fields) if len(alike) == 1 and all(isinstance(f, Field) for f in fields) else None
-        )
+        if not all(isinstance(field, Field) for field in fields):
+            return None
+        alike = {(field.mesh, *field.attributes.values()) for field in fields}
+        return list(fields) if len(alike) == 1 else None
 
     def condition_values(self, catalogue):
         known = Cosmology.of(catalogue.cosmology).as_mapping()
@@ -180,12 +195,12 @@ class LagrangianEncoding(CatalogueEncoding):
         return {**known, MASS: float(catalogue.columns["mass"].min())}
 
     def usual_mass(self, condition: Condition) -> float:
-        """The least mass of training at a cosmology: one R for all of it, or else one mass."""
-        low, high = self.radii
-        if high / low > 1.01:
-            return self.masses[0]
+        """The least mass of training at a cosmology: that of all of it, or else of its least R."""
+        low, high = self.masses
+        if high / low < 1.01:
+            return low
         density = Cosmology.of({name: condition[name] for name in PARAMETERS}).mean_matter_density
-        return 4.0 / 3.0 * math.pi * density * math.sqrt(low * high) ** 3
+        return 4.0 / 3.0 * math.pi * density * self.radii[0] ** 3
 
     def asked(self, condition: Condition) -> tuple[Cosmology, float]:
         """The cosmology and the least mass of a condition.
@@ -219,18 +234,21 @@ class LagrangianEncoding(CatalogueEncoding):
         return draws
 
     def _require_trained(self, cosmology: Cosmology, mass: float) -> None:
-        """Refuse what is unlike training in what the network is told: sigma(R) and its slope."""
+        """Refuse what is unlike training in R, or in what the network is told."""
         radius = cosmology.lagrangian_radius(mass)
-        found = shape_of(LinearPower(cosmology), radius)
-        for name, value, (low, high) in zip(
-            ("ln sigma(R)", "d ln sigma / d ln R"), found, self.shapes, strict=True
-        ):
+        found = radius, *shape_of(LinearPower(cosmology, self.redshift), radius)
+        names = "R [Mpc/h]", "ln sigma(R)", "d ln sigma / d ln R"
+        allowed = [(self.radii[0] * (1 - NEAR), self.radii[1] * (1 + NEAR))]
+        for low, high in self.shapes:
             beyond = max(BEYOND * (high - low), LEAST)
-            if not low - beyond <= value <= high + beyond:
+            allowed.append((low - beyond, high + beyond))
+        for name, value, (low, high) in zip(names, found, allowed, strict=True):
+            if not low <= value <= high:
                 raise InputError(
                     f"expected a cosmology and a least mass near those of training, {name} from "
-                    f"{low:.3g} to {high:.3g}, got {value:.3g} for {mass:.3g} Msun/h, whose R is "
-                    f"{radius:.3g} Mpc/h; change them, or pass --extrapolate"
+                    f"{low:.3g} to {high:.3g}, got {value:.3g} for {mass:.3g} Msun/h at omega_m "
+                    f"{cosmology.omega_m:.3g} and sigma_8 {cosmology.sigma_8:.3g}; change them, or "
+                    "pass --extrapolate"
                 )
 
     def with_fields(self, draws, fields):
@@ -249,16 +267,19 @@ class LagrangianEncoding(CatalogueEncoding):
                     f"expected fields that know their box, got a {type(source).__name__}; pass "
                     "galgen.data.Field(values, box)"
                 )
-            number = self.expected_number(draw.conditions[0], source.box, source.redshift)
-            rows = math.ceil((ROOM * number + 6.0 * math.sqrt(number)) / 256 + 0.25) * 256
+            number = self.expected_number(draw.conditions[0], source.box)
+            need = math.ceil(ROOM * number + 6.0 * math.sqrt(number)) + 64
+            # Few sizes, for each is compiled: eight from one power of two to the next.
+            step = max(256, 2 ** (need.bit_length() - 4))
+            rows = -(-need // step) * step
             given.append(dataclasses.replace(draw, shape=(1, rows, draw.shape[2]), source=source))
         return given
 
-    def expected_number(self, condition: Condition, box: float, redshift: float = 0.0) -> float:
+    def expected_number(self, condition: Condition, box: float) -> float:
         """Haloes of a box, by a fit to training that knows no field."""
         cosmology, mass = self.asked(condition)
         radius = cosmology.lagrangian_radius(mass)
-        shape = np.array(shape_of(LinearPower(cosmology, redshift), radius))
+        shape = np.array(shape_of(LinearPower(cosmology, self.redshift), radius))
         standard = (shape - self.middle) / self.spread
         return math.exp(float(np.dot(self.density, [1.0, *standard]))) * (box / radius) ** 3
 
@@ -274,7 +295,7 @@ class LagrangianEncoding(CatalogueEncoding):
         # The same points, and so the same phases, for all within training.
         points = self.units.mesh(box, min(self.radii[0], *radii))
         return [
-            SeededField(cosmology, seed, row, box, points)
+            SeededField(cosmology, seed, row, box, points, self.redshift)
             for row, (cosmology, _) in enumerate(asked)
         ]
 
@@ -287,7 +308,7 @@ class LagrangianEncoding(CatalogueEncoding):
             )
         refuse_diverged(rows)
         cosmology, mass = self.asked(draw.conditions[0])
-        redshift = draw.source.redshift
+        redshift = self.redshift
         cells = rows[:, :3].astype(np.int64)
         positions = (grid.carried(cells) + rows[:, 3:6] * self.offset) * grid.radius
         unit = cosmology.growth_rate(redshift) * cosmology.comoving_hubble(redshift)

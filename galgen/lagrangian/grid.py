@@ -96,7 +96,12 @@ class LagrangianGrid:
 
     @classmethod
     def of(
-        cls, field: Field, cosmology: Cosmology, minimum_mass: float, units: GridUnits
+        cls,
+        field: Field,
+        cosmology: Cosmology,
+        minimum_mass: float,
+        units: GridUnits,
+        redshift: float = 0.0,
     ) -> LagrangianGrid:
         """The grid of a linear field.
 
@@ -105,6 +110,7 @@ class LagrangianGrid:
             cosmology: that it is of.
             minimum_mass: least mass of a halo [Msun/h].
             units: scales.
+            redshift: of the haloes; the field is scaled to it by linear growth.
 
         Raises:
             InputError: a field that is smoothed, or too coarse for the mass.
@@ -118,16 +124,18 @@ class LagrangianGrid:
                 f"a smoothing of {field.smoothing:g} Mpc/h; make a finer field, or choose a larger "
                 "mass"
             )
-        shape = shape_of(LinearPower(cosmology, field.redshift), radius)
+        shape = shape_of(LinearPower(cosmology, redshift), radius)
+        grown = cosmology.growth_factor(redshift) / cosmology.growth_factor(field.redshift)
         values = scipy.fft.rfftn(field.values, workers=1).astype(np.complex64)
+        values *= np.float32(grown)
         linear = LinearField(values, field.box).resampled(mesh)
         density = linear.filtered(np.ones_like) / np.float32(math.exp(shape[0]))
         spheres = [
             block_mean(linear.filtered(functools.partial(_sphere, scale * radius)))
             for scale in units.spheres
         ]
-        growth = cosmology.growth_rate(field.redshift)
-        growth_2 = cosmology.second_order_growth_rate(field.redshift)
+        growth = cosmology.growth_rate(redshift)
+        growth_2 = cosmology.second_order_growth_rate(redshift)
         moved = lagrangian_displacement(linear, units.smoothing * radius)
         unit = np.float32(radius)
         first, second = moved.first / unit, moved.second / unit

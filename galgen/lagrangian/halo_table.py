@@ -32,6 +32,7 @@ class HaloTable:
     speed        ``(points, 3)`` v / (f a H) less that of second-order theory [R]
     cosmology                    of the catalogue
     minimum_mass scalar          [Msun/h]
+    redshift     scalar          of the haloes
     dropped      int             haloes of a cell that has a heavier one
     ============ =============== ============================================================
     """
@@ -43,6 +44,7 @@ class HaloTable:
     speed: Float32[np.ndarray, "points 3"]
     cosmology: Cosmology
     minimum_mass: float
+    redshift: float
     dropped: int
 
     @classmethod
@@ -73,7 +75,7 @@ class HaloTable:
                 "--data.minimum-masses"
             )
         cosmology = Cosmology.of(catalogue.cosmology)
-        grid = LagrangianGrid.of(field, cosmology, minimum_mass, units)
+        grid = LagrangianGrid.of(field, cosmology, minimum_mass, units, catalogue.redshift)
         if grid.mesh < 2 * REACH + 8:
             raise InputError(
                 f"expected boxes of {(2 * REACH + 8) * grid.cell * grid.radius:.0f} Mpc/h or more "
@@ -88,7 +90,8 @@ class HaloTable:
         size = grid.box / grid.radius
         offset = x / grid.radius - grid.carried(cells)
         offset -= size * np.round(offset / size)
-        unit = cosmology.growth_rate(field.redshift) * cosmology.comoving_hubble(field.redshift)
+        unit = cosmology.growth_rate(catalogue.redshift)
+        unit *= cosmology.comoving_hubble(catalogue.redshift)
         speed = catalogue.velocities[order] / (unit * grid.radius)
         return cls(
             grid,
@@ -98,6 +101,7 @@ class HaloTable:
             (speed - grid.speed[(slice(None), *cells.T)].T).astype(np.float32),
             cosmology,
             minimum_mass,
+            catalogue.redshift,
             dropped,
         )
 

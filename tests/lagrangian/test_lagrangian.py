@@ -98,19 +98,66 @@ def test_a_box_and_its_tiling_give_the_same(suite, trained, encoding):
         np.testing.assert_allclose(other, np.tile(one, (2, 2, 2, 1)), atol=2e-3)
 
 
+class Unturned(np.random.Generator):
+    """Draws of a piece in a corner of the box, its axes as they are."""
+
+    def integers(self, low, high, number):
+        return np.array([3, 0, 5]) % high if high > 2 else np.zeros(number, int)
+
+    def permutation(self, number):
+        return np.arange(number)
+
+
 def test_pieces_of_a_box_are_encoded_as_the_box(tables, trained, encoding):
     """A piece sees what lies around it: nothing changes at its edges."""
-    table = tables[0]
-    source = PieceSource([table], encoding, 24, 1, 0)
-    batch = source.batch(0)
-    model = trained.given_field(jnp.asarray(batch.field)).example(0, jnp.asarray(batch.condition))
+    table, side = tables[0], 24
+    _, condition, field = PieceSource([table], encoding, side, 1, 0)._piece(0, Unturned(np.random.PCG64(0)))
+    model = trained.given_field(jnp.asarray(field)[None]).example(0, jnp.asarray(condition)[None])
     rate, _ = model.encode(model.field[..., :INPUTS])
     whole = likeliest(of_grid(trained, encoding, table.grid), 1.0).known.log_rate
-    rate, whole = np.sort(np.ravel(rate)), np.sort(np.ravel(whole))
-    assert len(rate) == 24**3
-    # Fresh convolutions know directions: of a piece that is turned only the range is that of the
-    # box; see the next test for what turning does.
-    assert whole[0] - 0.2 < rate[0] < rate[-1] < whole[-1] + 0.2
+    mesh = table.grid.mesh
+    where = np.ix_(*((2 * start + np.arange(side)) % mesh for start in (3, 0, 5)))
+    whole = np.asarray(whole).reshape((mesh,) * 3)
+    assert whole.std() > 1e-3
+    np.testing.assert_allclose(rate, whole[where], atol=5e-3)
+
+
+def test_a_field_is_scaled_to_the_redshift_of_its_haloes(suite):
+    """The linear field of another redshift gives the same grid."""
+    field, cosmology = Suite(suite).field(0), Cosmology()
+    early = dataclasses.replace(
+        field, values=field.values * np.float32(cosmology.growth_factor(1.0)), redshift=1.0
+    )
+    one, other = (LagrangianGrid.of(f, cosmology, LIMIT, UNITS) for f in (field, early))
+    for name in ("density", "spheres", "waves", "displacement", "speed"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=1e-4)
+    assert one.shape == other.shape
+    later = LagrangianGrid.of(field, cosmology, LIMIT, UNITS, redshift=1.0)
+    growth = cosmology.growth_factor(1.0)
+    # Densities are in units of sigma(R) at the redshift, displacements in R.
+    np.testing.assert_allclose(later.density, one.density, atol=1e-4)
+    np.testing.assert_allclose(later.waves, growth * one.waves, atol=1e-4)
+    assert later.shape[0] == pytest.approx(one.shape[0] + np.log(growth))
+
+
+def test_training_has_one_redshift(tables):
+    odd = dataclasses.replace(tables[0], redshift=1.0)
+    with pytest.raises(InputError, match="one redshift"):
+        LagrangianEncoding.fit(UNITS, [*tables[1:], odd])
+
+
+def test_the_usual_mass_is_within_training(tables, encoding):
+    """Where R is the same in all of it, as of 20 particles, the least mass follows the density."""
+    assert encoding.usual_mass(AT) == pytest.approx(LIMIT)
+    by_radius = dataclasses.replace(encoding, masses=(5e13, 2e14), radii=(6.6, 9.4))
+    for omega_m in (0.2, 0.4):
+        condition = {**AT, "omega_m": omega_m}
+        mass = by_radius.usual_mass(condition)
+        cosmology = Cosmology.of(condition)
+        assert cosmology.lagrangian_radius(mass) == pytest.approx(6.6)
+    # Fewer particles than any halo of training: never drawn unasked.
+    with pytest.raises(InputError, match=r"R \[Mpc/h\] from 6.27"):
+        by_radius.plan([{**AT, "minimum_mass": 4e13}], 1, 0)
 
 
 @pytest.mark.parametrize("step", range(4))
@@ -210,7 +257,7 @@ def test_births_without_interaction_are_independent():
     numbers = many[:, dense].sum(axis=1)
     assert numbers.mean() == pytest.approx(expected, abs=4 * np.sqrt(expected / 40))
     assert numbers.var() == pytest.approx(expected, rel=0.6)
-    # Of the likely cells alone, all of lambda is dealt to them.
+    # Where half of the cells are kept, they get the lambda of the others too.
     few = likeliest(model, 0.5)
     assert float(few.share) == pytest.approx(1.005, abs=1e-4)
 
