@@ -111,7 +111,9 @@ class Unturned(np.random.Generator):
 def test_pieces_of_a_box_are_encoded_as_the_box(tables, trained, encoding):
     """A piece sees what lies around it: nothing changes at its edges."""
     table, side = tables[0], 24
-    _, condition, field = PieceSource([table], encoding, side, 1, 0)._piece(0, Unturned(np.random.PCG64(0)))
+    _, condition, field = PieceSource([table], encoding, side, 1, 0)._piece(
+        0, Unturned(np.random.PCG64(0))
+    )
     model = trained.given_field(jnp.asarray(field)[None]).example(0, jnp.asarray(condition)[None])
     rate, _ = model.encode(model.field[..., :INPUTS])
     whole = likeliest(of_grid(trained, encoding, table.grid), 1.0).known.log_rate
