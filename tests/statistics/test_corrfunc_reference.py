@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from galgen.statistics.pairs.bins import AngleBins
-from galgen.statistics.pairs.cells import sums_by_cells
 from galgen.statistics.pairs.correlation import two_point_correlation
 from galgen.statistics.pairs.counts import cross_pair_counts, pair_counts
 from galgen.statistics.pairs.multipoles import correlation_multipoles, projected_correlation
@@ -36,30 +35,26 @@ def frozen(script):
 def test_auto_cross_and_weighted_counts(script, frozen):
     x, y = script.catalogue()[None], script.catalogue(1500, 2027)[None]
     arguments = (script.EDGES, script.BOX)
-    counts = pair_counts(x, None, *arguments, method=sums_by_cells)
+    counts = pair_counts(x, None, *arguments)
     np.testing.assert_array_equal(counts[0], frozen["pairs"])
-    cross = cross_pair_counts(x, None, y, None, *arguments, method=sums_by_cells)
+    cross = cross_pair_counts(x, None, y, None, *arguments)
     np.testing.assert_array_equal(cross[0], frozen["cross"])
     weights = script.weights()[None]
-    weighted = pair_counts(x, None, *arguments, weights=weights, method=sums_by_cells)
+    weighted = pair_counts(x, None, *arguments, weights=weights)
     np.testing.assert_allclose(weighted[0], frozen["weighted"], rtol=1e-12)
 
 
 def test_xi(script, frozen):
     x = script.catalogue()[None]
-    xi = two_point_correlation(x, None, script.EDGES, script.BOX, method=sums_by_cells).xi[0]
+    xi = two_point_correlation(x, None, script.EDGES, script.BOX).xi[0]
     np.testing.assert_allclose(xi, frozen["xi"], rtol=1e-12, atol=1e-12)
 
 
 def test_counts_along_and_across_the_line_of_sight(script, frozen):
     x = script.catalogue()[None]
-    angle = correlation_multipoles(
-        x, None, script.EDGES, script.BOX, script.MU_BINS, method=sums_by_cells
-    )
+    angle = correlation_multipoles(x, None, script.EDGES, script.BOX, script.MU_BINS)
     np.testing.assert_array_equal(angle.pairs[0], frozen["s_mu"])
-    across = projected_correlation(
-        x, None, script.EDGES, script.BOX, script.PI_MAX, method=sums_by_cells
-    )
+    across = projected_correlation(x, None, script.EDGES, script.BOX, script.PI_MAX)
     np.testing.assert_array_equal(across.pairs[0], frozen["rp_pi"])
     np.testing.assert_allclose(across.wp[0], frozen["wp"], rtol=1e-10)
 

@@ -7,6 +7,7 @@ import pytest
 
 from galgen.errors import InputError
 from galgen.statistics.pairs.cells import sums_by_cells
+from galgen.statistics.pairs.columns import sums_by_columns
 from galgen.statistics.pairs.correlation import two_point_correlation
 from galgen.statistics.pairs.multipoles import (
     correlation_multipoles,
@@ -92,7 +93,7 @@ def test_legendre_polynomials_are_found_again(mu_bins):
     np.testing.assert_allclose(found, truth, rtol=1e-3)
 
 
-@pytest.mark.parametrize("method", [sums_by_tiles, sums_by_cells])
+@pytest.mark.parametrize("method", [sums_by_tiles, sums_by_cells, sums_by_columns])
 def test_uniform_points_have_no_multipoles_and_no_projection(method):
     x = uniform(60, 250).astype(np.float32)
     mean = correlation_multipoles(x, None, EDGES, BOX, method=method).mean()

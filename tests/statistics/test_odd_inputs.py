@@ -31,7 +31,8 @@ from galgen.statistics import counts, fourier, pairs, sky
 MPC, KMS = u.Mpc / LITTLE_H, u.km / u.s
 ELSEWHERE = {
     # what they take was checked by as_points, or is no array
-    "pairs.as_points", "pairs.pair_sums", "pairs.sums_by_cells", "pairs.sums_by_tiles",
+    "pairs.as_points", "pairs.pair_sums", "pairs.sums_by_cells", "pairs.sums_by_columns",
+    "pairs.sums_by_tiles",
     "fourier.equilateral", "fourier.squeezed", "fourier.fourier_modes", "counts.lattice_centers",
     # randoms as of survey_power_spectrum, after a compilation of its own
     "fourier.survey_window",
@@ -256,16 +257,17 @@ def test_integers_do_not_depend_on_the_size(rows, form):
         pairs.pair_counts(x, mask, (0.0, 5e-5, 2e-4, 1.0), 3000.0)
 
 
-def test_both_routes_count_the_same_in_every_precision():
+def test_all_routes_count_the_same_in_every_precision():
     rng = np.random.default_rng(2)
     x = (rng.integers(0, 1000, (2, 300, 3)) / 10).astype(np.float32)
     edges, queries = np.arange(0, 40) * 0.5, x[0, :50]
     for given in (x, jnp.asarray(x), x.astype(np.float64)):
-        by_tiles, by_cells = (
+        by_tiles, by_cells, by_columns = (
             pairs.pair_counts(given, None, edges, 100.0, method=method)
-            for method in (pairs.sums_by_tiles, pairs.sums_by_cells)
+            for method in (pairs.sums_by_tiles, pairs.sums_by_cells, pairs.sums_by_columns)
         )
         np.testing.assert_array_equal(by_tiles, by_cells)
+        np.testing.assert_array_equal(by_tiles, by_columns)
         radii = edges[1:20] + 0.01
         np.testing.assert_array_equal(
             counts.sphere_counts(given, None, radii, 100.0, queries),
@@ -323,7 +325,9 @@ def lattice(step=0.1, cells=30, number=150, seed=0):
 
 
 @pytest.mark.parametrize("periodic", [True, False])
-@pytest.mark.parametrize("method", [pairs.sums_by_tiles, pairs.sums_by_cells])
+@pytest.mark.parametrize(
+    "method", [pairs.sums_by_tiles, pairs.sums_by_cells, pairs.sums_by_columns]
+)
 def test_pairs_of_a_lattice_are_counted_by_integers(method, periodic):
     """0.1 x 3 is 0.30000000000000004, and 0.8 - 0.5 is less than 0.3: both are 3 steps."""
     x, places = lattice()

@@ -7,9 +7,12 @@ import pytest
 from pair_reference import brute_force, counts_by_tree, separations
 
 from galgen.errors import InputError
+from galgen.statistics.binning import reached_from
 from galgen.statistics.digitizing import digitize
+from galgen.statistics.pairs import columns
 from galgen.statistics.pairs.bins import AngleBins, ProjectedBins, SeparationBins
 from galgen.statistics.pairs.cells import equal_cells, sums_by_cells
+from galgen.statistics.pairs.columns import sums_by_columns
 from galgen.statistics.pairs.counts import as_points, cross_pair_counts, pair_counts, pair_sums
 from galgen.statistics.pairs.points import Product
 from galgen.statistics.pairs.tiles import sums_by_tiles
@@ -22,7 +25,7 @@ def small_tiles(*arguments):
     return sums_by_tiles(*arguments, tile=64)
 
 
-METHODS = [sums_by_tiles, small_tiles, sums_by_cells]
+METHODS = [sums_by_tiles, small_tiles, sums_by_cells, sums_by_columns]
 
 
 def clouds(points, batch=3, seed=0):
@@ -37,9 +40,10 @@ def test_float64_counts_equal_brute_force(points, periodic):
     with jax.enable_x64(True):
         counts = np.asarray(pair_counts(x, None, EDGES, BOX, periodic, method=small_tiles))
     np.testing.assert_array_equal(counts, truth)
-    cells = pair_counts(x, None, EDGES, BOX, periodic, method=sums_by_cells)
-    np.testing.assert_array_equal(cells, truth)
-    assert cells.dtype == np.int64
+    for method in (sums_by_cells, sums_by_columns):
+        found = pair_counts(x, None, EDGES, BOX, periodic, method=method)
+        np.testing.assert_array_equal(found, truth)
+        assert found.dtype == np.int64
     assert points == 2 or counts.sum() > 0
 
 
@@ -188,7 +192,7 @@ def test_weights_and_batches_of_another_shape_are_refused():
         cross_pair_counts(X, None, np.zeros((2, 4, 3)), None, EDGES, BOX)
 
 
-@pytest.mark.parametrize("method", [sums_by_tiles, sums_by_cells])
+@pytest.mark.parametrize("method", [sums_by_tiles, sums_by_cells, sums_by_columns])
 @pytest.mark.parametrize("periodic", [True, False])
 def test_weighted_and_cross_counts_equal_brute_force(method, periodic):
     rng = np.random.default_rng(7)
@@ -241,7 +245,7 @@ LINE_OF_SIGHT_BINS = {
 
 
 # Both kinds of bins, both lines of sight; the other pairs of them are slow.
-@pytest.mark.parametrize("method", [sums_by_tiles, sums_by_cells])
+@pytest.mark.parametrize("method", [sums_by_tiles, sums_by_cells, sums_by_columns])
 @pytest.mark.parametrize(
     "bins",
     [
@@ -314,15 +318,74 @@ def test_digitizing_is_a_comparison_with_every_edge(edges, double):
     np.testing.assert_array_equal(found, np.sum(given[:, None] >= exact, axis=1))
 
 
-def test_clustered_and_duplicate_points_in_cells():
+@pytest.mark.parametrize("reach", [0.02, 3.0, 14.99])
+@pytest.mark.parametrize("points", [40, 3000])
+def test_columns_wide_and_narrow_equal_brute_force(points, reach):
+    """A box of one column, of many, and of more than there are points; auto and cross."""
+    rng = np.random.default_rng(15)
+    x, y = rng.uniform(0, BOX, (points, 3)), rng.uniform(-BOX, 2 * BOX, (points // 2, 3))
+    x[::5] = x[0] + rng.normal(0, 0.01, (len(x[::5]), 3))
+    edges = reach * np.array([0.1, 0.5, 1.0])
+    for periodic in (True, False):
+        found = pair_counts(x[None], None, edges, BOX, periodic, method=sums_by_columns)
+        np.testing.assert_array_equal(found[0], brute_force(x, edges, BOX, periodic))
+        found = cross_pair_counts(
+            x[None], None, y[None], None, edges, BOX, periodic, method=sums_by_columns
+        )
+        np.testing.assert_array_equal(found[0], brute_force(x, edges, BOX, periodic, y))
+
+
+@pytest.mark.parametrize("edges", EDGE_SETS.values(), ids=EDGE_SETS)
+def test_bins_of_columns_are_a_comparison_with_every_edge(edges):
+    """Pairs of one point at the origin with others along an axis, on the edges and beside them."""
+    limits = np.asarray(edges, np.float64)
+    values = [np.nextafter(limits[:, None] * factor, [-1, 1]) for factor in (1, 1 + 1e-10, 0.7)]
+    values = np.concatenate([v.ravel() for v in values] + [limits])
+    values = np.unique(values[values >= 0])
+    others = np.zeros((1, len(values), 3))
+    others[0, :, 1] = values
+    found = cross_pair_counts(
+        np.zeros((1, 1, 3)), None, others, None, limits, 1.0, False, method=sums_by_columns
+    )
+    reached = np.sum(values[:, None] ** 2 >= reached_from(limits) ** 2, axis=1)
+    np.testing.assert_array_equal(found[0], np.bincount(reached, minlength=len(limits))[1:-1])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_number_of_threads_changes_no_bit(threads, monkeypatch):
+    x = clouds(4000, 1, seed=16)
+    w = np.random.default_rng(17).normal(0, 1, x.shape[:2])
+    whole = pair_counts(x, None, EDGES, BOX, weights=w, method=sums_by_columns)
+    monkeypatch.setattr(columns, "_threads", lambda: threads)
+    np.testing.assert_array_equal(
+        pair_counts(x, None, EDGES, BOX, weights=w, method=sums_by_columns), whole
+    )
+
+
+class Doubled(Product):
+    """Twice the product: columns know nothing of it."""
+
+    def of(self, apart, first, second):
+        return [2 * first[0] * second[0]]
+
+
+def test_quantities_of_others_are_summed_by_tiles_and_cells():
+    x = clouds(300, 1, seed=18)
+    points = as_points(x, None, np.ones(x.shape[:2]))
+    twice = pair_sums(points, None, EDGES, BOX, quantity=Doubled())
+    np.testing.assert_allclose(twice[:, 0], 2 * pair_counts(x, None, EDGES, BOX), rtol=1e-12)
+
+
+def test_clustered_and_duplicate_points():
     rng = np.random.default_rng(10)
     parents = rng.uniform(0, BOX, (12, 3))
     x = (np.repeat(parents, 150, axis=0) + rng.normal(0, 0.4, (1800, 3))) % BOX
     x[:90] = x[90]
     truth = brute_force(x, EDGES, BOX, True)
-    np.testing.assert_array_equal(
-        pair_counts(x[None], None, EDGES, BOX, method=sums_by_cells)[0], truth
-    )
+    for method in (sums_by_cells, sums_by_columns):
+        np.testing.assert_array_equal(
+            pair_counts(x[None], None, EDGES, BOX, method=method)[0], truth
+        )
     assert truth[0] >= 90 * 89
 
 

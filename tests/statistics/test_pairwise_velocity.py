@@ -8,12 +8,13 @@ from pair_reference import separations
 
 from galgen.errors import InputError
 from galgen.statistics.pairs.cells import sums_by_cells
+from galgen.statistics.pairs.columns import sums_by_columns
 from galgen.statistics.pairs.pairwise_velocity import marked_correlation, pairwise_velocity
 from galgen.statistics.pairs.tiles import sums_by_tiles
 
 BOX = np.array([30.0, 40.0, 50.0])
 EDGES = np.array([0.5, 3.0, 6.0, 10.0, 14.0])
-METHODS = [sums_by_tiles, sums_by_cells]
+METHODS = [sums_by_tiles, sums_by_cells, sums_by_columns]
 
 
 def cloud(points, seed=0, batch=1):

@@ -40,7 +40,6 @@ from galgen.statistics.fourier.survey_power_spectrum import (
     weighted_positions,
 )
 from galgen.statistics.pairs.bins import AngleBins, as_edges
-from galgen.statistics.pairs.cells import sums_by_cells
 from galgen.statistics.pairs.counts import pair_counts
 from galgen.statistics.pairs.multipoles import legendre_weights
 from galgen.statistics.pairs.survey_catalogue import SurveyCatalogue
@@ -178,7 +177,7 @@ def _correlation(
     bins = AngleBins(as_edges(edges), mu_bins, None)
     pairs = pair_counts(
         randoms.positions[None], randoms.weight[None] != 0, bins, 1.0,
-        periodic=False, weights=randoms.weight[None], method=sums_by_cells,
+        periodic=False, weights=randoms.weight[None],
     )  # fmt: skip
     shell = 4 * np.pi / 3 * np.diff(np.power(bins.edges, 3))
     return legendre_weights(multipoles, mu_bins) @ np.asarray(pairs[0]).T / shell

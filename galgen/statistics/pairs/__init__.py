@@ -2,6 +2,7 @@
 
 from galgen.statistics.pairs.bins import AngleBins, PairBins, ProjectedBins, SeparationBins
 from galgen.statistics.pairs.cells import sums_by_cells
+from galgen.statistics.pairs.columns import sums_by_columns
 from galgen.statistics.pairs.correlation import (
     TwoPointCorrelation,
     cross_correlation,
@@ -53,6 +54,7 @@ __all__ = [
     "projected_correlation",
     "soft_correlation",
     "sums_by_cells",
+    "sums_by_columns",
     "sums_by_tiles",
     "two_point_correlation",
 ]

@@ -5,9 +5,11 @@ does); pairs between two catalogues come once. A point is never its own pair; tw
 position are. In a periodic box the separation is that of the nearest image, unique below half the
 box. Bins are those of :mod:`galgen.statistics.pairs.bins`; with weights, a pair counts w_i w_j.
 
-Two methods give the same integers, and are chosen by size where none is named:
-:func:`~galgen.statistics.pairs.tiles.sums_by_tiles` compares all pairs, compiled, inside a jit too;
-:func:`~galgen.statistics.pairs.cells.sums_by_cells` compares near cells only, on the host's list.
+Three methods give the same integers, and are chosen where none is named:
+:func:`~galgen.statistics.pairs.columns.sums_by_columns` serves CPUs outside a jit, at the speed of
+Corrfunc; :func:`~galgen.statistics.pairs.tiles.sums_by_tiles` compares all pairs, inside a jit too;
+:func:`~galgen.statistics.pairs.cells.sums_by_cells` compares near cells only, on accelerators and
+for quantities and bins of your own.
 
 **Precision.** Outside a jit the integers are those of any float64 code, for positions of any type,
 size and method (:mod:`galgen.statistics.arguments`), and of a lattice those of exact arithmetic:
@@ -31,6 +33,7 @@ from galgen.statistics.arguments import check_points, check_weights, is_traced
 from galgen.statistics.binning import check_box
 from galgen.statistics.pairs.bins import PairBins, as_bins
 from galgen.statistics.pairs.cells import sums_by_cells
+from galgen.statistics.pairs.columns import counts_by_columns, sums_by_columns
 from galgen.statistics.pairs.points import PairQuantity, Points, Product, check_reach
 from galgen.statistics.pairs.tiles import sums_by_tiles
 
@@ -39,7 +42,7 @@ Cloud = tuple[ArrayLike, ArrayLike | None, ArrayLike | None]
 PairMethod = Callable[..., Array | np.ndarray]
 """Called as :func:`sums_by_tiles`."""
 LARGE = 1024
-"""Catalogues of more points are counted by cells, where no method is named."""
+"""Catalogues of more points are counted by cells, where neither a method is named nor columns do."""
 
 
 def pair_counts(
@@ -60,8 +63,8 @@ def pair_counts(
         box: the three sides in Mpc/h, a host value.
         periodic: nearest images; False for an open box, where ``box`` is not used.
         weights: ``(batch, points)``, of any sign; a pair then counts the product of its two.
-        method: ``sums_by_tiles``, or ``sums_by_cells`` for large catalogues, outside jit; None
-            chooses by size.
+        method: ``sums_by_columns`` or ``sums_by_cells``, outside jit, or ``sums_by_tiles``; None
+            chooses by device and size.
 
     Returns:
         Integers, or with weights floats, ``(batch, *bins.shape)``.
@@ -164,7 +167,7 @@ def pair_sums(
     chosen, sides = as_bins(bins), check_box(box)
     check_reach(chosen, sides, periodic)
     if method is None:
-        method = _method_for(first, second)
+        method = _method_for(first, second, chosen, quantity)
     return method(first, second, chosen, sides, periodic, quantity)
 
 
@@ -223,9 +226,13 @@ def as_points(
     return Points(points, keep, check_weights(weights, keep, points, other)[..., None])
 
 
-def _method_for(first: Points, second: Points | None) -> PairMethod:
-    """Cells for what is large, tiles inside a jit and for batches of small catalogues."""
+def _method_for(
+    first: Points, second: Points | None, bins: PairBins, quantity: PairQuantity | None
+) -> PairMethod:
+    """Tiles inside a jit; outside columns on a CPU, else cells for what is large."""
     arrays = jax.tree.leaves((first, second))
     largest = max(points.mask.shape[1] for points in (first, second) if points is not None)
     traced = any(isinstance(array, jax.core.Tracer) for array in arrays)
+    if not traced and counts_by_columns(bins, quantity):
+        return sums_by_columns
     return sums_by_tiles if traced or largest <= LARGE else sums_by_cells

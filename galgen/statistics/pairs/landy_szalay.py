@@ -21,12 +21,10 @@ al. 2009, MNRAS 396, 19)::
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from collections.abc import Sequence
 
 import flax.struct
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -34,34 +32,10 @@ from galgen.arrays import ArrayLike
 from galgen.errors import InputError
 from galgen.statistics.binning import EnsembleMean
 from galgen.statistics.pairs.bins import AngleBins, PairBins, ProjectedBins, as_bins
-from galgen.statistics.pairs.cells import sums_by_cells
+from galgen.statistics.pairs.counts import pair_sums
 from galgen.statistics.pairs.multipoles import check_ells, legendre_weights
-from galgen.statistics.pairs.points import PairQuantity, Points, Product
+from galgen.statistics.pairs.points import Points, Product, RegionProduct
 from galgen.statistics.pairs.survey_catalogue import SurveyCatalogue
-
-
-@dataclasses.dataclass(frozen=True)
-class RegionProduct(PairQuantity):
-    """The product of weights, added to the regions that a pair touches and to the total.
-
-    Attributes:
-        regions: how many. The second attribute of a point is its region.
-    """
-
-    regions: int
-
-    @property
-    def parts(self) -> int:
-        return self.regions + 1
-
-    def of(self, apart, first, second):
-        return [first[0] * second[0]]
-
-    def into(self, index, first, second):
-        one, other = (columns[1].astype(jnp.int32) for columns in (first, second))
-        nowhere = jnp.iinfo(jnp.int32).max
-        start = index * self.parts
-        return [start + self.regions, start + one, jnp.where(one == other, nowhere, start + other)]
 
 
 @flax.struct.dataclass
@@ -157,11 +131,11 @@ def landy_szalay(
     regions = _regions(data, randoms)
 
     def counts(one: SurveyCatalogue, other: SurveyCatalogue | None) -> np.ndarray:
-        sums = sums_by_cells(
+        sums = pair_sums(
             _points(one, regions),
             None if other is None else _points(other, regions),
             chosen,
-            np.ones(3),
+            1.0,
             False,
             RegionProduct(regions) if regions else Product(),
         )

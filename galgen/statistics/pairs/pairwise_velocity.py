@@ -18,7 +18,6 @@ is 1 at every r where marks do not know of the neighbours.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import flax.struct
@@ -30,20 +29,7 @@ from galgen.arrays import ArrayLike
 from galgen.statistics.arguments import check_column, is_traced
 from galgen.statistics.binning import EnsembleMean, check_box, check_edges, jackknife_ratio
 from galgen.statistics.pairs.counts import PairMethod, as_points, pair_sums
-from galgen.statistics.pairs.points import PairQuantity, Product
-
-
-@dataclasses.dataclass(frozen=True)
-class RadialVelocity(PairQuantity):
-    """u and u² with u = (v_2 - v_1) . r_hat, zero for two points at one place."""
-
-    size = 2
-
-    def of(self, apart, first, second):
-        squared = sum(a * a for a in apart)
-        motion = sum((b - a) * r for a, b, r in zip(first, second, apart, strict=True))
-        u = motion / jnp.sqrt(jnp.where(squared > 0, squared, 1.0))
-        return [u, u * u]
+from galgen.statistics.pairs.points import Product, RadialVelocity
 
 
 @flax.struct.dataclass

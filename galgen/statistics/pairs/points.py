@@ -7,6 +7,7 @@ import dataclasses
 from typing import ClassVar
 
 import flax.struct
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
@@ -65,6 +66,43 @@ class Product(PairQuantity):
 
     def of(self, apart, first, second):
         return [first[0] * second[0]]
+
+
+@dataclasses.dataclass(frozen=True)
+class RegionProduct(PairQuantity):
+    """The product of weights, added to the regions that a pair touches and to the total.
+
+    Attributes:
+        regions: how many. The second attribute of a point is its region.
+    """
+
+    regions: int
+
+    @property
+    def parts(self) -> int:
+        return self.regions + 1
+
+    def of(self, apart, first, second):
+        return [first[0] * second[0]]
+
+    def into(self, index, first, second):
+        one, other = (columns[1].astype(jnp.int32) for columns in (first, second))
+        nowhere = jnp.iinfo(jnp.int32).max
+        start = index * self.parts
+        return [start + self.regions, start + one, jnp.where(one == other, nowhere, start + other)]
+
+
+@dataclasses.dataclass(frozen=True)
+class RadialVelocity(PairQuantity):
+    """u and u² with u = (v_2 - v_1) . r_hat, zero for two points at one place."""
+
+    size = 2
+
+    def of(self, apart, first, second):
+        squared = sum(a * a for a in apart)
+        motion = sum((b - a) * r for a, b, r in zip(first, second, apart, strict=True))
+        u = motion / jnp.sqrt(jnp.where(squared > 0, squared, 1.0))
+        return [u, u * u]
 
 
 def check_reach(bins: PairBins, box: Float[np.ndarray, "3"], periodic: bool) -> None:
