@@ -19,13 +19,14 @@ import dataclasses
 import json
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import numpy as np
 
 from galgen import Catalogue, Run, Suite, sample, write_suite
-from galgen.simulation import Cosmology, linear_field
+from galgen.simulation import Cosmology, HaloSimulator, linear_field
 from galgen.statistics import (
     counts_in_cells,
     cross_power_spectrum,
@@ -133,7 +134,7 @@ def told(values: np.ndarray) -> str:
 
 def judge(args: argparse.Namespace) -> None:
     run, suite = Run.load(args.run), Suite(args.suite)
-    chosen = suite.indices("test") if "test" in suite.splits else np.arange(len(suite))
+    chosen = suite.indices(args.split) if args.split in suite.splits else np.arange(len(suite))
     tallies: dict[str, Tally] = {}
     with_truth, with_other, seconds = [], [], []
     for index in chosen[: args.boxes].tolist():
@@ -172,6 +173,50 @@ def judge(args: argparse.Namespace) -> None:
         args.output.write_text(json.dumps(result, indent=1))
 
 
+def spectra(file: Path, number: int, made: Callable[[int], Catalogue]) -> np.ndarray:
+    """P0 of catalogues, kept in a file, so that a stopped call goes on."""
+    known = list(np.load(file)) if file.exists() else []
+    for seed in range(len(known), number):
+        one = made(seed)
+        x, mesh = one.positions[None].astype(float), 2 * round(one.box[0] * 0.256)
+        known.append(
+            np.asarray(power_spectrum(x, None, one.box, mesh, K, multipoles=(0,)).power)[0, 0]
+        )
+        np.save(file, np.array(known))
+    return np.array(known[:number])
+
+
+def covariance(args: argparse.Namespace) -> None:
+    """Of P0, of draws on fresh fields and of simulations."""
+    run, cosmology = Run.load(args.run), Cosmology()
+    simulator = HaloSimulator(args.box, 2 * round(args.box / 4), mass_min=3e13)
+    condition = cosmology.as_mapping() | {"minimum_mass": simulator.mass_min}
+    start = time.process_time()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    true = spectra(
+        args.folder / "simulated.npy", args.number, lambda seed: simulator.simulate(cosmology, seed)
+    )
+    print(f"simulated, {time.process_time() - start:.0f} CPU-s", flush=True)
+    start = time.process_time()
+    drawn = spectra(
+        args.folder / "drawn.npy",
+        args.number,
+        lambda seed: sample(run, [condition], box=args.box, seed=seed)[0],
+    )
+    print(f"drawn, {time.process_time() - start:.0f} CPU-s")
+    print("k       ", told((K[1:] + K[:-1]) / 2))
+    n = args.number
+    error = np.sqrt(sum(p.var(axis=0, ddof=1) / n for p in (true, drawn))) / true.mean(axis=0)
+    print("mean    ", told(drawn.mean(axis=0) / true.mean(axis=0)), "\n     +- ", told(error))
+    print("variance", told(drawn.var(axis=0) / true.var(axis=0)))
+    print(f"     +-  {np.sqrt(4 / (n - 1)):.3f}")
+    upper = np.triu_indices(true.shape[1], 1)
+    found = [np.corrcoef(p.T)[upper] for p in (true, drawn)]
+    difference = found[1] - found[0]
+    noise = np.sqrt(np.mean(sum((1 - r**2) ** 2 for r in found)) / (n - 1))
+    print(f"correlation coefficients: rms difference {difference.std():.3f}, of noise {noise:.3f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -184,10 +229,17 @@ def main() -> None:
     second.add_argument("suite", type=Path)
     second.add_argument("--minimum-mass", type=float, default=0.0)
     second.add_argument("--draws", type=int, default=4)
+    second.add_argument("--split", default="test")
     second.add_argument("--boxes", type=int)
     second.add_argument("--seed", type=int, default=0)
     second.add_argument("--output", type=Path)
     second.set_defaults(run_command=judge)
+    third = commands.add_parser("covariance")
+    third.add_argument("run", type=Path)
+    third.add_argument("folder", type=Path)
+    third.add_argument("--number", type=int, default=200)
+    third.add_argument("--box", type=float, default=512.0)
+    third.set_defaults(run_command=covariance)
     args = parser.parse_args()
     args.run_command(args)
 

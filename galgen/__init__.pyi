@@ -1,6 +1,7 @@
 from galgen import data as data
 from galgen import generative as generative
 from galgen import inference as inference
+from galgen import lagrangian as lagrangian
 from galgen import measurements as measurements
 from galgen import mocks as mocks
 from galgen import networks as networks

@@ -6,6 +6,7 @@ a user can mend are one line on standard error, with exit status 2.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,6 +65,7 @@ help:
   galgen train CONFIG --help   fields of a configuration: data, network, model, sampler, trainer
   galgen sample RUN --help     conditions of a run, with the ranges that it was trained over
   galgen --version             versions of galgen, JAX and Python, and the device
+  galgen COMMAND ... --verbose also how many programs it compiled, and how many it read
 
 Exit status: 0; 1 where a requirement of validate is not met; 2 for input that cannot be used,
 after one line that says what to mend; 70 for an error of galgen itself (GALGEN_TRACEBACK=1 adds
@@ -86,6 +88,8 @@ RUN is the folder that galgen train wrote, a model file, or the name of a traine
 e.g. --omega-m 0.31; galgen sample RUN --help lists them with their ranges.
 """
 
+
+VERBOSE = "--verbose"
 
 FORMER: Mapping[str, Mapping[str, str]] = {
     "simulate": {"--processes": "--workers"},
@@ -176,8 +180,13 @@ def _run(arguments: Sequence[str]) -> None:
 
         print(version_line())
     else:
+        from galgen.commands.compilation import compilations_told, keep_compiled
+
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        parse(arguments).run()
+        command = parse([word for word in arguments if word != VERBOSE])
+        keep_compiled()
+        with compilations_told() if VERBOSE in arguments else contextlib.nullcontext():
+            command.run()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -84,7 +85,7 @@ class Calibration:
 
     Attributes:
         step: of the checkpoint that was drawn from.
-        weights: vectors by their path in the weights.
+        weights: flat, by their path in the weights.
     """
 
     step: Count
@@ -98,15 +99,17 @@ class Calibration:
         """
         leaves, structure = jax.tree_util.tree_flatten_with_path(params)
         paths = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
-        shapes = dict(zip(paths, (leaf.shape for _, leaf in leaves), strict=True))
-        other = [n for n, values in self.weights.items() if shapes.get(n) != (len(values),)]
+        sizes = dict(zip(paths, (math.prod(leaf.shape) for _, leaf in leaves), strict=True))
+        other = [n for n, values in self.weights.items() if sizes.get(n) != len(values)]
         if other:
             raise InputError(
                 f"expected a calibration of the weights of this network, got one of {other[0]!r}; "
                 "remove calibration.json, and resume the run to make it again"
             )
         changed = [
-            jnp.asarray(self.weights[path], leaf.dtype) if path in self.weights else leaf
+            jnp.asarray(self.weights[path], leaf.dtype).reshape(leaf.shape)
+            if path in self.weights
+            else leaf
             for path, (_, leaf) in zip(paths, leaves, strict=True)
         ]
         return jax.tree.unflatten(structure, changed)

@@ -182,7 +182,7 @@ print(f"drawn: {large.shape[1]} points, on {len(large.sharding.device_set)} devi
 #
 # ```sh
 # srun galgen train configs/quijote_set_transformer.py --data.path quijote.h5 \
-#     --mesh data=16,model=2 --compilation-cache cache
+#     --mesh data=16,model=2
 # ```
 #
 # Without a scheduler, `--coordinator HOST:PORT --processes 2 --process 0` on one machine and

@@ -29,6 +29,8 @@ LITTLE_OPTIMISATION = (
 )
 COMPILED = Path(__file__).parents[1] / ".compiled" / platform.node()
 jax.config.update("jax_compilation_cache_dir", str(COMPILED))
+# So that commands keep nothing in the user's cache.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(COMPILED)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 # Of where an operation was asked for a program need not keep note.

@@ -36,7 +36,7 @@ def test_the_common_tasks_are_at_the_top() -> None:
     assert set(tasks.split()) <= set(dir(galgen)) and len(dir(galgen)) < 50
     packages = {name for name in dir(galgen) if inspect.ismodule(getattr(galgen, name))}
     assert packages == {
-        *("data", "generative", "inference", "measurements", "mocks", "networks"),
+        *("data", "generative", "inference", "lagrangian", "measurements", "mocks", "networks"),
         *("simulation", "statistics", "training", "validation"),
     }
     assert {f"galgen.{name}" for name in packages} <= set(PACKAGES)

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
-import jax
 import tyro
 
 from galgen.checked import Count, Whole, checked
@@ -59,8 +58,6 @@ class Train(Command):
     """Write events for TensorBoard into the run folder."""
     wandb: str | None = None
     """The project of Weights & Biases that the run is sent to."""
-    compilation_cache: Path | None = None
-    """A folder that keeps what was compiled, for the next start."""
     coordinator: str | None = None
     """host:port of the first process."""
     processes: Count | None = None
@@ -71,8 +68,6 @@ class Train(Command):
     """Seconds after which a process that is silent counts as lost, and the others end."""
 
     def run(self) -> None:
-        if self.compilation_cache is not None:
-            jax.config.update("jax_compilation_cache_dir", str(self.compilation_cache.resolve()))
         join(self.coordinator, self.processes, self.process, self.heartbeat)
         folder = self.run_folder or Path("runs") / self.config.stem
         together(lambda: check_folder(folder))

@@ -1,14 +1,16 @@
 r"""What a trained model learns from its own draws: how crowded its haloes are, and their masses.
 
 Training shows states of births that are thinned data; a draw goes through states of its own, and
-what it is short of adds up. So the rate is tilted, lambda exp(g + theta . f), with f of a cell the
-number one and the logs of the sums over haloes around it, in units of what is expected
-(:func:`~galgen.lagrangian.network.crowding`). theta is where sums of f over the haloes of draws
-have the mean of those over the haloes of the data on the same fields, as the maximum likelihood of
-an exponential family has it. It is found by stochastic approximation (Robbins and Monro 1951, eq.
-4), with the metric of a Poisson process::
+what it is short of adds up. So the rate is tilted, lambda exp(g + c^T theta f), with f of a cell
+the number one and the logs of the sums over haloes around it, in units of what is expected
+(:func:`~galgen.lagrangian.network.crowding`), and c one and the condition. theta is where sums of f
+over the haloes of draws have the mean of those over the haloes of the data on the same fields, as
+the maximum likelihood of an exponential family has it. It is found by stochastic approximation
+(Robbins and Monro 1951, eq. 4), with the metric of a Poisson process in f and recursive least
+squares in c, which forgets::
 
-    theta <- theta + a_n M^-1 (S_data - S_draw),      S = sum_i f_i,     M = sum_i f_i f_i^T (data)
+    S = sum_i f_i,     M = sum_i f_i f_i^T (data),     C <- KEPT C + c c^T
+    theta <- theta + C^-1 c [M^-1 (S_data - S_draw)]^T
 
 and is the mean of its second half. Then masses: drawn ones are carried, at equal quantiles, to
 those of the data.
@@ -24,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from galgen.lagrangian.layout import MASS_KNOTS, NEAR_Q
-from galgen.lagrangian.network import crowding
+from galgen.lagrangian.network import TILT, crowding
 from galgen.lagrangian.sampler import LagrangianSampler, likeliest
 from galgen.lagrangian.sums import WIDTHS
 from galgen.lagrangian.trained import TrainedHaloes
@@ -33,11 +35,11 @@ from galgen.randomness import Role, random_key
 if TYPE_CHECKING:
     from galgen.lagrangian.dataset import PieceSource
 
-TILT, MASS = "params/births/tilt", "params/mass_scale"
+THETA, MASS = "params/births/tilt", "params/mass_scale"
 LONGEST = 0.3
 """Of one step, in each component."""
-LEAST = 0.15
-"""Of a_n = 1 / (1 + n / 3)."""
+KEPT = 0.93
+"""What is kept of the metric of conditions from one draw to the next."""
 RIDGE = 0.02
 """Added to M, in units of its mean diagonal."""
 ROWS = 1024
@@ -83,13 +85,13 @@ def calibrated(
         return moments(born, sums), moments(there, around[:-1]), marks[:, 6], mask
 
     compiled = jax.jit(one, static_argnames="rows")
-    theta = np.zeros(1 + WIDTHS)
+    theta, conditions = np.zeros(TILT), np.diag([1.0, 4.0, 4.0])
     trail, masses, of_data = [], [], []
     for number, index in enumerate(order[:draws].tolist()):
         x, condition, field = source.whole(index)
         rows = -(-int(1.5 * len(x) + 256) // ROWS) * ROWS
         padded = np.pad(x, ((0, rows - len(x)), (0, 0)))
-        params = with_weights(model.params, {TILT: theta})
+        params = with_weights(model.params, {THETA: theta})
         (drawn, _), (true, metric), mass, mask = compiled(
             params, keys[number], field[None], condition[None], padded, len(x), rows
         )
@@ -98,13 +100,16 @@ def calibrated(
         true *= len(x) / true[0]
         metric += RIDGE * np.trace(metric) / len(metric) * np.eye(len(metric))
         step = np.linalg.solve(metric, true - np.asarray(drawn, np.float64))
-        theta = theta + max(LEAST, 1 / (1 + number / 3)) * np.clip(step, -LONGEST, LONGEST)
+        step = np.clip(step, -LONGEST, LONGEST)
+        told = np.append(1.0, condition[:-1])
+        conditions = KEPT * conditions + np.outer(told, told)
+        theta = theta + np.outer(np.linalg.solve(conditions, told), step)
         trail.append(theta)
         masses.append(np.asarray(mass)[np.asarray(mask)])
         of_data.append(x[:, 6])
     theta = np.mean(trail[len(trail) // 2 :], axis=0)
     scale = quantiles_of(np.concatenate(masses), np.concatenate(of_data))
-    return {TILT: theta.astype(np.float32), MASS: scale}
+    return {THETA: theta.astype(np.float32).ravel(), MASS: scale}
 
 
 def quantiles_of(drawn: np.ndarray, data: np.ndarray) -> np.ndarray:
@@ -126,5 +131,5 @@ def with_weights(params: dict, values: Mapping[str, np.ndarray]) -> dict:
         place = changed
         for branch in branches:
             place = place[branch]
-        place[last] = jnp.asarray(value, jnp.float32)
+        place[last] = jnp.asarray(value, jnp.float32).reshape(place[last].shape)
     return changed

@@ -228,12 +228,12 @@ class LagrangianEncoding(CatalogueEncoding):
         for row, condition in enumerate(conditions):
             cosmology, mass = self.asked(condition)
             if not extrapolate:
-                self._require_trained(cosmology, mass)
+                self.require_trained(cosmology, mass)
             shape = (1, 256, 3 + COLUMNS)
             draws.append(GridDraw(shape, None, None, (row,), (condition,), None, None, self))
         return draws
 
-    def _require_trained(self, cosmology: Cosmology, mass: float) -> None:
+    def require_trained(self, cosmology: Cosmology, mass: float) -> None:
         """Refuse what is unlike training in R, or in what the network is told."""
         radius = cosmology.lagrangian_radius(mass)
         found = radius, *shape_of(LinearPower(cosmology, self.redshift), radius)
@@ -331,8 +331,12 @@ class LagrangianEncoding(CatalogueEncoding):
 
     def condition_of(self, grid: LagrangianGrid) -> Float32[np.ndarray, "3"]:
         """Standardised ln sigma(R) and slope, and the side of a cell [R]."""
-        standard = (np.array(grid.shape) - self.middle) / self.spread
-        return np.append(standard, grid.cell).astype(np.float32)
+        return self.condition_at(grid.shape, grid.cell)
+
+    def condition_at(self, shape: tuple[float, float], cell: float) -> Float32[np.ndarray, "3"]:
+        """The same of ln sigma(R) and its slope."""
+        standard = (np.array(shape) - self.middle) / self.spread
+        return np.append(standard, cell).astype(np.float32)
 
     def marks_of(
         self, table: HaloTable, rng: np.random.Generator

@@ -34,6 +34,7 @@ from galgen.simulation.initial_field import (
     lagrangian_displacement,
 )
 from galgen.simulation.linear_power import LinearPower
+from galgen.types import HostOrDevice
 
 INVERSIONS = 40
 """Steps of the damped fixed point q <- q + (x - q - psi(q)) / 2."""
@@ -131,7 +132,7 @@ class LagrangianGrid:
         linear = LinearField(values, field.box).resampled(mesh)
         density = linear.filtered(np.ones_like) / np.float32(math.exp(shape[0]))
         spheres = [
-            block_mean(linear.filtered(functools.partial(_sphere, scale * radius)))
+            block_mean(linear.filtered(functools.partial(sphere, scale * radius)))
             for scale in units.spheres
         ]
         growth = cosmology.growth_rate(redshift)
@@ -201,17 +202,18 @@ def as_inputs(
     return np.ascontiguousarray(found, np.float32)
 
 
-def in_blocks(values: Float[np.ndarray, "x y z"]) -> Float[np.ndarray, "hx hy hz 8"]:
+def in_blocks(values: Float[HostOrDevice, "x y z"]) -> Float[HostOrDevice, "hx hy hz 8"]:
     """Cells in blocks of 2^3."""
     a, b, c = (side // 2 for side in values.shape)
     return values.reshape(a, 2, b, 2, c, 2).transpose(0, 2, 4, 1, 3, 5).reshape(a, b, c, 8)
 
 
-def block_mean(values: Float[np.ndarray, "x y z"]) -> Float[np.ndarray, "hx hy hz"]:
+def block_mean(values: Float[HostOrDevice, "*n x y z"]) -> Float[HostOrDevice, "*n hx hy hz"]:
     """Means of blocks of 2^3."""
-    a, b, c = (side // 2 for side in values.shape)
-    return values.reshape(a, 2, b, 2, c, 2).mean(axis=(1, 3, 5))
+    a, b, c = (side // 2 for side in values.shape[-3:])
+    return values.reshape(*values.shape[:-3], a, 2, b, 2, c, 2).mean(axis=(-5, -3, -1))
 
 
-def _sphere(radius: float, k: Float[np.ndarray, "modes"]) -> Float[np.ndarray, "modes"]:
+def sphere(radius: float, k: Float[np.ndarray, "modes"]) -> Float[np.ndarray, "modes"]:
+    """The mean in spheres, of modes."""
     return top_hat(k * radius)

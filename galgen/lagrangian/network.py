@@ -30,6 +30,9 @@ from galgen.neighbors import nearest_neighbors
 from galgen.networks.graph_network import MessagePassing
 from galgen.networks.layers import Embedding, FeedForward, Output, ResidualBlock, describe_edges
 
+TILT = 3, 1 + len(NEAR_Q) + len(NEAR_X)
+"""Shape of the tilt: of one and the condition, and of :func:`crowding`."""
+
 
 @checked
 class LagrangianNetwork(nn.Module):
@@ -140,10 +143,16 @@ class _BirthRate(nn.Module):
             h = nn.silu(nn.Dense(self.hidden)(h))
         small = nn.initializers.variance_scaling(1e-4, "fan_in", "normal")
         g = nn.Dense(1, kernel_init=small)(h)[..., 0]
-        tilt = self.param("tilt", nn.initializers.zeros, (1 + len(NEAR_Q) + len(NEAR_X),))
+        tilt = self.param("tilt", nn.initializers.zeros, TILT)
         # Learned from draws of the model itself, not here.
-        tilt = jax.lax.stop_gradient(tilt)
-        return jnp.clip(g + crowding(near_q, near_x, maps, t) @ tilt, -9.0, 3.0)
+        tilt = condition_and_one(condition) @ jax.lax.stop_gradient(tilt)
+        tilted = jnp.sum(crowding(near_q, near_x, maps, t) * tilt, axis=-1)
+        return jnp.clip(g + tilted, -9.0, 3.0)
+
+
+def condition_and_one(condition: Float[Array, "*lead two"]) -> Float[Array, "*lead three"]:
+    """What the tilt is linear in."""
+    return jnp.concatenate([jnp.ones_like(condition[..., :1]), condition], axis=-1)
 
 
 def crowding(

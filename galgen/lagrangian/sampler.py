@@ -25,6 +25,9 @@ SLAB = 16
 CHUNK = 128
 """Births whose neighbours are gone through at once."""
 
+PART = 2**15
+"""Cells whose rate is computed at once."""
+
 
 @dataclasses.dataclass(frozen=True)
 @checked
@@ -116,8 +119,13 @@ class LagrangianSampler(SamplingMethod):
         most = math.ceil((1.6 * rows / self.steps + 128) / CHUNK) * CHUNK
 
         def excess(known, sums, t):
-            inputs = known.log_rate, known.maps, known.features, sums, jnp.full(1, t)
-            return model.excess(*inputs)
+            def of_cell(cell):
+                log_rate, maps, features, sums = (values[None] for values in cell)
+                return model.excess(log_rate, maps, features, sums, jnp.full(1, t))[0]
+
+            # In parts, for the layers of all cells at once are large.
+            cells = known.log_rate, known.maps, known.features, sums
+            return jax.lax.map(of_cell, cells, batch_size=PART)
 
         def step(state, number):
             sums, born = state

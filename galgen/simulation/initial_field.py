@@ -139,8 +139,7 @@ def lagrangian_displacement(field: LinearField, smoothing: float = 0.0) -> Displ
     Modes on the Nyquist planes, whose derivative has no sign, are left out.
     """
     mesh, box = field.mesh, field.box
-    vectors = _wave_vectors(mesh, box)
-    keep = _below_nyquist(vectors, mesh, box)
+    vectors, keep = wave_vectors(mesh, box)
     potential = field.modes * isotropic(inverse_laplacian(smoothing), box, mesh)
     potential *= keep
     first = -gradient(potential, box)
@@ -185,8 +184,8 @@ def gradient(
 ) -> Float32[np.ndarray, "3 mesh mesh mesh"]:
     """The gradient, per Mpc/h, of the field with these modes, without the Nyquist planes."""
     mesh = modes.shape[0]
-    vectors = _wave_vectors(mesh, box)
-    kept = modes * _below_nyquist(vectors, mesh, box)
+    vectors, keep = wave_vectors(mesh, box)
+    kept = modes * keep
     return np.stack([_to_real(1j * v * kept) for v in vectors])
 
 
@@ -200,19 +199,16 @@ def inverse_laplacian(smoothing: float) -> Filter:
     return function
 
 
-def _below_nyquist(
-    vectors: list[Float32[np.ndarray, "..."]], mesh: int, box: float
-) -> Bool[np.ndarray, "mesh mesh half"]:
-    """True where no component of k lies on a Nyquist plane."""
-    keep = [np.abs(v) < (mesh // 2) * 2.0 * math.pi / box * 0.999 for v in vectors]
-    return keep[0] & keep[1] & keep[2]
-
-
-def _wave_vectors(mesh: int, box: float) -> list[Float32[np.ndarray, "..."]]:
-    """The three components of k [h/Mpc], shaped to broadcast over the modes."""
+def wave_vectors(
+    mesh: int, box: float
+) -> tuple[list[Float32[np.ndarray, "..."]], Bool[np.ndarray, "mesh mesh half"]]:
+    """The three components of k [h/Mpc], shaped to broadcast over the modes, and which modes lie on
+    no Nyquist plane."""
     full = (2.0 * math.pi / box * np.fft.fftfreq(mesh, 1.0 / mesh)).astype(np.float32)
     half = (2.0 * math.pi / box * np.arange(mesh // 2 + 1)).astype(np.float32)
-    return [full[:, None, None], full[None, :, None], half[None, None, :]]
+    vectors = [full[:, None, None], full[None, :, None], half[None, None, :]]
+    keep = [np.abs(v) < (mesh // 2) * 2.0 * math.pi / box * 0.999 for v in vectors]
+    return vectors, keep[0] & keep[1] & keep[2]
 
 
 def _to_real(modes: Complex64[np.ndarray, "mesh mesh half"]) -> Float32[np.ndarray, "..."]:
