@@ -36,6 +36,8 @@ from galgen.statistics.pairs.points import (
 )
 from galgen.statistics.pairs.tiles import shape_of
 
+Columns = tuple[Float[np.ndarray, "_ 3"], Float[np.ndarray, "_ _"]]
+"""Positions and attributes of one catalogue."""
 SLACK = 1e-6
 """More than rounding can add to the distance from a column, in units of the reach."""
 PARTS = 64
@@ -72,19 +74,20 @@ def sums_by_columns(
         (points_of(first, index), None if second is None else points_of(second, index))
         for index in range(len(first.mask))
     ]
-    total = functools.partial(_sums, bins=bins, sides=sides, quantity=quantity)
     threads = _threads()
     with ThreadPoolExecutor(threads) as pool:
-        if len(catalogues) >= threads:
-            sums = list(_mapped(pool, threads, lambda pair: total(*pair, map), catalogues))
-        else:
-            each = functools.partial(_mapped, pool, threads)
-            sums = [total(*pair, each) for pair in catalogues]
+        mapped = functools.partial(_mapped, pool, threads)
+        # Catalogues side by side, or the parts of each.
+        many = len(catalogues) >= threads
+        total = functools.partial(
+            _sums, bins=bins, sides=sides, quantity=quantity, each=map if many else mapped
+        )
+        sums = list((mapped if many else map)(total, catalogues))
     dtype = np.int64 if quantity is None else np.float64
     return np.array(sums, dtype).reshape(len(sums), *shape_of(bins, quantity))
 
 
-def points_of(points: Points, index: int) -> tuple[np.ndarray, np.ndarray]:
+def points_of(points: Points, index: int) -> Columns:
     """Positions and attributes of the real points of one catalogue, on the host."""
     real = np.asarray(points.mask[index])
     columns = np.asarray(points.positions[index]), np.asarray(points.attributes[index])
@@ -106,17 +109,17 @@ def _mapped(
 
 
 def _sums(
-    first: tuple[np.ndarray, np.ndarray],
-    second: tuple[np.ndarray, np.ndarray] | None,
-    each: Callable[..., Iterable[np.ndarray]],
+    pair: tuple[Columns, Columns | None],
     bins: PairBins,
     sides: Float[np.ndarray, "3"],
     quantity: PairQuantity | None,
+    each: Callable[..., Iterable[np.ndarray]],
 ) -> Num[np.ndarray, "places"]:
     """Flat sums over the ordered pairs of one catalogue, or those of two."""
     from galgen.statistics.pairs import compiled  # numba takes a third of a second
 
     size = math.prod(shape_of(bins, quantity))
+    (first, second), own = pair, pair[1] is None
     catalogues = [first] if second is None else [first, second]
     if not all(len(points) for points, _ in catalogues):
         return np.zeros(size)
@@ -133,7 +136,7 @@ def _sums(
     filled = [compiled.fill_columns(*columns, low, cell, numbers) for columns in content]
     starts = filled[0][0][:: numbers[2] + 1]
     empty = np.zeros((1, compiled.LANES))
-    geometry = (numbers, low, cell, sides, reach, depth, *filled[0], *filled[-1], second is None)
+    geometry = (numbers, low, cell, sides, reach, depth, *filled[0], *filled[-1], own)
     constants = _constants(bins)
     midpoint = getattr(bins, "line_of_sight", 0) is None
 
@@ -150,7 +153,7 @@ def _sums(
     total = np.zeros(size, np.int64 if quantity is None else np.float64)
     for more in each(part, _shares(starts, parts)):
         total += more
-    return 2 * total if second is None else total
+    return 2 * total if own else total
 
 
 def _order(bins: PairBins) -> list[int]:

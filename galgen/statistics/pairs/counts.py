@@ -42,7 +42,7 @@ Cloud = tuple[ArrayLike, ArrayLike | None, ArrayLike | None]
 PairMethod = Callable[..., Array | np.ndarray]
 """Called as :func:`sums_by_tiles`."""
 LARGE = 1024
-"""Catalogues of more points are counted by cells, where neither a method is named nor columns do."""
+"""Catalogues of more points are counted by cells, where columns do not serve."""
 
 
 def pair_counts(
