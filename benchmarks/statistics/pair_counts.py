@@ -82,8 +82,9 @@ def clouds(options: Options) -> dict[str, Cloud]:
         weights = np.random.default_rng(size).uniform(0.5, 2, size)
         found[f"{size:,}"] = clustered(size), weights, BOX
     if options.mock is not None:
-        mock = next(iter(FastFoodSource((options.mock,), Path(), wrap=True).read(options.mock)))
-        x = np.stack([mock[name] for name in "xyz"], axis=1).astype(np.float64)
+        source = FastFoodSource(inputs=(options.mock,), output=Path(), wrap=True)
+        mock = next(iter(source.read(options.mock)))
+        x = np.stack([mock.columns[name] for name in "xyz"], axis=1).astype(np.float64)
         weights = np.random.default_rng(0).uniform(0.5, 2, len(x))
         found[f"{options.mock.stem}, {len(x):,}"] = np.mod(x, mock.box[0]), weights, mock.box[0]
     return found
