@@ -20,7 +20,7 @@ from galgen import (
     Cosmology,
     Run,
     data,
-    lagrangian,
+    inference,
     power_spectrum,
     sample,
     simulation,
@@ -133,7 +133,7 @@ gain_figure
 # %%
 R = cosmology.lagrangian_radius(haloes.encoding.usual_mass(planck))
 POINTS = 16 if few else 32
-intensity = lagrangian.LagrangianIntensity.of(
+intensity = inference.LagrangianIntensity.of(
     haloes, planck, POINTS * haloes.encoding.units.cell * R
 )
 rng = np.random.default_rng(1)

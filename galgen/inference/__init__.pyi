@@ -15,6 +15,9 @@ from galgen.inference.calibration.tarp import Tarp as Tarp
 from galgen.inference.calibration.tarp import tarp as tarp
 from galgen.inference.calibration.two_sample import ClassifierTwoSample as ClassifierTwoSample
 from galgen.inference.likelihood.field_level import FieldLevel as FieldLevel
+from galgen.inference.likelihood.lagrangian_intensity import (
+    LagrangianIntensity as LagrangianIntensity,
+)
 from galgen.inference.likelihood.profile import GridPosterior as GridPosterior
 from galgen.inference.likelihood.profile import Profile as Profile
 from galgen.inference.likelihood.profile import grid_posterior as grid_posterior

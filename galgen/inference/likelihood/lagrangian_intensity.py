@@ -19,11 +19,11 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
 from galgen.errors import InputError
+from galgen.inference.trained_run import TrainedRun
 from galgen.lagrangian.encoding import LagrangianEncoding
 from galgen.lagrangian.grid import block_mean, in_blocks, shape_of, sphere
 from galgen.lagrangian.layout import PAD
 from galgen.lagrangian.trained import TrainedHaloes
-from galgen.run import Run
 from galgen.simulation.initial_field import inverse_laplacian, isotropic, wave_vectors
 from galgen.simulation.linear_power import LinearPower
 
@@ -46,7 +46,7 @@ class LagrangianIntensity:
     box: float
 
     @classmethod
-    def of(cls, run: Run, condition: Mapping[str, float], box: float) -> LagrangianIntensity:
+    def of(cls, run: TrainedRun, condition: Mapping[str, float], box: float) -> LagrangianIntensity:
         """Of a run.
 
         Args:

@@ -7,7 +7,8 @@ import pytest
 
 from galgen import Run
 from galgen.errors import InputError
-from galgen.lagrangian import LagrangianGrid, LagrangianIntensity
+from galgen.inference import LagrangianIntensity
+from galgen.lagrangian import LagrangianGrid
 from galgen.lagrangian.layout import INPUTS, PAD
 from galgen.simulation import linear_field
 from galgen.simulation.cosmology import Cosmology
