@@ -42,6 +42,7 @@ Trained models come with galgen. Their names stand for a run: galgen sample halo
 
   galgen models      list the trained models
   galgen model-card  print what was measured of one, or of a run
+  galgen scorecards  set the verdicts of many reports side by side
   galgen package     turn a run and its report into a model file, to be used by name
   galgen completion  print what completes commands and options in bash, zsh or fish
 
@@ -51,7 +52,7 @@ examples:
   galgen train demo --data.path suite.h5 --run runs/mine
   galgen train demo --data.path suite.h5 --run runs/mine --resume
   galgen sample runs/mine --number 16 --omega-m 0.31 --sigma-8 0.81 --output mocks.h5
-  galgen validate runs/mine --require "xi.closure > 0.85"
+  galgen validate runs/mine --require "verdicts.bad == 0 and all.P0.p > 0.01"
   galgen sample runs/mine --like suite.h5 --extrapolate --output like.h5
   galgen validate like.h5 suite.h5 --output report
   galgen infer runs/mine suite.h5 --splits test --number 20

@@ -172,10 +172,11 @@ left.legend()
 means_figure
 
 # %% [markdown]
-# `compare` does this for every statistic and split, and adds what an eye cannot judge: *closure*,
-# the part of the way from uniform points to the truth (1 is right, and half of held-out scores the
-# number beside it on the other half); chi-square with the covariance of both; the spread of single
-# catalogues; and the response, how much of the change from `low` to `high` was learned.
+# `compare` does this for every statistic and split, and adds what an eye cannot judge: whether a
+# difference exceeds the noise of both sets, and whether it is larger than 5%. A measure is shown
+# bad, shown good, or there are too few catalogues to tell; `docs/verdicts.md` says how. So for
+# means, for the scatter of single catalogues, and for the response, how much of the change from
+# `low` to `high` was learned.
 
 # %%
 comparison = compare(generated, held_out)

@@ -249,7 +249,7 @@ xi_figure
 # ## What to make of it
 #
 # On 100,116 galaxies of a volume-limited sample of SDSS DR7, 303 cubes to train on and 76 held out,
-# this notebook gave: numbers right (0.957 ± 0.074 of held-out), $\xi$ on target below 1.6 Mpc/h and
+# this notebook gave: numbers right (0.957 ± 0.074 of held-out), $\xi$ right below 1.6 Mpc/h and
 # too weak beyond, down to a closure of 0.65 ± 0.06 at 5 to 6 Mpc/h, where halves of held-out reach
 # 0.9 on each other; PQMass tells draws from galaxies (p = 0.005). So six hundred steps have learned
 # clumps, and not all of what spans a cube. More steps go on from here: `galgen train

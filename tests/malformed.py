@@ -52,6 +52,7 @@ BASES = {
     "demo": "demo --config config.py --run new",
     "package": "package run --output models/tiny",
     "model-card": "model-card run",
+    "scorecards": "scorecards run",
 }
 """Lines that mean something, quick ones, to which odd options are added."""
 
@@ -138,6 +139,10 @@ package run --output suite.h5
 package suite.h5 --output models/x
 package run --output models/x --report suite.h5
 package run --output models/x --best
+scorecards
+scorecards none
+scorecards suite.h5
+scorecards run
 model-card
 model-card none
 model-card suite.h5
@@ -223,6 +228,7 @@ validate suite.h5 suite.h5 --samples suite.h5
 validate suite.h5 suite.h5 --output config.py
 validate suite.h5 suite.h5 --training none.h5
 validate suite.h5 suite.h5 --require "xi.closure + 1"
+validate suite.h5 suite.h5 --tolerance 0
 validate suite.h5 suite.h5 --require "__import__('os')"
 validate suite.h5 suite.h5 --require xi.closure
 validate suite.h5 suite.h5 --statistics spectrum

@@ -137,6 +137,7 @@ NEEDED = {
     "RadialSelection": {"redshift": (0.1, 0.2), "density": (1e-3, 1e-3)},
     "Remapping": {"vectors": ((1, 0, 0), (0, 1, 0), (0, 0, 1))},
     "RungeKutta": {"rows": ((), (0.5,)), "weights": (0.0, 1.0)},
+    "Scorecards": {"files": (Path("report"),)},
     "SeededField": {"cosmology": Cosmology(), "seed": 0, "number": 0, "box": 100.0, "points": 64},
     "Standardizer": dict(vars(STANDARDIZER)),
     "SummaryDataset": {"path": Path("s.h5"), "summary": LogNumber()},
@@ -305,7 +306,7 @@ REFUSED = {
     "Uniform": {"low": [1.0, 2.0]},
     "ValidationSettings": {
         "mesh_size": [0],
-        "closure_target": [-1.0],
+        "tolerance": [-1.0],
         "rank_bins": [0],
         "multipoles": [(2,)],
         "separation_edges": [(1.0,), (2.0, 1.0)],

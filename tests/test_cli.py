@@ -173,7 +173,7 @@ def test_validate_two_suites_as_a_gate(home: Path, tmp_path: Path, capsys) -> No
     printed = capsys.readouterr().out.split("\n\nreport: ")
     assert len(printed[0].splitlines()) <= 40
     text = (tmp_path / "out/report.html").read_text()
-    assert "nearest is training, test" in text and "mocks.h5 against truth.h5" in text
+    assert "memorisation, test" in text and "mocks.h5 against truth.h5" in text
     assert "galgen validate" in text and "N.ratio &lt; 2" in text
     with pytest.raises(SystemExit) as stop:
         main([*arguments, "--require", "xi.closure > 0.85 and N.ratio > 3"])

@@ -10,6 +10,7 @@ from galgen.commands.models import Models as Models
 from galgen.commands.package import Package as Package
 from galgen.commands.sample import Sample as Sample
 from galgen.commands.sample import sample_command as sample_command
+from galgen.commands.scorecards import Scorecards as Scorecards
 from galgen.commands.simulate import Simulate as Simulate
 from galgen.commands.suites import conditions_of as conditions_of
 from galgen.commands.train import Train as Train

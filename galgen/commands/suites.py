@@ -10,18 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import galgen
+from galgen.commands import point_files
 from galgen.errors import InputError
 
 MOST_TRAINING = 1024
 """Training catalogues that are compared, evenly chosen from more."""
 
 
-def held_out_groups(path: Path, splits: Sequence[str]) -> dict[str, list[galgen.Catalogue]]:
+def held_out_groups(
+    path: Path, splits: Sequence[str], box: float | None = None
+) -> dict[str, list[galgen.Catalogue]]:
     """The catalogues of a suite by split, of those splits it has.
+
+    Args:
+        path: of the suite, or of a folder of arrays, all of which are of the split ``test``.
+        splits: asked for.
+        box: side of the catalogues of a folder.
 
     Raises:
         InputError: if it has none of them.
     """
+    if point_files.is_folder(path):
+        return {point_files.SPLIT: point_files.read_folder(path, _known(box, path))}
     with galgen.Suite(path) as suite:
         present = sorted(set(suite.splits))
         chosen = [split for split in splits if split in present]
@@ -110,6 +120,8 @@ def shared_fields(
         second: suite of second draws, of the splits of ``held_out``.
     """
     found = {}
+    if point_files.is_folder(generated) or point_files.is_folder(held_out):
+        return {}
     with contextlib.ExitStack() as stack:
         truth, mock = (stack.enter_context(galgen.Suite(path)) for path in (held_out, generated))
         if truth.field_mesh is None or mock.field_mesh is None:
@@ -142,8 +154,16 @@ def _by_field(
         yield view, i, hashlib.sha256(field.values.tobytes() + str(field.box).encode()).digest()
 
 
+def _known(box: float | None, path: Path) -> float:
+    if box is None:
+        raise InputError(f"expected the side of the box of {path}, got none; name it with --box")
+    return box
+
+
 def splits_of(path: Path) -> list[str]:
     """The splits of a suite, in the order of its catalogues."""
+    if point_files.is_folder(path):
+        return [point_files.SPLIT]
     with galgen.Suite(path) as suite:
         return list(dict.fromkeys(str(split) for split in suite.splits))
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 
 import galgen
-from galgen.checked import DISTINCT, Count, Names, Seed, Whole, checked
+from galgen.checked import DISTINCT, Count, Names, Positive, Seed, Whole, checked
 from galgen.commands import runs, suites
 from galgen.commands.command import Command
 from galgen.commands.options import Output
@@ -38,24 +38,27 @@ class Validate(Command):
 
     Example, of two suites: galgen validate mocks.h5 suite.h5 --output report
 
-    Example, as a gate: galgen validate runs/demo --require "xi.closure > 0.85 and P0.chi2 < 2"
+    Example, of two folders of arrays: galgen validate mocks truth --box 128 --output report
+
+    Example, as a gate: galgen validate runs/demo --require "verdicts.bad == 0 and all.P0.p > 0.01"
 
     Example, of more than xi and P: galgen validate runs/demo --statistics bispectrum
 
     A requirement is made of comparisons joined by and, or, not, and must hold in every split. Its
-    names: targets.met, targets.missed, xi.response (low to high); of each split: xi.closure,
-    xi.closure_median, xi.chi2, xi.p, xi.chi2_diagonal, xi.bias, xi.variance_ratio, xi.rank_p,
-    xi.crps_ratio, xi.gradient.omega_m, all so for P0, P2 and what --statistics adds (knn1, knn2,
-    knn4, v12, xis0, xis2, B_equilateral, B_squeezed, cells, void, marked); N.ratio, N.std_ratio,
-    log10_mass.ks, pqmass.chi2, pqmass.p, memorisation.fraction (also .point_fraction, .expected,
-    .excess, .copies); of catalogues that share fields r.truth, r.transfer, r.ceiling, r.difference;
-    of one split alone with its name before: low.xi.closure. All of them with their values are in
-    comparison.json under "numbers". Exit status: 0, 1 for a requirement that is not met, 2 for
-    input that cannot be used.
+    names: verdicts.bad, verdicts.good, verdicts.cannot_tell; of every measure .p, .error, .noise,
+    .tolerance (to which it is shown good), .finds, .enough, .bad, .good: xi.p, xi.spread.p,
+    xi.response.p (low to high), xi.gradient.omega_m.p, all so for P0, P2, N and what --statistics
+    adds (knn1, knn2, knn4, v12, xis0, xis2, B_equilateral, B_squeezed, cells, void, marked);
+    log10_mass.p; also xi.closure, xi.chi2, xi.bias, xi.variance_ratio, xi.rank_p, xi.crps_ratio,
+    xi.response, N.ratio, N.std_ratio, log10_mass.ks, pqmass.chi2, pqmass.p, memorisation.p (also
+    .fraction, .point_fraction, .expected, .excess, .copies); of catalogues that share fields
+    r.truth, r.transfer, r.ceiling, r.difference; of one split alone with its name before:
+    low.xi.tolerance. All of them with their values are in comparison.json under "numbers". Exit
+    status: 0, 1 for a requirement that is not met, 2 for input that cannot be used.
     """
 
     folder: tyro.conf.Positional[Path]
-    """The run, or the suite of generated catalogues."""
+    """The run, or the suite (or folder of .npy) of generated catalogues."""
     suite: tyro.conf.Positional[Path | None] = None
     """The suite of held-out catalogues, where the first is a suite too."""
     held_out: Path | None = None
@@ -83,8 +86,13 @@ class Validate(Command):
     statistics: Annotated[tuple[StatisticName, ...], DISTINCT] = ()
     """Statistics besides xi and P. By velocities: pairwise-velocity, redshift-space-multipoles; by
     the column mass: marked-correlation; by positions: the others."""
+    box: Positive | None = None
+    """Side in Mpc/h of catalogues that are a folder of .npy files, one each: (points, 3), x, y, z
+    in Mpc/h, (points, 6) with velocities in km/s, (points, 7) with masses in Msun/h, or records."""
+    tolerance: Positive = 0.05
+    """Relative error up to which a measure is good: 0.05 is 5%."""
     require: str | None = None
-    """Exit with status 1 unless this holds, e.g. "xi.closure > 0.85 and P0.chi2 < 2"."""
+    """Exit with status 1 unless this holds, e.g. "verdicts.bad == 0 and all.P0.p > 0.01"."""
 
     def __post_init__(self) -> None:
         if self.suite is not None and (self.held_out or self.samples):
@@ -110,14 +118,14 @@ class Validate(Command):
             generated, held_out, training, phases, details = self._of_run()
         else:
             pairs = suites.split_pairs(self.folder, self.suite, self.splits)
-            held_out = suites.held_out_groups(self.suite, tuple(pairs))
-            mock = suites.held_out_groups(self.folder, tuple(pairs.values()))
+            held_out = suites.held_out_groups(self.suite, tuple(pairs), self.box)
+            mock = suites.held_out_groups(self.folder, tuple(pairs.values()), self.box)
             generated = {name: mock[other] for name, other in pairs.items()}
             phases = suites.shared_fields(self.folder, self.suite, pairs)
             training = self._training_asked
             details = {"generated": str(self.folder), "held-out": str(self.suite)}
         settings = galgen.validation.ValidationSettings(
-            statistics=statistics_named(self.statistics)
+            tolerance=self.tolerance, statistics=statistics_named(self.statistics)
         )
         comparison = galgen.compare(generated, held_out, settings, training, phases)
         report = galgen.write_report(

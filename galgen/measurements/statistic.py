@@ -71,7 +71,7 @@ class Axis:
     symbol       str         of the abscissa, ``r`` or ``k``; empty for a single number
     unit         str         of the abscissa
     edges        ``(edges)`` of the bins
-    targeted     bool        whether its closure has a target
+    targeted     bool        whether it is one of the vectors of single catalogues that are tested
     weight_power int         drawn as symbol**weight_power times the curve
     logarithmic  bool        whether the abscissa is drawn so
     ============ =========== ==================================================================
@@ -189,7 +189,7 @@ class Measurement:
 
     @property
     def targeted(self) -> Measurement:
-        """Of the curves whose closure has a target."""
+        """Of the curves that vectors of single catalogues are made of."""
         kept = [i for i, axis in enumerate(self.axes) if axis.targeted]
         return Measurement(tuple(self.axes[i] for i in kept), tuple(self.ratios[i] for i in kept))
 

@@ -3,8 +3,8 @@
 Both sets are catalogues by split; only the name of the argument says which was generated. Each
 split that both have is compared by itself (:mod:`galgen.validation.split`):
 
-- every statistic: its mean (:mod:`closure <galgen.validation.curves>` and :mod:`chi-square
-  <galgen.validation.checks.chi_square>`), the :mod:`spread <galgen.validation.checks.spread>` of
+- every statistic: its mean (:mod:`equivalence <galgen.validation.checks.equivalence>` and
+  :mod:`closure <galgen.validation.curves>`), the :mod:`spread <galgen.validation.checks.spread>` of
   single catalogues, and its :mod:`gradient <galgen.validation.checks.response>` with cosmology;
 - the number of points and the other columns (:mod:`marks <galgen.validation.marks>`);
 - whole catalogues (:mod:`PQMass <galgen.validation.checks.two_sample>`);
@@ -31,18 +31,18 @@ from galgen.printing import printable
 from galgen.validation.checks.phases import SharedField
 from galgen.validation.checks.response import Response, respond
 from galgen.validation.marks import respond_counts
-from galgen.validation.report.page import verdict_table
+from galgen.validation.report.page import side_by_side
 from galgen.validation.sets import Sets, comparable
 from galgen.validation.settings import ValidationSettings
 from galgen.validation.split import Measure, SplitComparison, compare_split
 from galgen.validation.verdict import (
     Verdict,
-    closure_verdict,
-    noted_verdicts,
+    judged,
     numbers,
     response_verdict,
+    verdicts_of,
 )
-from galgen.validation.words import notes, row, summary
+from galgen.validation.words import notes, places, summary
 
 DEFAULT = ValidationSettings()
 
@@ -76,28 +76,22 @@ class Comparison:
         return next(split for split in self.splits if split.name == name)
 
     @functools.cached_property
-    def all_verdicts(self) -> tuple[Verdict, ...]:
-        """One for every measure, the closures first."""
-        found = [closure_verdict(c, split.name) for split in self.splits for c in split.curves]
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """One for every measure, split by split, and the responses."""
+        found = [verdict for split in self.splits for verdict in verdicts_of(split)]
         if self.contrast:
             found += [response_verdict(response, *self.contrast) for response in self.responses]
-        found += [verdict for split in self.splits for verdict in noted_verdicts(split)]
-        return tuple(found)
-
-    @property
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """One for every row of the table, those with a target first."""
-        return tuple(v for v in self.all_verdicts if v.is_row)
+        return judged(found, self.settings.tolerance)
 
     @functools.cached_property
     def numbers(self) -> dict[str, float]:
         """Every number by dotted name (:mod:`galgen.validation.verdict`)."""
-        return numbers(self.all_verdicts, self.main.name)
+        return numbers(self.verdicts, self.main.name)
 
     @property
     def summary(self) -> str:
-        """How many targets were met, in one sentence."""
-        return summary(self.verdicts)
+        """What was shown bad, the worst first, and how much is good or cannot be told."""
+        return summary(self.verdicts, places(self.splits))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -109,7 +103,7 @@ class Comparison:
         return printable(f"Comparison of {names}: {self.summary}")
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary)}</p>\n{verdict_table(map(row, self.verdicts))}"
+        return f"<p>{html.escape(self.summary)}</p>\n{side_by_side(self.verdicts)}"
 
 
 def compare(
@@ -124,7 +118,7 @@ def compare(
     Args:
         generated: split name -> catalogues.
         held_out: the same. Splits that only one of them has are left out.
-        settings: statistics, bins and targets.
+        settings: statistics, bins and the tolerance.
         training: what the mock was trained on, for the test of memorisation; None to go without.
         phases: split name -> the fields that catalogues of both sets come from, four or more;
             None where none are shared.
@@ -184,10 +178,13 @@ def _responses(
     low: SplitComparison, high: SplitComparison, settings: ValidationSettings
 ) -> tuple[Response, ...]:
     """Response of xi, P0 and N from low to high."""
-    rules = (settings.significance, settings.response_target)
+    rules = (
+        settings.significance,
+        min(n for each in (low, high) for n in (each.held_out_number, each.generated_number)),
+    )
     found = []
     for first, second in ((low.correlation, high.correlation), (low.monopole, high.monopole)):
         truth = second.held_out.minus(first.held_out)
         mock = second.generated.minus(first.generated)
         found.append(respond(first.name, truth, mock, *rules))
-    return (*found, respond_counts(low.count, high.count, *rules))
+    return (*found, respond_counts(low.count, high.count, settings.significance))

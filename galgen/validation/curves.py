@@ -1,4 +1,4 @@
-"""One curve compared: its means, closure, chi-square and spread.
+"""One curve compared: its means, closure and spread.
 
 The **closure** of a bin is how much of the way from no structure to the truth a generated set has
 gone. With the mean statistic g of the generated set, t of held-out and b of the uniform base (as
@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float
 from galgen.measurements.ratio import Curve, Ratio, divided
 from galgen.measurements.statistic import Axis
 from galgen.resolution import resolved
-from galgen.validation.checks.chi_square import ChiSquare, chi_square
+from galgen.validation.checks.equivalence import Agreement, agree_means
 from galgen.validation.checks.spread import Spread, measure_spread
 from galgen.validation.sets import Conditions, halves
 from galgen.validation.settings import ValidationSettings
@@ -47,8 +47,7 @@ class CurveComparison:
     closure_error  ``(bins,)``   its standard error
     floor          ``(bins,)``   closure of one half of held-out on the other, mean over halvings
     judged         ``(bins,)``   held-out is significantly different from zero
-    target         float         least closure that a judged bin must reach
-    chi_square     ChiSquare     of the means, with the whole covariance of held-out
+    means          Agreement     of the means
     spread         Spread        of single catalogues
     ============== ============= ===============================================================
     """
@@ -61,8 +60,7 @@ class CurveComparison:
     closure_error: Float[np.ndarray, "bins"]
     floor: Float[np.ndarray, "bins"]
     judged: Bool[np.ndarray, "bins"]
-    target: float
-    chi_square: ChiSquare
+    means: Agreement
     spread: Spread
 
     @property
@@ -88,11 +86,6 @@ class CurveComparison:
         return float(np.median(self.closure[self.judged])) if self.judged.any() else np.nan
 
     @property
-    def missed(self) -> Bool[np.ndarray, "bins"]:
-        """Judged bins below the target."""
-        return self.judged & ~(self.closure >= self.target)
-
-    @property
     def ratio(self) -> Float[np.ndarray, "bins"]:
         """Generated over held-out."""
         return divided(self.generated.mean, self.held_out.mean)
@@ -102,11 +95,6 @@ class CurveComparison:
         """Standard error of ``ratio``, to first order."""
         spread = np.hypot(self.generated.error, self.ratio * self.held_out.error)
         return divided(spread, np.abs(self.held_out.mean))
-
-    @property
-    def shortfall(self) -> Float[np.ndarray, "bins"]:
-        """How many errors each bin is below the target; negative above it."""
-        return divided(self.target - self.closure, self.closure_error)
 
     @property
     def std(self) -> Float[np.ndarray, "bins"]:
@@ -139,7 +127,7 @@ def compare_curves(
         ratios: of generated, held-out and the uniform base.
         conditions: of generated and held-out.
         labels: from ``conditions.relabelled``.
-        settings: targets, significance, ranks and the seed.
+        settings: significance, ranks and the seed.
     """
     generated, held_out, base = (ratio.curve() for ratio in ratios)
     value, error = closure(generated, held_out, base)
@@ -151,11 +139,9 @@ def compare_curves(
         closure=value,
         closure_error=error,
         floor=half_against_half(ratios[1], base, settings.seed),
-        # A mock that is no number is judged, and misses.
-        judged=(np.isfinite(value) | ~np.isfinite(generated.mean))
+        judged=np.isfinite(value)
         & (np.abs(held_out.mean) > settings.significance * held_out.error),
-        target=settings.closure_target,
-        chi_square=chi_square(ratios[0], ratios[1], conditions, axis.bin_names),
+        means=agree_means(ratios[0], ratios[1], conditions, axis.bin_names, settings.significance),
         spread=measure_spread(
             ratios[0].single(),
             ratios[1].single(),
@@ -163,6 +149,7 @@ def compare_curves(
             labels,
             settings.rank_bins,
             settings.seed,
+            axis.bin_names,
         ),
     )
 

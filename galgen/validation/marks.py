@@ -4,11 +4,16 @@ A mark is a column that is not a position: masses as log10, and the three veloci
 one. The two-sample Kolmogorov-Smirnov distance is the largest gap between the cumulative
 distributions of all points of either set. Points of one box are not independent, so its null is not
 the textbook one: it is the distance between two halves of held-out, mean over halvings.
+
+A verdict rests on the mean, the width (standard deviation) and the fractions of points between
+quantiles of held-out. The error of the mean is relative to the width of held-out; of masses it is
+that of the geometric mean. The noise of all of them is from catalogue to catalogue.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from itertools import compress
 
@@ -21,10 +26,14 @@ from galgen.errors import InputError
 from galgen.measurements.ratio import Curve, Ratio
 from galgen.resolution import SINGLE, spread
 from galgen.statistics.binning import jackknife_ratio
+from galgen.validation.checks.equivalence import Agreement, Shares, agree, agree_means
 from galgen.validation.checks.response import Response
-from galgen.validation.sets import halves
+from galgen.validation.checks.spread import agree_std, pooled_variance
+from galgen.validation.sets import conditions, halves
 
 LEVELS = (0.01, 0.05, 0.16, 0.50, 0.84, 0.95, 0.99)
+PARTS = (0.2, 0.4, 0.6, 0.8, 0.95)
+"""Quantiles of held-out between which fractions of points are judged."""
 MASS = "log10 mass"
 VELOCITY = "velocity component"
 
@@ -36,15 +45,24 @@ class CountComparison:
     Attributes:
         held_out: points of each held-out catalogue.
         generated: points of each generated one.
+        means, std: the mean and the standard deviation judged.
     """
 
     held_out: Float[np.ndarray, " held_out"]
     generated: Float[np.ndarray, " generated"]
+    means: Agreement
+    std: Agreement
 
     @property
     def ratio(self) -> float:
         """Mean number of generated over that of held-out."""
         return float(self.generated.mean() / self.held_out.mean())
+
+    @property
+    def std_ratio(self) -> float:
+        """Standard deviation of generated over that of held-out; NaN where that is zero."""
+        std = float(self.held_out.std(ddof=1))
+        return float(self.generated.std(ddof=1)) / std if std else np.nan
 
     @property
     def ratio_error(self) -> float:
@@ -82,7 +100,7 @@ class MarkComparison:
     distance            float         Kolmogorov-Smirnov, generated against held-out
     null                float         of one half of held-out against the other, mean
     outside             float         fraction of generated beyond the range of held-out
-    constant            bool          the same in all points of both, but for rounding
+    agreement           Agreement     of mean, width and fractions; None for a constant
     =================== ============= ==================================================
     """
 
@@ -98,22 +116,33 @@ class MarkComparison:
     distance: float
     null: float
     outside: float
-    constant: bool = False
+    agreement: Agreement | None
+
+    @property
+    def constant(self) -> bool:
+        """The same in all points of both, but for rounding."""
+        return self.agreement is None
 
 
 def compare_counts(
     generated: Sequence[Catalogue], held_out: Sequence[Catalogue]
 ) -> CountComparison:
     """Numbers of points of both sets."""
+    known = conditions(generated, held_out)
+    mock, truth = (np.array([len(c) for c in each], np.float64) for each in (generated, held_out))
+    columns = [n[:, None] for n in (mock, truth)]
+    ratios = [Ratio(n, np.ones_like(n)) for n in columns]
+    groups = known.variance_groups[:2]
+    variances = [pooled_variance(n, group) for n, group in zip(columns, groups, strict=True)]
     return CountComparison(
-        np.array([len(c) for c in held_out], np.float64),
-        np.array([len(c) for c in generated], np.float64),
+        truth,
+        mock,
+        agree_means(ratios[0], ratios[1], known, ("",), significance=0.0),
+        agree_std(variances[0], variances[1], ("",)),
     )
 
 
-def respond_counts(
-    low: CountComparison, high: CountComparison, significance: float, target: float
-) -> Response:
+def respond_counts(low: CountComparison, high: CountComparison, significance: float) -> Response:
     """Response of ln(mean number) to cosmology, as :class:`Response` of one bin."""
     curves = []
     for first, second in ((low.held_out, high.held_out), (low.generated, high.generated)):
@@ -127,13 +156,15 @@ def respond_counts(
             )
         )
     truth, other = curves
+    number = min(len(n) for each in (low, high) for n in (each.held_out, each.generated))
     change = float(truth.mean[0])
     if change == 0:
-        return Response("N", truth, other, np.nan, np.nan, 0.0, False, target)
+        return Response("N", truth, other, np.nan, np.nan, 0.0, False, number, number - 1)
     slope = float(other.mean[0]) / change
     error = float(np.hypot(other.error[0], slope * truth.error[0])) / abs(change)
     signal = abs(change) / float(truth.error[0]) if truth.error[0] > 0 else np.inf
-    return Response("N", truth, other, slope, error, signal, signal > significance, target)
+    judged = signal > significance
+    return Response("N", truth, other, slope, error, signal, judged, number, number - 1)
 
 
 def compare_marks(
@@ -208,7 +239,7 @@ def _compare_mark(
         generated_quantiles=np.quantile(mock, LEVELS),
         distance=_distance(mock, truth),
         outside=float(np.mean((mock < low) | (mock > high))),
-        constant=constant,
+        agreement=None if constant else _agreement(name, unit, held_out, generated),
         null=_null(held_out, seed),
     )
 
@@ -220,6 +251,45 @@ def _null(held_out: list[np.ndarray], seed: int) -> float:
         for half in halves(len(held_out), seed, repeats=8)
     ]
     return float(np.mean(nulls))
+
+
+def _agreement(
+    name: str, unit: str, held_out: list[np.ndarray], generated: list[np.ndarray]
+) -> Agreement:
+    """Mean, width and fractions between quantiles; what is relative to what is said above."""
+    truth = np.concatenate(held_out)
+    edges = np.unique(np.quantile(truth, PARTS))
+    width = float(truth.std())
+    sets = [_shares(values, float(truth.mean()), edges) for values in (generated, held_out)]
+    fractions = sets[1].mean[2:]
+    unit_of_mean = 1 / np.log(10) if name == MASS else width if width > 0 else 1.0
+    scale = np.concatenate([[unit_of_mean, 1.0], np.where(fractions > 0, fractions, 1.0)])
+    named = [f"{edge:.4g}" for edge in edges]
+    between = [f"{a} to {b}" for a, b in itertools.pairwise(named)]
+    parts = [f"below {named[0]}", *between, f"above {named[-1]}"]
+    bins = ["mean", "width", *(f"{part} {unit}".strip() for part in parts)]
+    return agree(sets[0], sets[1], bins, scale, scale > 0, together=False)
+
+
+def _shares(values: list[np.ndarray], centre: float, edges: np.ndarray) -> Shares:
+    """The mean less ``centre``, ln of the width, and the fractions, with their pseudo-values."""
+    number = np.array([[len(v)] for v in values], np.float64)
+    moments = np.array([[np.sum(v - centre), np.sum((v - centre) ** 2)] for v in values])
+    places = [np.searchsorted(edges, v, side="right") for v in values]
+    counts = np.array([np.bincount(place, minlength=len(edges) + 1) for place in places])
+    sums = np.column_stack([moments, counts]).astype(np.float64)
+
+    def measured(total: np.ndarray, points: np.ndarray) -> np.ndarray:
+        found = total / points
+        variance = np.maximum(found[..., 1] - found[..., 0] ** 2, np.finfo(np.float64).tiny)
+        found[..., 1] = np.log(variance) / 2
+        return found
+
+    whole, points = sums.sum(axis=0), number.sum(axis=0)
+    rest = points - number
+    without = measured(whole - sums, np.where(rest > 0, rest, np.nan))
+    value, size = measured(whole, points), len(values)
+    return Shares.of(value, size * value - (size - 1) * without)
 
 
 def _distance(first: np.ndarray, second: np.ndarray) -> float:

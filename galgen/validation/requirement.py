@@ -2,11 +2,12 @@
 
 ::
 
-    xi.closure > 0.85 and P0.chi2 < 2
-    0.9 < N.ratio < 1.1 and not (memorisation.excess > 3 or pqmass.p < 0.01)
+    verdicts.bad == 0 and worst.xi.tolerance < 0.1
+    all.P0.p > 0.01 and 0.9 < N.ratio < 1.1 and not (memorisation.p < 0.001 or pqmass.p < 0.01)
 
-A name stands for that number of every split, and the requirement must hold in each of them; with
-the name of a split before it, ``test.xi.closure``, it is of that one alone.
+A name stands for that number of every split, and the requirement must hold in each of them: the
+worst decides. ``all.`` or ``worst.`` before a name say so and change nothing; the name of a split,
+``test.xi.tolerance``, means that one alone.
 
 It has numbers, dotted names of :mod:`galgen.validation.verdict`, the comparisons ``< <= > >= ==
 !=`` (chained as in mathematics), ``and``, ``or``, ``not`` and parentheses, and nothing else:
@@ -36,6 +37,8 @@ COMPARE: Mapping[type[ast.cmpop], Callable[[float, float], bool]] = {
     ast.NotEq: operator.ne,
 }
 LONGEST = 1000
+EVERYWHERE = ("all.", "worst.")
+"""Before a name that stands for every split, as it does by itself."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +86,9 @@ class Requirement:
 
     def _refused(self, got: str) -> InputError:
         return InputError(
-            "expected comparisons of names and numbers joined by and, or, not, as in 'xi.closure > "
-            f"0.85 and P0.chi2 < 2', got {got}; galgen validate --help lists the names"
+            "expected comparisons of names and numbers joined by and, or, not, as in "
+            f"'verdicts.bad == 0 and P0.p > 0.01', got {got}; galgen validate --help lists the "
+            "names"
         )
 
     @property
@@ -118,7 +122,7 @@ class Requirement:
             if not _truth(self._tree, there):
                 where = f" in split {split}" if split else ""
                 values = ", ".join(
-                    f"{name} is {value:.4g}" if math.isfinite(value) else f"{name} was not measured"
+                    f"{name} was not measured" if math.isnan(value) else f"{name} is {value:.4g}"
                     for name, value in there.items()
                 )
                 return f"requirement not met{where}: {self.text.strip()} ({values})"
@@ -138,11 +142,19 @@ def _number(node: ast.expr) -> float | None:
 
 
 def _name(node: ast.expr) -> str | None:
-    """The dotted name that a node spells."""
+    """The dotted name that a node spells, without what says that it stands for every split."""
+    spelt = _spelt(node)
+    for prefix in EVERYWHERE:
+        if spelt is not None and spelt.startswith(prefix):
+            return spelt.removeprefix(prefix)
+    return spelt
+
+
+def _spelt(node: ast.expr) -> str | None:
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
-        before = _name(node.value)
+        before = _spelt(node.value)
         return None if before is None else f"{before}.{node.attr}"
     return None
 

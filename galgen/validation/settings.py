@@ -1,4 +1,4 @@
-"""The settings of a comparison: statistics, bins and targets."""
+"""The settings of a comparison: statistics, bins and the tolerance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from galgen.measurements.statistic import Statistic
 @dataclasses.dataclass(frozen=True)
 @checked
 class ValidationSettings:
-    """Bins, targets and the seed of a comparison.
+    """Bins, tolerance and the seed of a comparison.
 
     Attributes:
         separation_edges: edges of xi(r) in Mpc/h; None for the default of ``separation_bins`` bins.
@@ -23,14 +23,15 @@ class ValidationSettings:
         mesh_size: cells along each side for P(k).
         multipoles: of P(k), 0 among them; along the z axis.
         mark_bins: bins of every histogram.
-        significance: a bin is judged where held-out is more than this many errors from zero.
-        closure_target: the least closure that every judged bin must reach.
-        response_target: how far the slope of the response to cosmology may be from 1.
+        significance: a percentage has a meaning where held-out is more than this many errors from
+            zero.
+        tolerance: relative error up to which a measure is good: 0.05 is 5%.
         seed: of the uniform base and of the halves of held-out.
         batch_size: catalogues measured at a time; memory grows with it.
         statistics: what is measured besides xi(r) and P(k).
         rank_bins: intervals of every rank histogram.
-        relabellings: labellings that make the null of a two-sample test, the true one among them.
+        relabellings: labellings that make the null of ranks and CRPS, the true one among them; ten
+            times as many for PQMass.
 
     Raises:
         InputError: a value that cannot be used.
@@ -43,8 +44,7 @@ class ValidationSettings:
     multipoles: tuple[int, ...] = (0, 2)
     mark_bins: Count = 20
     significance: Positive = 5.0
-    closure_target: Positive = 0.85
-    response_target: Positive = 0.30
+    tolerance: Positive = 0.05
     seed: Seed = 0
     batch_size: Count = 32
     statistics: tuple[Statistic, ...] = ()

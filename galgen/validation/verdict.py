@@ -1,4 +1,11 @@
-"""What a comparison found: one verdict for each measure of a split, with its noise and its target.
+"""What a comparison found: a verdict for each measure of a split, with a stated error rate.
+
+A measure is *shown bad* if generated differs from held-out, with at most 5% probability that a
+whole report finds such a difference in truth (Holm's correction over all of its tests), and if the
+best estimate of the error is beyond the tolerance in a bin that differs by itself. It is *shown
+good* if an equivalence test (:mod:`galgen.validation.checks.equivalence`) shows every bin within
+the tolerance. Else there are too few catalogues to tell. Tests of whole catalogues and of
+memorisation have no percentage: they find a fault or none.
 
 A :class:`Verdict` holds numbers. :mod:`galgen.validation.words` says them in a table, a report or
 a notebook, and :func:`numbers` gives them by dotted name, for a gate in a script:
@@ -6,21 +13,30 @@ a notebook, and :func:`numbers` gives them by dotted name, for a gate in a scrip
 ====================================== =====================================================
 name                                   meaning
 ====================================== =====================================================
-``targets.met``, ``.missed``,          how many rows of the summary
-``.not_judged``
-``xi.response``, ``xi.response_error`` slope from the low to the high split (so ``P0``, ``N``)
+``verdicts.bad``, ``.good``,           how many of all splits
+``.cannot_tell``, ``.no_fault``
+``xi.p``                               of no difference (so ``P0``, ``N``, ``log10_mass``)
+``xi.error``, ``xi.noise``             of the worst bin, relative, and its standard error
+``xi.tolerance``                       the least tolerance to which it is shown good
+``xi.finds``                           the least error that would be found with 80%
+``xi.enough``                          catalogues to show good, at the tolerance, what is right
+``xi.bad``, ``xi.good``                1 if it is shown to be so, else 0
+``xi.spread.p`` and as above           of the standard deviation of single catalogues
+``xi.response.p`` and as above         of the change from the low to the high split
+``xi.gradient.omega_m.p``, as above    of d ln xi / d omega_m
+``xi.response``, ``xi.response_error`` slope of generated against held-out
+``xi.gradient.omega_m``                the same (also ``xi.gradient_error.omega_m``)
 ``xi.closure``, ``xi.closure_median``  over the judged bins of a curve: least, median
-``xi.chi2``, ``xi.p``                  per degree of freedom, whole covariance; its p-value
+``xi.chi2``                            per degree of freedom, whole covariance where there is one
 ``xi.chi2_diagonal``                   the same, bins taken as independent
 ``xi.bias``                            greatest bias in cosmic variance, over the bins
 ``xi.variance_ratio``, ``xi.rank_p``,  spread of single catalogues: median variance ratio, p of
 ``xi.crps_ratio``                      the rank histograms, median CRPS over its null
-``xi.gradient.omega_m``                slope of d ln xi / d omega_m (also ``.gradient_error``)
 ``N.ratio``, ``N.ratio_error``         mean number of points
 ``N.std_ratio``                        ratio of the standard deviations of the number
 ``log10_mass.ks``, ``.ks_null``        Kolmogorov-Smirnov distance of a mark
 ``pqmass.chi2``, ``.null``, ``.p``     sample-level test
-``memorisation.fraction``,             nearest is training, by summaries and by points
+``memorisation.fraction``, ``.p``,     nearest is training, by summaries and by points
 ``.point_fraction``, ``.expected``,
 ``.excess``, ``.copies``
 ``r.truth``, ``r.truth_error``         r(k) with the truth of the same fields, mean over the bins;
@@ -31,8 +47,8 @@ name                                   meaning
                                        (also ``.difference_error``), mean square in errors
 ====================================== =====================================================
 
-Every name but the first two rows is that of the main split. With the name of a split before it
-(``low.xi.closure``), it is that of another. Words of a name that are no identifiers have
+A name without a split is that of the main one. With the name of a split before it
+(``low.xi.tolerance``), it is that of another. Words of a name that are no identifiers have
 underscores.
 """
 
@@ -46,37 +62,39 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from galgen.measurements.ratio import divided
+from galgen.validation.checks.equivalence import Agreement, agree_number, holm
 from galgen.validation.checks.phases import PhaseComparison, over_bins
 from galgen.validation.checks.response import Response
 from galgen.validation.curves import CurveComparison
+from galgen.validation.marks import MASS
 from galgen.validation.split import SplitComparison
 
 
 class Kind(enum.StrEnum):
     """What a verdict is about."""
 
-    CLOSURE = "closure"
-    RESPONSE = "response"
+    MEAN = "mean"
     COUNT = "count"
-    CHI_SQUARE = "chi_square"
-    SPREAD = "spread"
-    TWO_SAMPLE = "two_sample"
-    MEMORISATION = "memorisation"
-    GRADIENT = "gradient"
     MARK = "mark"
+    SPREAD = "spread"
+    COUNT_SPREAD = "count spread"
+    RESPONSE = "response"
+    GRADIENT = "gradient"
     PHASES = "phases"
-    CEILING = "ceiling"
+    TWO_SAMPLE = "two sample"
+    MEMORISATION = "memorisation"
 
 
 class Status(enum.StrEnum):
-    """What came of it: a target met, missed or with too little signal to judge; or no target."""
+    """What came of it; no fault is found where there is no percentage to be good to."""
 
-    MET = "met"
-    MISSED = "missed"
-    NOT_JUDGED = "not judged"
-    NOTED = "noted"
+    BAD = "shown bad"
+    GOOD = "shown good"
+    CANNOT_TELL = "cannot tell"
+    NO_FAULT = "no fault found"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,93 +105,175 @@ class Verdict:
         kind: of the measure.
         statistic: the curve, mark or test, ``xi`` or ``N``.
         splits: the split, or the two that a response leads from and to.
-        status: what came of it.
-        value, error: of generated; an error of NaN where there is none.
-        null, null_error: what held-out gives against itself; the same.
-        target: the lowest and highest value that meets it; None where nothing is asked.
+        p_value: of no difference; NaN where it was not tested.
+        agreement: error and noise of every bin; None where there is no percentage.
         numbers: all numbers of the measure, by the names that follow the statistic.
         result: what the numbers were taken of.
+        status: what came of it.
+        tolerance: to which it is good or bad.
+        tests: of the whole report.
     """
 
     kind: Kind
     statistic: str
     splits: tuple[str, ...]
-    status: Status
-    value: float
-    error: float
-    null: float
-    null_error: float
+    p_value: float
+    agreement: Agreement | None = dataclasses.field(compare=False)
     numbers: Mapping[str, float]
     result: Any = dataclasses.field(repr=False, compare=False)
-    target: tuple[float, float] | None = None
+    status: Status
+    tolerance: float
+    tests: int
 
     @property
-    def is_row(self) -> bool:
-        """Whether it has a row in the table: a closure without a target has none."""
-        return self.kind is not Kind.CLOSURE or self.target is not None
+    def worst(self) -> tuple[str, float, float, bool]:
+        """Name, error and noise of the worst bin, and whether it is strong; NaN for none."""
+        if self.agreement is None:
+            return "", math.nan, math.nan, False
+        found, place = self.agreement, self.agreement.worst(self.tolerance)
+        name, error, noise = found.bins[place], float(found.error[place]), float(found.noise[place])
+        if math.isfinite(error) and self._of_logarithms(name):
+            error, noise = math.expm1(error), noise * math.exp(error)
+        return name, error, noise, bool(found.strong[place])
+
+    def _of_logarithms(self, bin_name: str) -> bool:
+        """Whether the error of a bin is that of a logarithm."""
+        if self.kind is Kind.MARK:
+            return bin_name == "width" or (bin_name == "mean" and self.statistic == MASS)
+        return self.kind in (Kind.SPREAD, Kind.COUNT_SPREAD)
+
+    @property
+    def finds(self) -> float:
+        """The least error that would be found with a probability of 80%; infinite for none."""
+        if self.agreement is None:
+            return math.inf
+        return self.agreement.detectable(self.tests, self.tolerance)
+
+    @property
+    def severity(self) -> float:
+        """By which the bad ones are sorted: the least that the error surely is."""
+        _, error, noise, _ = self.worst
+        return abs(error) - (2 * noise if math.isfinite(noise) else 0.0)
 
 
-def closure_verdict(curve: CurveComparison, split: str) -> Verdict:
-    """The least closure over the judged bins; noted for a curve without a target."""
-    value = error = null = math.nan
-    status = Status.MISSED if curve.missed.any() else Status.MET
-    if (worst := curve.worst) is None:
-        status = Status.NOT_JUDGED
-    else:
-        value, error = float(curve.closure[worst]), float(curve.closure_error[worst])
-        null = float(np.min(curve.floor[curve.judged]))
-    found = {"closure": value, "closure_median": curve.median}
-    noted = _noted(Kind.CLOSURE, curve.name, split, (value, error), (null, math.nan), found, curve)
-    if not curve.axis.targeted:
-        return noted
-    return dataclasses.replace(noted, status=status, target=(curve.target, math.inf))
+def unjudged(
+    kind: Kind,
+    statistic: str,
+    splits: tuple[str, ...],
+    p_value: float,
+    agreement: Agreement | None,
+    numbers: Mapping[str, float],
+    result: Any,
+) -> Verdict:
+    """A measure before the others of its report are known: nothing is told of it."""
+    what = (kind, statistic, splits, p_value, agreement, numbers, result)
+    return Verdict(*what, Status.CANNOT_TELL, math.nan, 0)
+
+
+def judged(found: Sequence[Verdict], tolerance: float) -> tuple[Verdict, ...]:
+    """The verdicts of a report: their status, from the p-values of all."""
+    differs = holm([verdict.p_value for verdict in found])
+    tests = sum(not math.isnan(verdict.p_value) for verdict in found)
+    made = []
+    for verdict, different in zip(found, differs, strict=True):
+        known = dataclasses.replace(
+            verdict,
+            status=_status(verdict, different, tolerance),
+            tolerance=tolerance,
+            tests=tests,
+        )
+        made.append(dataclasses.replace(known, numbers={**_test_numbers(known), **known.numbers}))
+    return tuple(made)
+
+
+def _status(verdict: Verdict, different: bool, tolerance: float) -> Status:
+    found = verdict.agreement
+    if found is None:
+        if math.isnan(verdict.p_value):
+            return Status.CANNOT_TELL
+        return Status.BAD if different else Status.NO_FAULT
+    if different and found.bad(tolerance).any():
+        return Status.BAD
+    good = found.strong.any() and found.good(tolerance)[found.strong].all()
+    return Status.GOOD if good else Status.CANNOT_TELL
+
+
+PREFIX: Mapping[Kind, str] = {
+    Kind.SPREAD: "spread.",
+    Kind.COUNT_SPREAD: "spread.",
+    Kind.RESPONSE: "response.",
+}
+
+
+def _test_numbers(verdict: Verdict) -> dict[str, float]:
+    """What every test tells, by name."""
+    before = PREFIX.get(verdict.kind, "")
+    if verdict.kind is Kind.GRADIENT:
+        before = f"gradient.{identifier(verdict.result.parameter)}."
+    found = {"p": verdict.p_value, "bad": float(verdict.status is Status.BAD)}
+    if verdict.agreement is not None:
+        _, error, noise, _ = verdict.worst
+        found |= {
+            "good": float(verdict.status is Status.GOOD),
+            "error": error,
+            "noise": noise,
+            "tolerance": verdict.agreement.tolerance,
+            "finds": verdict.finds,
+            "enough": verdict.agreement.enough(verdict.tolerance),
+        }
+    return {f"{before}{name}": value for name, value in found.items()}
 
 
 def response_verdict(response: Response, low: str, high: str) -> Verdict:
     """The slope of the response to cosmology from one split to another."""
-    slope, error, target = response.slope, response.slope_error, response.target
-    status = Status.MET if response.met else Status.MISSED
-    return Verdict(
-        Kind.RESPONSE, response.name, (low, high), status if response.judged else Status.NOT_JUDGED,
-        slope, error, 1.0, error, {"response": slope, "response_error": error}, response,
-        (1 - target, 1 + target),
-    )  # fmt: skip
+    numbers = {"response": response.slope, "response_error": response.slope_error}
+    splits, known = (low, high), response.agreement
+    return unjudged(Kind.RESPONSE, response.name, splits, known.p_value, known, numbers, response)
 
 
-def noted_verdicts(split: SplitComparison) -> Iterator[Verdict]:
-    """The measures of a split that have no target."""
+def verdicts_of(split: SplitComparison) -> Iterator[Verdict]:
+    """The measures of a split."""
     name, count, test, memory = split.name, split.count, split.two_sample, split.memorisation
-    ratio, error = count.ratio, count.ratio_error
-    std = float(count.held_out.std(ddof=1))
-    std_ratio = float(count.generated.std(ddof=1)) / std if std else math.nan
-    found = {"ratio": ratio, "ratio_error": error, "std_ratio": std_ratio}
-    yield _noted(Kind.COUNT, "N", name, (ratio, error), (1.0, error), found, count)
-    yield from (_of_means(curve, name) for curve in split.curves)
-    yield from (_of_catalogues(curve, name) for curve in split.curves)
-    found = {"chi2": test.chi_square, "null": test.null, "p": test.p_value}
-    value, null = (test.chi_square, math.nan), (test.null, test.null_error)
-    yield _noted(Kind.TWO_SAMPLE, "pqmass", name, value, null, found, test)
-    if memory is not None:
-        fields = ("fraction", "expected", "excess", "point_fraction", "copies")
-        found = {field: getattr(memory, field) for field in fields}
-        value, null = (memory.fraction, memory.error), (memory.null, math.nan)
-        yield _noted(Kind.MEMORISATION, "memorisation", name, value, null, found, memory)
+
+    def tested(
+        kind: Kind, statistic: str, found: Agreement, numbers: Mapping[str, float], result: Any
+    ) -> Verdict:
+        return unjudged(kind, statistic, (name,), found.p_value, found, numbers, result)
+
+    for curve in split.curves:
+        yield tested(Kind.MEAN, curve.name, curve.means, _of_means(curve), curve)
+    numbers = {"ratio": count.ratio, "ratio_error": count.ratio_error}
+    yield tested(Kind.COUNT, "N", count.means, numbers, count)
+    for mark in split.marks:
+        numbers = {"ks": mark.distance, "ks_null": mark.null}
+        known = mark.agreement
+        p_value = math.nan if known is None else known.p_value
+        yield unjudged(Kind.MARK, mark.name, (name,), p_value, known, numbers, mark)
+    for curve in split.curves:
+        yield tested(Kind.SPREAD, curve.name, curve.spread.std, _of_spread(curve), curve.spread)
+    numbers = {"std_ratio": count.std_ratio}
+    yield tested(Kind.COUNT_SPREAD, "N", count.std, numbers, count)
     for gradient in split.gradients:
         slope, parameter = gradient.response, identifier(gradient.parameter)
-        value, null = (slope.slope, slope.slope_error), (1.0, slope.slope_error)
-        found = {f"gradient.{parameter}": value[0], f"gradient_error.{parameter}": value[1]}
-        yield _noted(Kind.GRADIENT, slope.name, name, value, null, found, gradient)
-    for mark in split.marks:
-        value, null = (mark.distance, math.nan), (mark.null, math.nan)
-        found = {"ks": mark.distance, "ks_null": mark.null}
-        yield _noted(Kind.MARK, mark.name, name, value, null, found, mark)
+        numbers = {
+            f"gradient.{parameter}": slope.slope,
+            f"gradient_error.{parameter}": slope.slope_error,
+        }
+        yield tested(Kind.GRADIENT, slope.name, slope.agreement, numbers, gradient)
     if split.phases is not None:
-        yield from _of_phases(split.phases, name)
+        yield _of_phases(split.phases, name)
+    numbers = {"chi2": test.chi_square, "null": test.null}
+    yield unjudged(Kind.TWO_SAMPLE, "pqmass", (name,), test.p_value, None, numbers, test)
+    if memory is not None:
+        fields = ("fraction", "expected", "excess", "point_fraction", "copies")
+        numbers = {field: getattr(memory, field) for field in fields}
+        p_value = float(stats.norm.sf(memory.excess))
+        yield unjudged(Kind.MEMORISATION, "memorisation", (name,), p_value, None, numbers, memory)
 
 
-def _of_phases(phases: PhaseComparison, split: str) -> Iterator[Verdict]:
-    """r with truth; then, less that of two draws on one field, which is 0 for a right mock."""
-    value, nothing = over_bins(phases.coefficient), (math.nan, math.nan)
+def _of_phases(phases: PhaseComparison, split: str) -> Verdict:
+    """r with truth, less that of two draws on one field: 0 for a right mock."""
+    value = over_bins(phases.coefficient)
     found = {"truth": value[0], "truth_error": value[1]}
     for name, curve in (
         ("transfer", phases.transfer),
@@ -181,57 +281,41 @@ def _of_phases(phases: PhaseComparison, split: str) -> Iterator[Verdict]:
         ("held_out_field", phases.held_out),
     ):
         found[name], found[f"{name}_error"] = over_bins(curve)
-    yield _noted(Kind.PHASES, "r", split, value, nothing, found, phases)
     if phases.difference is None:
-        return
+        return unjudged(Kind.PHASES, "r", (split,), math.nan, None, found, phases)
     ceiling, value = over_bins(phases.ceiling), over_bins(phases.difference)
     deviation = divided(phases.difference.mean, phases.difference.error)
     varied = deviation[np.isfinite(deviation)]
-    found = {
+    found |= {
         "ceiling": ceiling[0],
         "ceiling_error": ceiling[1],
         "difference": value[0],
         "difference_error": value[1],
         "chi2": float(np.mean(varied**2)) if len(varied) else math.nan,
     }
-    yield _noted(Kind.CEILING, "r", split, value, (0.0, value[1]), found, phases)
+    known = agree_number(*value, phases.pairs - 1, phases.pairs)
+    return unjudged(Kind.PHASES, "r", (split,), known.p_value, known, found, phases)
 
 
-def _of_means(curve: CurveComparison, split: str) -> Verdict:
-    """Chi-square per degree of freedom; its noise is 1 by definition."""
-    found = curve.chi_square
-    null_error = math.sqrt(2 / found.degrees) if found.degrees else math.nan
+def _of_means(curve: CurveComparison) -> dict[str, float]:
     bias, varied = np.abs(curve.bias), curve.held_out.scatter > 0
-    numbers = {
-        "chi2": found.reduced,
-        "p": found.p_value,
+    worst = curve.worst
+    return {
+        "closure": math.nan if worst is None else float(curve.closure[worst]),
+        "closure_median": curve.median,
+        "chi2": curve.means.chi_square,
         "chi2_diagonal": curve.reduced_chi_square,
         "bias": float(np.max(bias[varied])) if varied.any() else math.nan,
     }
-    value, null = (found.reduced, math.nan), (1.0, null_error)
-    return _noted(Kind.CHI_SQUARE, curve.name, split, value, null, numbers, found)
 
 
-def _of_catalogues(curve: CurveComparison, split: str) -> Verdict:
-    """Variance of single catalogues over that of held-out, median over bins."""
+def _of_spread(curve: CurveComparison) -> dict[str, float]:
     spread = curve.spread
-    ratio, error = median(spread.variance_ratio), median(spread.variance_ratio_error)
-    crps_ratio, rank_p = median(spread.crps_ratio), spread.flatness_p_value
-    numbers = {"variance_ratio": ratio, "rank_p": rank_p, "crps_ratio": crps_ratio}
-    return _noted(Kind.SPREAD, curve.name, split, (ratio, error), (1.0, error), numbers, spread)
-
-
-def _noted(
-    kind: Kind,
-    statistic: str,
-    split: str,
-    value: tuple[float, float],
-    null: tuple[float, float],
-    numbers: Mapping[str, float],
-    result: Any,
-) -> Verdict:
-    """A measure without a target; ``value`` and ``null`` with their errors."""
-    return Verdict(kind, statistic, (split,), Status.NOTED, *value, *null, numbers, result)
+    return {
+        "variance_ratio": median(spread.variance_ratio),
+        "rank_p": spread.flatness_p_value,
+        "crps_ratio": median(spread.crps_ratio),
+    }
 
 
 def median(values: np.ndarray) -> float:
@@ -247,10 +331,15 @@ def numbers(verdicts: Sequence[Verdict], main: str) -> dict[str, float]:
         verdicts: all of a comparison.
         main: the split whose numbers also stand without its name.
     """
-    judged = (Status.MET, Status.MISSED, Status.NOT_JUDGED)
+    names = {
+        Status.BAD: "bad",
+        Status.GOOD: "good",
+        Status.CANNOT_TELL: "cannot_tell",
+        Status.NO_FAULT: "no_fault",
+    }
     found = {
-        f"targets.{identifier(status)}": float(sum(v.status is status for v in verdicts))
-        for status in judged
+        f"verdicts.{name}": float(sum(v.status is status for v in verdicts))
+        for status, name in names.items()
     }
     splits = [*dict.fromkeys(v.splits for v in verdicts)]
     statistics = [*dict.fromkeys(v.statistic for v in verdicts)]

@@ -94,3 +94,34 @@ def test_help_names_the_words(capsys) -> None:
     printed = "".join(capsys.readouterr().out.split())
     for word in get_args(StatisticName):
         assert word in printed
+
+
+def test_folders_of_arrays_are_judged(suites, tmp_path: Path, capsys) -> None:
+    """With velocities, with masses and as records; against a suite; and what is refused."""
+    for folder, seed in (("mocks", 3), ("truth", 4)):
+        (tmp_path / folder).mkdir()
+        for number, c in enumerate(catalogues(seed)):
+            names = (*"xyz", *VELOCITIES, "mass")
+            array = np.column_stack([c.columns[name] for name in names])
+            if folder == "truth":
+                array = np.rec.fromarrays(array.T, names=list(names))
+            np.save(tmp_path / folder / f"{number}.npy", array)
+    paths = [str(tmp_path / "mocks"), str(tmp_path / "truth")]
+    output = ["--output", str(tmp_path / "report")]
+    assert main(["validate", *paths, "--box", "50", "--tolerance", "0.2", *output]) == 0
+    card = json.loads((tmp_path / "report" / "scorecard.json").read_text())
+    assert card["tolerance"] == 0.2 and card["splits"][0]["generated"] == 6
+    assert {"log10 mass", "velocity component"} <= {s["statistic"] for s in card["scores"]}
+    assert main(["validate", paths[0], suites[1], "--box", "50", *output]) == 0
+    capsys.readouterr()
+    assert main(["scorecards", str(tmp_path / "report")]) == 0
+    assert "xi mean" in capsys.readouterr().out
+    assert main(["validate", *paths, *output]) == 2
+    assert "--box" in capsys.readouterr().err
+    np.save(tmp_path / "mocks" / "9.npy", np.zeros((4, 5)))
+    assert main(["validate", *paths, "--box", "50", *output]) == 2
+    error = capsys.readouterr().err
+    assert "9.npy" in error and "(points, 3)" in error and "Traceback" not in error
+    np.save(tmp_path / "mocks" / "9.npy", np.full((4, 3), 99.0))
+    assert main(["validate", *paths, "--box", "50", *output]) == 2
+    assert "9.npy" in capsys.readouterr().err

@@ -113,10 +113,10 @@ def test_a_comparison_tells_clumps_and_where_the_heavy_are():
     right = compare({"test": catalogues(2, 24)}, held_out, settings).main
     uniform = compare({"test": catalogues(3, 24, clustered=False)}, held_out, settings).main
     for name in ("B_equilateral", "B_squeezed", "cells", "void", "marked"):
-        assert right.curve(name).chi_square.full
-        assert right.curve(name).chi_square.p_value > 1e-3
+        assert right.curve(name).means.full
+        assert right.curve(name).means.p_value > 1e-3
         # The bispectrum of a box is the noisiest of them.
-        assert uniform.curve(name).chi_square.p_value < (1e-2 if name[0] == "B" else 1e-4)
+        assert uniform.curve(name).means.p_value < (1e-2 if name[0] == "B" else 1e-4)
     marked = right.curve("marked")
     assert marked.held_out.mean[0] > 1.1
     assert abs(marked.base.mean[0] - 1) < 5 * marked.base.error[0]

@@ -17,8 +17,8 @@ from galgen.validation.marks import compare_counts, respond_counts
 from galgen.validation.report.table import HEIGHT, WIDTH, table
 from galgen.validation.sets import same_cosmologies
 from galgen.validation.settings import ValidationSettings
-from galgen.validation.verdict import Kind, Status, closure_verdict, response_verdict
-from galgen.validation.words import row
+from galgen.validation.verdict import Kind, Status, judged, response_verdict
+from galgen.validation.words import finding, row
 
 SIDE = 100.0
 STRONG = ThomasProcess(parents=60.0, children=5.0, sigma=0.03)
@@ -77,24 +77,20 @@ def test_the_truth_is_the_known_correlation(true_mock):
     assert np.all(np.abs(xi.base.mean) < 3.5 * xi.base.error)
 
 
-def test_uniform_catalogues_close_nothing_and_the_verdict_says_missed(held_out):
+def test_uniform_catalogues_close_nothing_and_the_verdict_says_bad(held_out):
     uniform = {"test": catalogues(STRONG, 2, clustered=0.0)}
     comparison = compare(uniform, held_out, SETTINGS)
     for curve in (comparison.main.correlation, comparison.main.monopole):
         judged = curve.judged
         assert np.all(np.abs(curve.closure[judged]) < 3.5 * curve.closure_error[judged])
-        assert curve.missed[judged].all()
-    found = verdict(comparison, Kind.CLOSURE, "xi")
-    note = row(found).note
-    assert found.status is Status.MISSED and found.splits == ("test",)
-    assert f"missed in {judged_bins(comparison)} of {judged_bins(comparison)}" in note
-    assert "sigma below" in note and "r 1.0-3.0" in note
-    assert "missed: xi closure, test; P0 closure, test" in comparison.summary
-    assert "0 of 2 targets met" in comparison.summary
-
-
-def judged_bins(comparison):
-    return int(comparison.main.correlation.judged.sum())
+        np.testing.assert_array_equal(curve.means.bad(0.05)[judged], True)
+    found = verdict(comparison, Kind.MEAN, "xi")
+    assert found.status is Status.BAD and found.splits == ("test",)
+    assert "bad at r 1.0-3.0 -9" in row(found).note or "bad at r 1.0-3.0 -10" in row(found).note
+    assert comparison.summary.startswith("Shown bad at a tolerance of 5.0% in ")
+    named = comparison.summary.partition("Worst first: ")[2]
+    assert "xi is " in named and "P0 is " in named and "too low at r " in named
+    assert verdict(comparison, Kind.COUNT, "N").status is not Status.BAD
 
 
 def test_half_the_clustering_closes_half(held_out):
@@ -105,17 +101,20 @@ def test_half_the_clustering_closes_half(held_out):
     assert np.all(xi.closure_error[:4] < 0.12)
 
 
-def test_targets_decide_met_and_missed(true_mock):
-    xi = true_mock.main.correlation
-    for shift, status in ((-0.01, Status.MET), (0.01, Status.MISSED)):
-        curve = dataclasses.replace(xi, target=float(xi.closure[xi.worst]) + shift)
-        assert closure_verdict(curve, "test").status == status
+def test_the_tolerance_decides_between_good_and_cannot_tell(true_mock):
+    least = verdict(true_mock, Kind.MEAN, "xi").agreement.tolerance
+    assert 0.02 < least < 1 and not any(v.status is Status.BAD for v in true_mock.verdicts)
+    for tolerance, status in ((1.01 * least, Status.GOOD), (0.99 * least, Status.CANNOT_TELL)):
+        again = dataclasses.replace(true_mock, settings=ValidationSettings(tolerance=tolerance))
+        assert verdict(again, Kind.MEAN, "xi").status is status
+    assert true_mock.summary.startswith("No fault is shown in ")
 
 
-def test_unclustered_held_out_is_not_judged():
+def test_unclustered_held_out_has_no_percentage():
     sets = [{"test": catalogues(STRONG, seed, 12, clustered=0.0)} for seed in (4, 5)]
-    found = verdict(compare(*sets, SETTINGS), Kind.CLOSURE, "xi")
-    assert found.status is Status.NOT_JUDGED and "add catalogues" in row(found).note
+    found = verdict(compare(*sets, SETTINGS), Kind.MEAN, "xi")
+    assert found.status is Status.CANNOT_TELL and "near zero in held-out" in row(found).note
+    assert np.isnan(found.numbers["tolerance"])
 
 
 @pytest.mark.parametrize(
@@ -135,10 +134,14 @@ def test_response_slope_of_constructed_cases(held_out, processes, slope):
         assert abs(response.slope - slope) < 3 * response.slope_error
         assert response.slope_error < 0.25 and response.judged
     found = verdict(comparison, Kind.RESPONSE, "xi")
-    assert found.splits == ("low", "high") and found.value == comparison.responses[0].slope
-    assert found.status is (Status.MET if slope == 1 else Status.MISSED)
-    assert ("right direction" in row(found).note) == comparison.responses[0].right_direction
-    assert verdict(comparison, Kind.RESPONSE, "N").status is Status.NOT_JUDGED
+    assert found.splits == ("low", "high")
+    assert found.numbers["response"] == comparison.responses[0].slope
+    assert found.status is (Status.CANNOT_TELL if slope == 1 else Status.BAD)
+    if slope != 1:
+        assert "the response of xi " in finding(found, {})
+        assert ("goes the wrong way" in finding(found, {})) == (slope < 0)
+    weak = verdict(comparison, Kind.RESPONSE, "N")
+    assert weak.status is Status.CANNOT_TELL and "too weak to tell" in row(weak).note
     lines = table(comparison).splitlines()
     assert len(lines) <= HEIGHT and max(map(len, lines)) <= WIDTH
 
@@ -146,13 +149,13 @@ def test_response_slope_of_constructed_cases(held_out, processes, slope):
 def test_response_of_the_number_of_points():
     half = ThomasProcess(parents=30.0, children=5.0, sigma=0.03)
     low, high, stuck = catalogues(half, 10), catalogues(STRONG, 11), catalogues(half, 12)
-    right = respond_counts(compare_counts(low, low), compare_counts(high, high), 5.0, 0.3)
-    wrong = respond_counts(compare_counts(low, low), compare_counts(stuck, high), 5.0, 0.3)
-    assert right.slope == pytest.approx(1.0) and right.met
+    right = respond_counts(compare_counts(low, low), compare_counts(high, high), 5.0)
+    wrong = respond_counts(compare_counts(low, low), compare_counts(stuck, high), 5.0)
+    assert right.slope == pytest.approx(1.0) and right.judged
     np.testing.assert_allclose(right.held_out.mean, np.log(2), atol=0.15)
     assert abs(wrong.slope) < 3 * wrong.slope_error
-    assert wrong.judged and not wrong.met
-    assert response_verdict(wrong, "low", "high").status is Status.MISSED
+    (verdict,) = judged([response_verdict(wrong, "low", "high")], 0.05)
+    assert wrong.judged and verdict.status is Status.BAD
 
 
 def test_order_of_catalogues_does_not_matter(held_out, true_mock):
@@ -187,6 +190,7 @@ def test_a_few_empty_generated_catalogues_are_measured(held_out):
     comparison = compare({"test": mock}, held_out, SETTINGS)
     assert np.isfinite(comparison.main.correlation.closure).all()
     assert np.isfinite(comparison.main.monopole.closure).all()
+    assert np.isfinite([v.p_value for v in comparison.verdicts]).all()
     assert comparison.main.count.generated.min() == 0
 
 
@@ -221,6 +225,11 @@ def test_wrong_marks_are_seen(held_out):
     assert mass.name == "log10 mass" and velocity.name == "velocity component"
     shift = mass.generated_moments.mean - mass.held_out_moments.mean
     assert abs(shift - 0.1) < 0.02
+    expected = 10**0.1 - 1
+    assert np.expm1(mass.agreement.error[0]) == pytest.approx(expected, abs=0.03)
+    assert mass.agreement.bad(0.05)[0] and velocity.agreement.bad(0.05)[1]
+    assert mass.agreement.p_value < 1e-6 and velocity.agreement.p_value < 1e-6
+    assert velocity.agreement.bins[2].startswith("below -")
     assert mass.distance == pytest.approx(1 - np.exp(-0.1 / 0.4), abs=0.02)
     assert mass.distance > 5 * mass.null
     expected = 200 * np.sqrt((4 + 1 + 1) / 3)

@@ -7,7 +7,7 @@ from constants import CASES, constant
 from galgen.data.catalogue import Catalogue
 from galgen.measurements.ratio import Ratio
 from galgen.measurements.statistic import Axis
-from galgen.validation.checks.chi_square import chi_square
+from galgen.validation.checks.equivalence import CovarianceKind, agree_means
 from galgen.validation.checks.response import gradients, respond
 from galgen.validation.checks.spread import measure_spread
 from galgen.validation.checks.two_sample import standardised, two_sample_test
@@ -17,8 +17,8 @@ from galgen.validation.marks import compare_marks
 from galgen.validation.requirement import Requirement
 from galgen.validation.sets import Conditions, p_value
 from galgen.validation.settings import ValidationSettings
-from galgen.validation.verdict import Status, closure_verdict
-from galgen.validation.words import covariance_of, row
+from galgen.validation.verdict import Kind, Status, judged, unjudged
+from galgen.validation.words import finding, row
 
 RNG = np.random.default_rng(0)
 VARIED = RNG.normal(5.0, 1.0, (2, 80, 2))
@@ -48,17 +48,19 @@ NAMES = ("r 1-2", "r 2-3", "r 3-4")
 
 
 @pytest.mark.parametrize(("magnitude", "dtype"), CASES)
-def test_chi_square_is_that_of_the_other_bins(magnitude: float, dtype: type) -> None:
+def test_an_agreement_is_that_of_the_other_bins(magnitude: float, dtype: type) -> None:
     mock, truth = sets(magnitude, dtype)
-    found = chi_square(ratio(mock), ratio(truth), BOTH, NAMES)
-    rest = chi_square(ratio(mock[:, [0, 2]]), ratio(truth[:, [0, 2]]), BOTH)
-    assert found.full and found.degrees == 2 and found.value == pytest.approx(rest.value)
-    assert covariance_of(found).endswith("; left out, the same in all of held-out: r 2-3")
-    few = chi_square(ratio(mock), ratio(truth[:4]), unconditional(80, 4), NAMES)
-    assert not few.full and few.degrees == 2 and few.reduced < 20 and "r 2-3" in covariance_of(few)
-    none = chi_square(ratio(mock[:, 1:2]), ratio(truth[:, 1:2]), BOTH)
-    assert none.degrees == 0 and np.isnan(none.p_value) and np.isnan(none.reduced)
-    assert "nothing varies in held-out" in covariance_of(none) and "bin 0" in covariance_of(none)
+    found = agree_means(ratio(mock), ratio(truth), BOTH, NAMES, 5.0)
+    rest = agree_means(ratio(mock[:, [0, 2]]), ratio(truth[:, [0, 2]]), BOTH, NAMES[::2], 5.0)
+    assert found.full and found.degrees == 2
+    assert found.chi_square == pytest.approx(rest.chi_square)
+    assert found.error[1] == found.noise[1] == 0 and not found.bad(0.05)[1]
+    few = agree_means(ratio(mock), ratio(truth[:4]), unconditional(80, 4), NAMES, 5.0)
+    assert few.degrees == 2 and few.chi_square < 20 and few.error[1] == 0
+    alone = ratio(mock[:, 1:2]), ratio(truth[:, 1:2])
+    none = agree_means(*alone, BOTH, NAMES[1:2], 5.0)
+    assert none.degrees == 0 and none.p_value == 1 and np.isnan(none.chi_square)
+    assert none.kind is CovarianceKind.NOTHING_VARIES and none.good(0.05).all()
 
 
 @pytest.mark.parametrize(("magnitude", "dtype"), CASES)
@@ -105,13 +107,14 @@ def test_curves_of_a_constant_have_no_error_and_no_closure(magnitude: float, dty
     assert all(c.error[1] == c.scatter[1] == 0 and np.all(c.covariance[1] == 0) for c in curves)
     value, _ = closure(*curves)
     assert np.isnan(value[1]), "held-out is as the base"
-    response = respond("S", curves[1], curves[0], 5.0, 0.3)
-    rest = respond("S", *(ratio(v[:, [0, 2]]).curve() for v in (truth, mock)), 5.0, 0.3)
+    response = respond("S", curves[1], curves[0], 5.0, 80)
+    rest = respond("S", *(ratio(v[:, [0, 2]]).curve() for v in (truth, mock)), 5.0, 80)
     assert response.slope == pytest.approx(rest.slope)
     assert response.signal == pytest.approx(rest.signal)
     assert response.judged and np.isfinite(response.slope_error)
-    nothing = respond("S", *(ratio(v[:, 1:2]).curve() for v in (truth, mock)), 5.0, 0.3)
-    assert not nothing.judged and not nothing.met and np.isnan(nothing.slope)
+    nothing = respond("S", *(ratio(v[:, 1:2]).curve() for v in (truth, mock)), 5.0, 80)
+    assert not nothing.judged and np.isnan(nothing.slope)
+    assert np.isnan(nothing.agreement.p_value)
 
 
 @pytest.mark.parametrize(("magnitude", "dtype"), CASES)
@@ -119,7 +122,7 @@ def test_no_gradient_with_a_parameter_that_does_not_vary(magnitude: float, dtype
     parameters = constant(magnitude, dtype).astype(float)[:, None]
     known = Conditions(*(np.arange(80),) * 2, True, ("h",), parameters, parameters)
     mock, truth = (ratio(v) for v in sets(1.0, np.float64))
-    assert gradients("S", mock, truth, known, 5.0, 0.3) == ()
+    assert gradients("S", mock, truth, known, 5.0) == ()
 
 
 def marked(weight: np.ndarray, number: int = 8) -> list[Catalogue]:
@@ -150,8 +153,11 @@ def test_a_comparison_of_catalogues_that_share_their_number_and_mark() -> None:
     found = compare({"test": mock}, {"test": truth}, settings)
     assert found.main.two_sample.constant == ("ln N",)
     verdicts = {r.measure: r for r in map(row, found.verdicts)}
-    assert "left out, the same in all of both: ln N" in verdicts["PQMass chi2/dof, test"].note
-    assert "nothing to compare" in verdicts["weight KS, test"].note
+    assert (
+        "left out, the same in all of both: ln N"
+        in verdicts["whole catalogues (PQMass), test"].note
+    )
+    assert "nothing to compare" in verdicts["weight, test"].note
     values = found.numbers
     assert 0 < values["pqmass.p"] <= 1 and values["weight.ks"] == 0
     assert np.isnan(values["N.std_ratio"])
@@ -178,6 +184,10 @@ def test_a_mock_that_is_no_number_is_judged_and_misses() -> None:
     mock[3, 1] = np.nan
     ratios = ratio(mock), ratio(truth), ratio(RNG.normal(0.1, 0.1, (80, 2)))
     found = compare_curves(axis, ratios, BOTH, LABELS[:20], ValidationSettings())
-    assert found.judged.all() and found.missed.tolist() == [False, True]
-    verdict = closure_verdict(found, "test")
-    assert verdict.status is Status.MISSED and "r 2.0-3.0" in row(verdict).note
+    known = found.means
+    assert known.p_value == 0 and known.bad(0.05).tolist() == [False, True]
+    numbers = {"chi2": known.chi_square}
+    one = unjudged(Kind.MEAN, "S", ("test",), known.p_value, known, numbers, found)
+    (verdict,) = judged([one], 0.05)
+    assert verdict.status is Status.BAD and row(verdict).worst == "no number at r 2.0-3.0"
+    assert finding(verdict, {}) == "S is no number at r 2.0-3.0 (test)"

@@ -13,8 +13,8 @@ from galgen.errors import InputError
 from galgen.validation import SharedField, ValidationSettings, compare, write_report
 from galgen.validation.checks.phases import compare_phases, over_bins
 from galgen.validation.report.plot_phases import phases_figure
-from galgen.validation.verdict import Kind
-from galgen.validation.words import row
+from galgen.validation.verdict import Kind, Status
+from galgen.validation.words import finding, row
 
 SIDE, POINTS = 64.0, 200
 EDGES = 2 * np.pi / SIDE * np.array([0.5, 1.5, 2.5, 3.5])
@@ -170,12 +170,12 @@ def test_a_report_tells_of_phases_only_where_fields_are_shared(tmp_path):
     assert (n["test.r.ceiling"], n["r.ceiling_error"]) == over_bins(phases.ceiling)
     assert n["r.difference"] == pytest.approx(-0.25, abs=4 * n["r.difference_error"])
     assert n["r.chi2"] == np.mean((phases.difference.mean / phases.difference.error) ** 2)
-    words = [row(v) for v in found.verdicts if v.kind in (Kind.PHASES, Kind.CEILING)]
-    assert [w.measure for w in words] == [
-        "r(k) with truth, test",
-        "r(k) with truth less two draws, test",
-    ]
-    assert "draws agree more with each other than with the truth" in words[1].note
+    (verdict,) = (v for v in found.verdicts if v.kind is Kind.PHASES)
+    assert row(verdict).measure == "r(k) with truth less two draws, test"
+    assert verdict.status is Status.BAD
+    said = finding(verdict, {})
+    assert said.startswith("r(k) of draws with the truth is below that of two draws by 0.2")
+    assert said.rstrip(".") in found.summary
     text = write_report(found, *sets, tmp_path / "with", "with").read_text()
     assert "Draws on the fields of held-out, test" in text and '<th scope="col">Two draws' in text
     tree = json.loads((tmp_path / "with" / "comparison.json").read_text())
@@ -185,7 +185,8 @@ def test_a_report_tells_of_phases_only_where_fields_are_shared(tmp_path):
     once = [dataclasses.replace(each, second=None) for each in shared]
     found = compare(*sets, SETTINGS, phases={"test": once})
     assert "r.truth" in found.numbers and "r.ceiling" not in found.numbers
-    assert "no ceiling" in row(next(v for v in found.verdicts if v.kind is Kind.PHASES)).note
+    (verdict,) = (v for v in found.verdicts if v.kind is Kind.PHASES)
+    assert "no ceiling" in row(verdict).note and verdict.status is Status.CANNOT_TELL
     axes = phases_figure(found.main.phases).axes
     assert [panel.get_ylabel()[:2] for panel in axes] == ["$r", "$T"]
 

@@ -1,11 +1,13 @@
 """The report is one whole page: offline, well formed, every figure there, true to the verdicts."""
 
 import base64
+import html
 import io
 import itertools
 import json
 import re
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import matplotlib.image
 import numpy as np
@@ -14,13 +16,15 @@ from PIL import Image
 
 from galgen.data.catalogue import Catalogue
 from galgen.data.toys import ThomasProcess
+from galgen.errors import InputError
 from galgen.validation.comparison import compare
 from galgen.validation.report.plot_rotation import FRAMES, projected
 from galgen.validation.report.plot_slices import matched_pairs
 from galgen.validation.report.report import write_report
+from galgen.validation.report.scorecard import read_scorecard, tabulated
 from galgen.validation.settings import ValidationSettings
 from galgen.validation.verdict import Kind, Status
-from galgen.validation.words import row
+from galgen.validation.words import bad_first, cell, finding, places, row
 
 SETTINGS = ValidationSettings(mesh_size=16, separation_edges=(1.0, 4.0, 8.0, 12.0))
 VOID = {"meta", "img", "br", "link"}
@@ -129,15 +133,23 @@ def test_every_split_and_number_is_tabulated(written):
     assert found["high.P0.closure"] == comparison.split("high").curve("P0").closure.min()
     for name in found:
         assert f">{name}</td>" in text
-    assert found["targets.met"] + found["targets.missed"] + found["targets.not_judged"] == 9
+    counted = ("bad", "good", "cannot_tell", "no_fault")
+    assert sum(found[f"verdicts.{name}"] for name in counted) == len(comparison.verdicts)
 
 
 def test_page_and_json_say_what_was_computed(written):
     comparison, path = written
     text = path.read_text(encoding="utf-8")
-    rows = re.findall(r'<tr class="(met|missed|other)">', text)
+    rows = re.findall(r'<tr class="(good|bad|other)">', text)
     assert len(rows) == len(comparison.verdicts)
-    assert rows.count("missed") == sum(v.status == "missed" for v in comparison.verdicts)
+    assert rows.count("bad") == sum(v.status is Status.BAD for v in comparison.verdicts)
+    cells = re.findall(r'<td data-label="[^"]*" class="(?:good|bad|other)">([^<]+)</td>', text)
+    shown = [html.escape(cell(v).replace("+-", "±")) for v in comparison.verdicts]
+    assert sorted(cells) == sorted(shown), "side by side, each verdict once"
+    where = places(comparison.splits)
+    assert where["low"] == "low: sigma_8 0.4"
+    for verdict in bad_first(comparison.verdicts):
+        assert html.escape(finding(verdict, where).replace("+-", "±")) in text
     for heading in ("Slices", "Correlation function", "Power spectrum", "marks", "Dependence on"):
         assert heading in text
     tree = json.loads(path.with_name("comparison.json").read_text(encoding="utf-8"))
@@ -145,24 +157,28 @@ def test_page_and_json_say_what_was_computed(written):
     found = tree["splits"][0]["correlation"]["closure"]
     np.testing.assert_allclose(found, comparison.main.correlation.closure)
     assert {"galgen", "JAX", "NumPy"} <= set(tree["versions"])
-    assert sorted(p.name for p in path.parent.iterdir()) == ["comparison.json", "report.html"]
+    assert sorted(p.name for p in path.parent.iterdir()) == [
+        "comparison.json",
+        "report.html",
+        "scorecard.json",
+    ]
 
 
 def test_a_verdict_is_numbers_and_is_written_as_such(written):
     comparison, path = written
     rows = json.loads(path.with_name("comparison.json").read_text(encoding="utf-8"))["verdicts"]
     kinds = {verdict.kind for verdict in comparison.verdicts}
-    absent = {Kind.MEMORISATION, Kind.GRADIENT, Kind.PHASES, Kind.CEILING}
+    absent = {Kind.MEMORISATION, Kind.GRADIENT, Kind.PHASES}
     assert kinds == set(Kind) - absent, "nothing varies in a split, no fields are shared"
     for verdict, found in zip(comparison.verdicts, rows, strict=True):
         assert found["kind"] == verdict.kind and found["splits"] == [*verdict.splits]
-        assert found["value"] == (verdict.value if np.isfinite(verdict.value) else None)
-        assert verdict.value in verdict.numbers.values() or np.isnan(verdict.value)
-        asked = verdict.status is not Status.NOTED
-        assert asked == (verdict.target is not None) == (row(verdict).target != "-")
-        if verdict.status in (Status.MET, Status.MISSED):
-            low, high = verdict.target
-            assert (low <= verdict.value <= high) == (verdict.status is Status.MET)
+        assert found["p_value"] == (verdict.p_value if np.isfinite(verdict.p_value) else None)
+        assert found["status"] == verdict.status and found["tolerance"] == 0.05
+        known = verdict.agreement
+        if verdict.status is Status.GOOD:
+            assert known.tolerance <= 0.05 and found["agreement"]["error"]
+        if verdict.status is Status.BAD and known is not None:
+            assert verdict.p_value < 0.05 and abs(verdict.worst[1]) > 0.05
     said = [row(verdict).measure for verdict in comparison.verdicts]
     assert len(set(said)) == len(said)
 
@@ -186,6 +202,78 @@ def test_pairs_are_of_nearest_cosmology_and_used_once():
 def test_a_notebook_shows_the_verdicts(written):
     comparison, _ = written
     shown = comparison._repr_html_()
-    assert shown.startswith("<p>") and shown.count("<tr") == len(comparison.verdicts) + 1
-    assert all(verdict.status in shown for verdict in comparison.verdicts)
+    assert shown.startswith("<p>") and shown.count("<table") == 1
+    assert all(html.escape(cell(verdict)) in shown for verdict in comparison.verdicts)
     assert repr(comparison) == f"Comparison of test, low, high: {comparison.summary}"
+
+
+def test_a_scorecard_holds_every_verdict_and_many_are_tabulated(written):
+    comparison, path = written
+    card = read_scorecard(path.with_name("scorecard.json"))
+    assert (card["title"], card["summary"]) == ("Thomas & co", comparison.summary)
+    assert len(card["scores"]) == len(comparison.verdicts)
+    for score, verdict in zip(card["scores"], comparison.verdicts, strict=True):
+        assert score["status"] == verdict.status and score["split"] == " to ".join(verdict.splits)
+    rows = tabulated({"first": card, "second": {**card, "scores": card["scores"][:1]}})
+    assert rows[0] == ("measure", "split", "first", "second")
+    assert len(rows) == 1 + len(Status) + len(comparison.verdicts)
+    assert rows[5][:2] == ("xi mean", "test") and rows[5][2] == rows[5][3] != "-"
+    assert all(row[3] == "-" for row in rows[6:])
+
+
+def test_a_scorecard_fits_its_schema(written):
+    """As far as required names, types and words go, which is all that the schema has."""
+    _, path = written
+    schema = json.loads(
+        files("galgen.validation.report").joinpath("scorecard.schema.json").read_text()
+    )
+    fits(json.loads(path.with_name("scorecard.json").read_text()), schema)
+    with pytest.raises(AssertionError):
+        fits({"format": "galgen-scorecard"}, schema)
+
+
+TYPES = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "number": (int, float),
+    "integer": int,
+    "boolean": bool,
+    "null": type(None),
+}
+
+
+def fits(value, schema):
+    if "const" in schema:
+        assert value == schema["const"]
+    if "enum" in schema:
+        assert value in schema["enum"]
+    names = schema.get("type", [])
+    names = [names] if isinstance(names, str) else names
+    assert not names or any(isinstance(value, TYPES[name]) for name in names)
+    if isinstance(value, dict):
+        assert set(schema.get("required", ())) <= set(value)
+        for name, inner in value.items():
+            known = schema.get("properties", {})
+            assert name in known or schema.get("additionalProperties", True)
+            if name in known:
+                fits(inner, known[name])
+    if isinstance(value, list) and "items" in schema:
+        for inner in value:
+            fits(inner, schema["items"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected JSON"),
+        ("[]", "got another file; run galgen validate"),
+        ('{"format": "galgen-scorecard", "version": 9}', "of version 1, got 9; run galgen"),
+        ('{"format": "galgen-scorecard", "version": 1}', "with its scores, got a damaged one"),
+    ],
+)
+def test_another_file_is_no_scorecard(text, message, tmp_path):
+    path = tmp_path / "scorecard.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_scorecard(path)

@@ -85,7 +85,7 @@ def test_a_name_stands_for_every_split() -> None:
         "test.P0.chi2": 1.2,
         "low.P0.chi2": 0.9,
         "high.P0.chi2": 6.8,
-        "targets.met": 9.0,
+        "verdicts.bad": 1.0,
         "memorisation.fraction": 0.5,
         "test.memorisation.fraction": 0.5,
     }
@@ -94,5 +94,20 @@ def test_a_name_stands_for_every_split() -> None:
     reason = Requirement("P0.chi2 < 2").shortcoming(numbers, splits)
     assert "not met in split high: P0.chi2 < 2 (P0.chi2 is 6.8)" in reason
     assert Requirement("test.P0.chi2 < 2").shortcoming(numbers, splits) is None
-    both = Requirement("P0.chi2 < 7 and targets.met == 9 and memorisation.fraction < 0.6")
+    both = Requirement("P0.chi2 < 7 and verdicts.bad == 1 and memorisation.fraction < 0.6")
     assert both.shortcoming(numbers, splits) is None
+
+
+@pytest.mark.parametrize("text", ["all.P0.p > 0.01", "worst.P0.p > 0.01", "P0.p > 0.01"])
+def test_the_worst_split_decides(text: str) -> None:
+    """As in the demo, whose main split was well and whose high one was not."""
+    numbers = {"P0.p": 0.03, "test.P0.p": 0.03, "low.P0.p": 0.35, "high.P0.p": 1e-7}
+    reason = Requirement(text).shortcoming(numbers, ["test", "low", "high"])
+    assert f"not met in split high: {text} (P0.p is 1e-07)" in reason
+    numbers["high.P0.p"] = 0.02
+    assert Requirement(text).shortcoming(numbers, ["test", "low", "high"]) is None
+
+
+def test_infinity_is_a_number_that_is_too_large() -> None:
+    reason = Requirement("xi.tolerance < 0.3").shortcoming({"xi.tolerance": float("inf")})
+    assert "xi.tolerance is inf" in reason

@@ -64,11 +64,15 @@ def test_pooled_variance_and_its_error_by_brute_force():
         return total / freedom
 
     everyone = np.ones(10, bool)
-    variance, relative = pooled_variance(values, group)
-    np.testing.assert_allclose(variance, pooled(everyone), rtol=1e-12)
+    variance = pooled_variance(values, group)
+    np.testing.assert_allclose(variance.value, pooled(everyone), rtol=1e-12)
     without = np.array([pooled(everyone & (np.arange(10) != i)) for i in range(9)])
     error = np.sqrt(8 / 9 * np.sum((without - without.mean(axis=0)) ** 2, axis=0))
-    np.testing.assert_allclose(relative, error / variance, rtol=1e-12)
+    np.testing.assert_allclose(variance.without, without, rtol=1e-10)
+    np.testing.assert_allclose(variance.relative_error, error / variance.value, rtol=1e-10)
+    shares = variance.log_std
+    np.testing.assert_allclose(shares.mean, np.log(variance.value) / 2)
+    assert shares.freedom == 6 and shares.rest.shape == (9, 3)
 
 
 def test_variance_ratio_is_that_of_the_widths_and_one_sigma_holds_two_thirds():

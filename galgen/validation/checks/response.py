@@ -33,6 +33,7 @@ from jaxtyping import Bool, Float
 
 from galgen.measurements.ratio import Curve, Ratio
 from galgen.resolution import SINGLE, spread
+from galgen.validation.checks.equivalence import Agreement, agree_number
 from galgen.validation.sets import Conditions
 
 LEAST_PER_COEFFICIENT = 4
@@ -48,7 +49,8 @@ class Response:
         slope, slope_error: generated against held-out; 1 is right, 0 none, negative backwards.
         signal: how many errors the change in held-out is from none, over all bins.
         judged: whether that is enough to judge.
-        target: how far from 1 the slope may be.
+        catalogues: of the smallest of the sets.
+        freedom: degrees of freedom of the error, at least.
     """
 
     name: str
@@ -58,34 +60,45 @@ class Response:
     slope_error: float
     signal: float
     judged: bool
-    target: float
+    catalogues: int
+    freedom: int
 
     @property
-    def right_direction(self) -> bool:
-        """Whether generated changes the way held-out does."""
-        return self.slope > 0
-
-    @property
-    def met(self) -> bool:
-        """The right direction, and within the target of 1."""
-        return self.judged and self.right_direction and abs(self.slope - 1) <= self.target
+    def agreement(self) -> Agreement:
+        """The slope against 1; of one that is not judged, nothing is known."""
+        error = self.slope - 1 if self.judged else np.nan
+        return agree_number(error, self.slope_error, self.freedom, self.catalogues)
 
 
 def respond(
-    name: str, held_out: Curve, generated: Curve, significance: float, target: float
+    name: str,
+    held_out: Curve,
+    generated: Curve,
+    significance: float,
+    catalogues: int,
+    coefficients: int = 1,
 ) -> Response:
     """The response of generated against that of held-out, from their differences.
 
     Bins in which one of them never varies have no error, and are left out.
+
+    Args:
+        name: of the statistic.
+        held_out, generated: its change in both.
+        significance: errors by which held-out must change to be judged.
+        catalogues: of the smallest of the sets that the curves come from.
+        coefficients: that were fitted to each.
     """
+    freedom = max(catalogues - coefficients, 1)
     kept = (held_out.error > 0) & (generated.error > 0)
     if not kept.any():
-        return Response(name, held_out, generated, np.nan, np.nan, 0.0, False, target)
+        return Response(name, held_out, generated, np.nan, np.nan, 0.0, False, catalogues, freedom)
     truth, other = (curve.of(kept) for curve in (held_out, generated))
     slope, error = slope_through_origin(truth, other)
     excess = float(np.sum((truth.mean / truth.error) ** 2)) - len(truth.mean)
     signal = float(np.sqrt(np.maximum(excess, 0.0)))
-    return Response(name, held_out, generated, slope, error, signal, signal > significance, target)
+    judged = signal > significance
+    return Response(name, held_out, generated, slope, error, signal, judged, catalogues, freedom)
 
 
 def slope_through_origin(truth: Curve, other: Curve) -> tuple[float, float]:
@@ -149,7 +162,6 @@ def gradients(
     held_out: Ratio,
     conditions: Conditions,
     significance: float,
-    target: float,
 ) -> tuple[Gradient, ...]:
     """The gradient of one statistic for every parameter that varies in both sets.
 
@@ -167,8 +179,9 @@ def gradients(
         log_gradients(ratio.of(bins=bins), each)
         for ratio, each in zip((generated, held_out), values, strict=True)
     )
+    rules = (significance, min(map(len, values)), len(conditions.names) + 1)
     return tuple(
-        Gradient(parameter, bins, respond(name, truth[index], mock[index], significance, target))
+        Gradient(parameter, bins, respond(name, truth[index], mock[index], *rules))
         for index, parameter in enumerate(conditions.names)
     )
 

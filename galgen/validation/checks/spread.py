@@ -21,6 +21,7 @@ exact.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -29,6 +30,7 @@ from galgen.measurements.ratio import divided
 from galgen.randomness import Role, random_generator
 from galgen.resolution import SINGLE, resolved, spread
 from galgen.validation.checks.crps import grouped_crps, half_crps, relabelled_crps_ratio
+from galgen.validation.checks.equivalence import Agreement, Shares, agree
 from galgen.validation.sets import Conditions, Groups, p_value
 
 
@@ -49,6 +51,7 @@ class Spread:
     crps_ratio           ``(bins,)``       crps / crps_null; NaN where there is no null
     crps_ratio_error     ``(bins,)``       its standard deviation if the mock is right
     crps_p_value         float             of the ratio summed over bins, by relabelling
+    std                  Agreement         of ln s; an error is that of the standard deviation
     variance_groups      Groups            what the variance was pooled over
     rank_groups          Groups            what ranks and CRPS were taken over
     ==================== ================= =================================================
@@ -65,6 +68,7 @@ class Spread:
     crps_ratio: Float[np.ndarray, "bins"]
     crps_ratio_error: Float[np.ndarray, "bins"]
     crps_p_value: float
+    std: Agreement
     variance_groups: Groups
     rank_groups: Groups
 
@@ -76,6 +80,7 @@ def measure_spread(
     labels: Bool[np.ndarray, "labellings both"],
     ranks: int,
     seed: int,
+    names: Sequence[str] | None = None,
 ) -> Spread:
     """Spread of single values; a catalogue with a NaN in any bin is left out.
 
@@ -86,6 +91,7 @@ def measure_spread(
         labels: from ``conditions.relabelled``.
         ranks: intervals of u.
         seed: of ties and halves.
+        names: of the bins.
     """
     keep = np.isfinite(generated).all(axis=1), np.isfinite(held_out).all(axis=1)
     mock, truth = generated[keep[0]], held_out[keep[1]]
@@ -95,7 +101,11 @@ def measure_spread(
     varied = spread(truth, SINGLE) > 0
     *pooled, variance_groups = conditions.variance_groups
     *grouped, rank_groups = conditions.rank_groups
-    ratio, ratio_error = _variance_ratio(mock, truth, pooled[0][keep[0]], pooled[1][keep[1]])
+    variances = [
+        pooled_variance(values, group[rows])
+        for values, group, rows in zip((mock, truth), pooled, keep, strict=True)
+    ]
+    ratio, ratio_error = _variance_ratio(variances[0], variances[1])
     groups = grouped[0][keep[0]], grouped[1][keep[1]]
     counts = rank_histograms(
         np.concatenate([mock, truth]),
@@ -123,19 +133,50 @@ def measure_spread(
         crps_ratio=np.where(varied, divided(crps, crps_null), np.nan),
         crps_ratio_error=ratios[1:].std(axis=0),
         crps_p_value=p_value(ratios[:, varied].sum(axis=-1)) if varied.any() else np.nan,
+        std=agree_std(variances[0], variances[1], names),
         variance_groups=variance_groups,
         rank_groups=rank_groups,
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Variance:
+    """The variance about the means of groups.
+
+    Attributes:
+        value: of every bin; 0 where there is none but rounding, NaN where no group has two.
+        without: the same without one catalogue at a time.
+        freedom: degrees of freedom.
+    """
+
+    value: Float[np.ndarray, "bins"]
+    without: Float[np.ndarray, "catalogues bins"]
+    freedom: int
+
+    @property
+    def relative_error(self) -> Float[np.ndarray, "bins"]:
+        """Of the value, by the jackknife."""
+        number = len(self.without)
+        spread = np.sum((self.without - self.without.mean(axis=0)) ** 2, axis=0)
+        spread *= (number - 1) / number
+        return np.sqrt(spread) / np.where(self.value > 0, self.value, np.nan)
+
+    @property
+    def log_std(self) -> Shares:
+        """ln s, with the jackknife pseudo-values of every catalogue."""
+        number, positive = len(self.without), np.where(self.value > 0, self.value, np.nan)
+        least = self.without > 1e-12 * positive
+        without = np.log(np.where(least, self.without, np.nan)) / 2
+        value = np.log(positive) / 2
+        found = Shares.of(value, number * value - (number - 1) * without)
+        return dataclasses.replace(found, freedom=self.freedom)
+
+
 def pooled_variance(
     values: Float[np.ndarray, "catalogues bins"], group: Int[np.ndarray, " catalogues"]
-) -> tuple[Float[np.ndarray, "bins"], Float[np.ndarray, "bins"]]:
-    """Variance about the means of the groups, and its relative delete-one jackknife error.
-
-    NaN where no group has two; 0 where there is none but rounding.
-    """
-    total, freedom, losses = np.zeros(values.shape[1]), 0, []
+) -> Variance:
+    """Variance about the means of the groups; catalogues that are alone in theirs are left out."""
+    total, freedom, losses = np.zeros(values.shape[1]), 0, [np.zeros((0, values.shape[1]))]
     for each in np.unique(group):
         rows = group == each
         size = int(rows.sum())
@@ -146,26 +187,23 @@ def pooled_variance(
             # Without one member, the sum of squares is less by size / (size - 1) times its own.
             losses.append(squares * size / (size - 1))
     if freedom == 0:
-        nothing = np.full(values.shape[1], np.nan)
-        return nothing, nothing
+        return Variance(np.full(values.shape[1], np.nan), np.full((1, values.shape[1]), np.nan), 0)
     variance = total / freedom
     differs = resolved(np.sqrt(variance), np.abs(values).max(axis=0))
-    variance = np.where(differs, variance, 0.0)
     without = (total - np.concatenate(losses)) / max(freedom - 1, 1)
-    number = len(without)
-    spread = (number - 1) / number * np.sum((without - without.mean(axis=0)) ** 2, axis=0)
-    return variance, np.sqrt(spread) / np.where(variance > 0, variance, np.nan)
+    return Variance(np.where(differs, variance, 0.0), np.where(differs, without, 0.0), freedom)
 
 
-def _variance_ratio(
-    mock: np.ndarray, truth: np.ndarray, mock_group: np.ndarray, truth_group: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    (first, first_error), (second, second_error) = (
-        pooled_variance(mock, mock_group),
-        pooled_variance(truth, truth_group),
-    )
-    ratio = first / np.where(second > 0, second, np.nan)
-    return ratio, ratio * np.hypot(first_error, second_error)
+def _variance_ratio(mock: Variance, truth: Variance) -> tuple[np.ndarray, np.ndarray]:
+    ratio = mock.value / np.where(truth.value > 0, truth.value, np.nan)
+    return ratio, ratio * np.hypot(mock.relative_error, truth.relative_error)
+
+
+def agree_std(mock: Variance, truth: Variance, names: Sequence[str] | None = None) -> Agreement:
+    """Compare standard deviations; a bin that does not vary in one of them takes no part."""
+    bins = len(mock.value)
+    names = [f"bin {i}" for i in range(bins)] if names is None else names
+    return agree(mock.log_std, truth.log_std, names, np.ones(bins), np.ones(bins, bool))
 
 
 def rank_histograms(

@@ -6,8 +6,8 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from string import Template
 
-from galgen.validation.verdict import Status
-from galgen.validation.words import HEADINGS, Row
+from galgen.validation.verdict import Status, Verdict
+from galgen.validation.words import HEADINGS, Row, cell, lines
 
 DOCUMENT = Template("""<!DOCTYPE html>
 <html lang="en">
@@ -25,9 +25,11 @@ table { border-collapse: collapse; font-size: 0.86rem; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: 0.28rem 0.6rem;
   border-bottom: 1px solid #ddd; }
 thead th { border-bottom: 2px solid #1b1b1b; }
-[data-label=Verdict] { font-weight: 600; }
-.met [data-label=Verdict] { color: #20603a; } .missed [data-label=Verdict] { color: #a3271a; }
-tr.missed { background: #fbeeec; }
+[data-label=Verdict], td.bad { font-weight: 600; }
+.good [data-label=Verdict], td.good { color: #20603a; }
+.bad [data-label=Verdict], td.bad { color: #a3271a; }
+tr.bad, td.bad { background: #fbeeec; }
+details { margin: 1rem 0; } summary { cursor: pointer; font-weight: 600; }
 figure { margin: 0.6rem 0; } img { max-width: 100%; height: auto; }
 figcaption { font-size: 0.88rem; color: #444; } .verdict { font-size: 0.92rem; }
 td { overflow-wrap: anywhere; }
@@ -50,31 +52,57 @@ $body
 </html>
 """)
 REPORT = Template("""<p class="summary">$summary</p>
-$notes
+$findings
+$figures
 <h2>Verdicts</h2>
 <div class="wide">
 $verdicts
 </div>
-$figures
-<h2>What was compared</h2>
-<div class="wide">
-$sets
-</div>
-<h2>Settings, provenance and versions</h2>
 $details""")
 
 
+CLASSES = {Status.BAD: "bad", Status.GOOD: "good"}
+
+
+def side_by_side(verdicts: Sequence[Verdict], where: Mapping[str, str] | None = None) -> str:
+    """One line a measure, its splits side by side; marked in words and not in colour alone.
+
+    Args:
+        verdicts: of all splits.
+        where: what the splits are called.
+    """
+    found = lines(verdicts)
+    splits = [*dict.fromkeys(name for line in found for name in line.verdicts)]
+    headings = ["Measure", *((where or {}).get(name, name) for name in splits)]
+    body = []
+    for line in found:
+        cells = f'<td data-label="Measure">{_text(line.measure)}</td>'
+        for name, heading in zip(splits, headings[1:], strict=True):
+            known = line.verdicts.get(name)
+            text = "" if known is None else cell(known)
+            mark = "other" if known is None else CLASSES.get(known.status, "other")
+            cells += f'<td data-label="{_text(heading)}" class="{mark}">{_text(text)}</td>'
+        body.append(f"<tr>{cells}</tr>")
+    rows = "\n".join(body)
+    return f"<table>\n{_head(headings)}\n<tbody>\n{rows}\n</tbody>\n</table>"
+
+
 def verdict_table(rows: Iterable[Row]) -> str:
-    """The verdict rows, marked by what came of them in words and not in colour alone."""
-    marked = (Status.MET, Status.MISSED)
+    """Every verdict with its figures and how it is to be read."""
     headings = [name.capitalize() for name in HEADINGS]
     body = "\n".join(
-        f'<tr class="{r.status if r.status in marked else "other"}">'
-        + _cells(headings, (r.measure, r.figure, r.noise, r.target, r.status, r.note))
+        f'<tr class="{CLASSES.get(Status(r.status), "other")}">'
+        + _cells(headings, (r.measure, r.worst, r.p_value, r.good_to, r.finds, r.status, r.note))
         + "</tr>"
         for r in rows
     )
     return f"<table>\n{_head(headings)}\n<tbody>\n{body}\n</tbody>\n</table>"
+
+
+def folded(title: str, body: str) -> str:
+    """A part of the page that opens on a click."""
+    heading = f"<summary>{_text(title)}</summary>"
+    return f'<details>\n{heading}\n<div class="wide">\n{body}\n</div>\n</details>'
 
 
 def plain_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -88,7 +88,7 @@ def ratio_figure(comparison: Comparison) -> Figure:
     panels = figure.subplots(len(comparison.splits), len(names), squeeze=False, sharex="col")
     for row, split in zip(panels, comparison.splits, strict=True):
         for axes, name in zip(row, names, strict=True):
-            _draw_ratio(axes, split.curve(name))
+            _draw_ratio(axes, split.curve(name), comparison.settings.tolerance)
             axes.set_title(f"{name}, {as_label(split.name)}", loc="left")
         row[0].set_ylabel("generated / held-out")
     for axes, name in zip(panels[-1], names, strict=True):
@@ -136,8 +136,7 @@ def _draw_curve(axes: Axes, curve: CurveComparison, scale: np.ndarray | float) -
 
 
 def _draw_closure(axes: Axes, curve: CurveComparison) -> None:
-    """Closure of judged bins filled, of the others faint; the floor dotted; the target shaded."""
-    axes.axhspan(curve.target, 1.0, color=BAND, alpha=0.25, lw=0)
+    """Closure of judged bins filled, of the others faint; the floor dotted."""
     axes.axhline(0, color=BASE, ls="--", lw=1)
     lowest = float(np.min(curve.closure, where=curve.judged, initial=0.0))
     bottom, x = max(-1.0, lowest - 0.25), curve.centre
@@ -161,7 +160,7 @@ def _draw_deviation(axes: Axes, curve: CurveComparison) -> None:
     set_abscissa(axes, curve)
 
 
-def _draw_ratio(axes: Axes, curve: CurveComparison) -> None:
+def _draw_ratio(axes: Axes, curve: CurveComparison, tolerance: float) -> None:
     """The band is the error of held-out about one, the bars that of generated."""
     x, shown = curve.centre, np.isfinite(curve.ratio) & curve.judged
     scale = np.where(curve.held_out.mean != 0, np.abs(curve.held_out.mean), np.nan)
@@ -169,8 +168,8 @@ def _draw_ratio(axes: Axes, curve: CurveComparison) -> None:
     axes.fill_between(
         x, 1 - width, 1 + width, color=BAND, alpha=0.45, lw=0, label="held-out ±1 sigma"
     )
-    for edge in (0.9, 1.1):
-        axes.axhline(edge, color=BAND, ls=":", lw=0.8, label="±10%" if edge < 1 else None)
+    for edge, label in ((1 - tolerance, f"±{tolerance:.0%}"), (1 + tolerance, None)):
+        axes.axhline(edge, color=BAND, ls=":", lw=0.8, label=label)
     axes.axhline(1, color=HELD_OUT, lw=1)
     for rows, faint, label in ((shown, 1.0, "generated"), (~shown, 0.25, None)):
         draw_errors(axes, x[rows], curve.ratio[rows], error[rows], alpha=faint, label=label)

@@ -50,7 +50,7 @@ def response_figure(comparison: Comparison) -> Figure:
         row[1].set(xlabel=label, ylabel=change)
         for axes in row[:2]:
             log_abscissa(axes)
-        _draw_slope(row[2], response, weight, symbol)
+        _draw_slope(row[2], response, weight, symbol, comparison.settings.tolerance)
     return figure
 
 
@@ -100,17 +100,18 @@ def _draw_change(axes: Axes, centre: np.ndarray, response: Response, weight: np.
     axes.legend()
 
 
-def _draw_slope(axes: Axes, response: Response, weight: np.ndarray, symbol: str) -> None:
-    """Generated change against held-out change, the fitted line and the cone of the target."""
+def _draw_slope(
+    axes: Axes, response: Response, weight: np.ndarray, symbol: str, tolerance: float
+) -> None:
+    """Generated change against held-out change, the fitted line and the cone of the tolerance."""
     truth, mock = response.held_out, response.generated
     x, y, error = weight * truth.mean, weight * mock.mean, weight * mock.error
     draw_errors(axes, x, y, error, xerr=weight * truth.error, capsize=0, elinewidth=1)
     ends = [*x, *y, 0.0]
     margin = 0.08 * (max(ends) - min(ends))
     line = np.array([min(ends) - margin, max(ends) + margin])
-    low, high = (1 - response.target) * line, (1 + response.target) * line
-    target = f"1 ± {response.target:.2f}"
-    axes.fill_between(line, low, high, color=BAND, alpha=0.3, lw=0, label=target)
+    low, high = (1 - tolerance) * line, (1 + tolerance) * line
+    axes.fill_between(line, low, high, color=BAND, alpha=0.3, lw=0, label=f"1 ± {tolerance:.2f}")
     axes.plot(line, line, color=HELD_OUT, lw=1)
     label = f"slope {response.slope:.2f} ± {response.slope_error:.2f}"
     axes.plot(line, response.slope * line, color=GENERATED, ls="--", label=label)

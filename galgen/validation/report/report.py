@@ -1,6 +1,6 @@
-"""Write a comparison as one offline page, ``report.html``, and as ``comparison.json``.
+"""Write a comparison as one offline page, ``report.html``, and as JSON.
 
-Both are written beside their place and moved there when complete.
+All are written beside their place and moved there when complete.
 """
 
 from __future__ import annotations
@@ -28,14 +28,17 @@ from galgen.validation.report.page import (
     definitions,
     figure_section,
     fill,
+    folded,
     link,
     notes_list,
     plain_table,
+    side_by_side,
     verdict_table,
 )
+from galgen.validation.report.scorecard import SCORECARD, scorecard
 from galgen.validation.report.table import as_json
 from galgen.validation.sets import Sets
-from galgen.validation.words import row, sentences
+from galgen.validation.words import bad_first, finding, places, row, sentences
 
 UNJUDGED = "For the eye only; nothing is judged here."
 
@@ -60,7 +63,8 @@ def write_report(
         links: words that lead to other pages of the folder, by the name of their file.
 
     Returns:
-        The path of ``report.html``; ``comparison.json`` lies beside it.
+        The path of ``report.html``; ``comparison.json``, of all figures, and ``scorecard.json``, of
+        the verdicts alone, lie beside it.
     """
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
@@ -73,18 +77,34 @@ def write_report(
         )
         for f in report_figures(comparison, generated, held_out)
     ]
+    known = {**(details or {}), **_settings(comparison), **versions()}
     sections = {
-        "notes": "".join(link(*each) for each in (links or {}).items())
-        + notes_list(comparison.notes),
-        "verdicts": verdict_table(map(row, comparison.verdicts)),
+        "findings": notes_list(_findings(comparison))
+        + "".join(link(*each) for each in (links or {}).items()),
         "figures": "\n".join(figures),
-        "sets": _sets(comparison, generated, held_out) + "\n" + _tables(comparison),
-        "details": definitions({**(details or {}), **_settings(comparison), **versions()}),
+        "verdicts": side_by_side(comparison.verdicts, places(comparison.splits)),
+        "details": "\n".join(
+            [
+                notes_list(comparison.notes),
+                folded("Every verdict", verdict_table(map(row, comparison.verdicts))),
+                folded("What was compared", _sets(comparison, generated, held_out)),
+                folded("Every bin and number", _tables(comparison)),
+                folded("Settings, provenance and versions", definitions(known)),
+            ]
+        ),
     }
     tree = {**as_json(comparison), "title": title, "versions": versions(), "details": details or {}}
+    card = scorecard(comparison, title, {**versions(), **(details or {})})
+    publish_text(place / SCORECARD, json.dumps(card, indent=1, allow_nan=False))
     publish_text(place / "comparison.json", json.dumps(tree, indent=1, allow_nan=False))
     publish_text(place / "report.html", fill(title, comparison.summary, sections))
     return place / "report.html"
+
+
+def _findings(comparison: Comparison) -> list[str]:
+    """Every fault, the worst first."""
+    where = places(comparison.splits)
+    return [f"{finding(v, where)}." for v in bad_first(comparison.verdicts)]
 
 
 def versions() -> dict[str, str]:
@@ -194,13 +214,13 @@ def _bins(curve: CurveComparison, split: str) -> str:
             f"{curve.std[i]:+.1f}",
             f"{curve.bias[i]:+.2f}",
             f"{curve.spread.variance_ratio[i]:.2f} ± {curve.spread.variance_ratio_error[i]:.2f}",
-            "yes" if curve.judged[i] else "no",
+            "yes" if curve.means.strong[i] else "no",
         )
         for i in range(len(curve.centre))
     ]
     names = [
         *("Generated", "Held-out", "Ratio", "Closure", "Half on half", "Difference / error"),
-        *("Bias / cosmic scatter", "Variance ratio", "Judged"),
+        *("Bias / cosmic scatter", "Variance ratio", "Far from zero"),
     ]
     return plain_table((f"{curve.name}, {split} [{curve.axis.unit}]", *names), rows)
 
