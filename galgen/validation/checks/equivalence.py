@@ -11,7 +11,7 @@ the difference of the two measures, V = sum_s S_s / n_s is the covariance of d.
     T² = d^T V^-1 d,    T² (nu - p + 1) / (nu p) ~ F(p, nu - p + 1)
     nu = (p + p²) / sum_s { tr[(V^-1 V_s)²] + tr[V^-1 V_s]² } / f_s
 
-for p = 1 that is Welch's. It is used for nu > 3 p. The p-value of a measure is twice the smaller
+for p = 1 that is Welch's. It is used for nu > 5 p. The p-value of a measure is twice the smaller
 one of T² and of p times that of the bin that differs most (Bonferroni), or the latter alone.
 
 **Is it larger than a tolerance?** The error of a bin is e = d / scale. The scale is |m_t|, or the
@@ -43,7 +43,7 @@ from galgen.validation.sets import Conditions
 
 LEAST_EIGENVALUE = 1e-8
 """Of a correlation matrix, below which it is taken as singular."""
-FREEDOM_PER_BIN = 3
+FREEDOM_PER_BIN = 5
 """Degrees of freedom per bin below which a covariance is not inverted."""
 LEVEL = 0.05
 """Of a whole report to find a fault in truth; of a single claim that something is good."""
@@ -77,8 +77,10 @@ class Shares:
     ========== ====================== =========================================================
     mean       ``(bins,)``            the measure
     rest       ``(catalogues, bins)`` shares less what explains them
-    freedom    int                    degrees of freedom of their covariance
+    freedom    int                    by which their squares are divided
     floor      ``(bins,)``            least variance of the measure
+    effective  float                  degrees of freedom of their covariance, fewer than ``freedom``
+                                      where shares have longer tails than a Gaussian
     ========== ====================== =========================================================
     """
 
@@ -86,6 +88,7 @@ class Shares:
     rest: Float[np.ndarray, "catalogues bins"]
     freedom: int
     floor: Float[np.ndarray, "bins"]
+    effective: float
 
     @classmethod
     def of(
@@ -104,7 +107,8 @@ class Shares:
         differs = resolved(rest.std(axis=0), np.abs(filled).max(axis=0))
         rest = np.where(known.all(axis=0), np.where(differs, rest, 0.0), np.nan)
         low = np.broadcast_to(np.asarray(floor, np.float64), mean.shape)
-        return cls(np.asarray(mean, np.float64), rest, len(shares) - int(rank), low)
+        freedom = len(shares) - int(rank)
+        return cls(np.asarray(mean, np.float64), rest, freedom, low, float(freedom))
 
     @property
     def covariance(self) -> Float[np.ndarray, "bins bins"]:
@@ -243,7 +247,7 @@ def agree(
         resolved(np.abs(difference), larger) | np.isnan(difference), difference, 0.0
     )
     parts = [each.covariance for each in (generated, held_out)]
-    free = np.maximum([generated.freedom, held_out.freedom], 1)
+    free = np.maximum([generated.effective, held_out.effective], 1.0)
     variances = np.array([np.diag(part) for part in parts])
     variance = variances.sum(axis=0)
     freedom = divided(variance**2, np.sum(variances**2 / free[:, None], axis=0))

@@ -163,13 +163,19 @@ class Variance:
 
     @property
     def log_std(self) -> Shares:
-        """ln s, with the jackknife pseudo-values of every catalogue."""
+        """ln s, with the jackknife pseudo-values of every catalogue.
+
+        Its variance is at least that of Gaussian values, 1 / 2f. The squares of f Gaussian values
+        have a kurtosis of 15, so that their own variance has 2f / 14 degrees of freedom.
+        """
         number, positive = len(self.without), np.where(self.value > 0, self.value, np.nan)
         least = self.without > 1e-12 * positive
         without = np.log(np.where(least, self.without, np.nan)) / 2
         value = np.log(positive) / 2
-        found = Shares.of(value, number * value - (number - 1) * without)
-        return dataclasses.replace(found, freedom=self.freedom)
+        least_variance = 1 / (2 * max(self.freedom, 1))
+        found = Shares.of(value, number * value - (number - 1) * without, floor=least_variance)
+        effective = self.freedom / 7
+        return dataclasses.replace(found, freedom=self.freedom, effective=effective)
 
 
 def pooled_variance(
@@ -203,7 +209,8 @@ def agree_std(mock: Variance, truth: Variance, names: Sequence[str] | None = Non
     """Compare standard deviations; a bin that does not vary in one of them takes no part."""
     bins = len(mock.value)
     names = [f"bin {i}" for i in range(bins)] if names is None else names
-    return agree(mock.log_std, truth.log_std, names, np.ones(bins), np.ones(bins, bool))
+    ones = np.ones(bins)
+    return agree(mock.log_std, truth.log_std, names, ones, ones > 0, together=False)
 
 
 def rank_histograms(
