@@ -289,13 +289,14 @@ def range_note(
     folder: Path, held_out: Mapping[str, Sequence[galgen.Catalogue]], trust: bool
 ) -> Mapping[str, str]:
     """How many held-out catalogues have a condition outside the trained range, if any have."""
-    from galgen.data.features import condition_value
+    from galgen.data.encoding import CatalogueEncoding
 
-    ranges = runs.encoding_of(folder, trust).condition_ranges
+    encoding = runs.encoding_of(folder, trust)
+    assert isinstance(encoding, CatalogueEncoding)
+    ranges = encoding.condition_ranges
+    known = [encoding.condition_values(c) for each in held_out.values() for c in each]
     outside = sum(
-        any(not low <= condition_value(c, name) <= high for name, (low, high) in ranges.items())
-        for catalogues in held_out.values()
-        for c in catalogues
+        any(not low <= one[name] <= high for name, (low, high) in ranges.items()) for one in known
     )
     if not outside:
         return {}

@@ -13,9 +13,9 @@ squares in c::
     theta <- theta + C^-1 c [M^-1 (S_data - S_draw)]^T
 
 and is the mean of its second half. The number of haloes is no linear function of theta, so with
-that mean it would be off: in the last quarter of the draws only the part of f = 1 is moved, by the
-log of the numbers' ratio. Of the same draws masses are carried, at equal quantiles, to those of the
-data.
+that mean it would be off: in further draws, one on every field, only the part of f = 1 is moved, by
+the log of the numbers' ratio. Of the same draws masses are carried, at equal quantiles, to those of
+the data.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 THETA, MASS = "params/births/tilt", "params/mass_scale"
 LONGEST = 0.3
 """Of one step, in each component."""
-LAST = 0.25
-"""Of the draws, for the number of haloes and their masses."""
+MOST = 100
+"""Further draws, for the number of haloes and their masses."""
 RIDGE = 0.02
 """Added to M, in units of its mean diagonal."""
 PRIOR = np.diag([1.0, 4.0, 4.0])
@@ -61,13 +61,13 @@ def calibrated(
         source: of the training data.
         sampler: how it will be drawn from.
         seed: of the draws.
-        draws: of whole boxes of training.
+        draws: of whole boxes of training, for the tilt.
     """
     if not draws:
         return {}
-    key_order, *keys = jax.random.split(random_key(Role.CALIBRATION, seed), draws + 1)
-    rounds = -(-draws // len(source))
-    shuffles = jax.random.split(key_order, rounds)
+    number_of_draws = draws + min(len(source), MOST)
+    key_order, *keys = jax.random.split(random_key(Role.CALIBRATION, seed), number_of_draws + 1)
+    shuffles = jax.random.split(key_order, -(-number_of_draws // len(source)))
     order = np.concatenate([jax.random.permutation(key, len(source)) for key in shuffles])
 
     def one(params, key, field, condition, x, haloes, rows):
@@ -91,10 +91,9 @@ def calibrated(
 
     compiled = jax.jit(one, static_argnames="rows")
     theta, conditions = np.zeros(TILT), PRIOR
-    last = draws - math.ceil(LAST * draws)
     trail, masses, of_data = [theta], [], []
-    for number, index in enumerate(order[:draws].tolist()):
-        if number == last:
+    for number, index in enumerate(order[:number_of_draws].tolist()):
+        if number == draws:
             theta, conditions = np.mean(trail[len(trail) // 2 :], axis=0), PRIOR
         x, condition, field = source.whole(index)
         rows = -(-int(1.5 * len(x) + 256) // ROWS) * ROWS
@@ -104,7 +103,7 @@ def calibrated(
             params, keys[number], field[None], condition[None], padded, len(x), rows
         )
         drawn, true, metric = (np.asarray(part, np.float64) for part in (drawn, true, metric))
-        if number < last:
+        if number < draws:
             # Haloes outside the likely cells count too.
             true = true * (len(x) / true[0])
             metric = metric + RIDGE * np.trace(metric) / len(metric) * np.eye(len(metric))

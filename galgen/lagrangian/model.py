@@ -57,7 +57,7 @@ class LagrangianHaloes(Model):
     times: Count = 4
     places: Count = 3000
     noises: Count = 6
-    own_draws: Whole = 80
+    own_draws: Whole = 60
     marks: Bridge = Bridge(LinearPath())
 
     reads_field = True
