@@ -196,7 +196,9 @@ class Agreement:
         """The least error, alike in all strong bins, that a report of so many tests finds with 80%.
 
         It is that of the most precise bin at the level of Bonferroni, which other bins and the
-        covariance can only lower. Infinite for none.
+        covariance can only lower. An excess multiplies the noise of its own set too: of noise n
+        and z standard errors, e = z n sqrt((1 + (1 + e)^2) / 2), half of it being of either set.
+        Infinite for none.
         """
         kept = self.strong & (self.noise > 0)
         if not kept.any():
@@ -204,7 +206,10 @@ class Agreement:
         freedom, noise = self.freedom[kept], self.noise[kept]
         share = LEVEL / max(tests, 1) / max(len(self.bins), 1) / (2 if self.full else 1)
         chance = _quantile(POWER, freedom)
-        found = (_quantile(1 - share / 2, freedom) + chance) * noise
+        square = np.square((_quantile(1 - share / 2, freedom) + chance) * noise)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = (square + np.sqrt(square * (4 - square))) / (2 - square)
+        found = np.where(square < 2, found, np.inf)
         return float(np.min(np.maximum(found, tolerance + chance * noise)))
 
     def enough(self, tolerance: float) -> float:
