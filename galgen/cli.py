@@ -174,9 +174,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> None:
-    if not arguments or arguments[0] in ("-h", "--help"):
+    words = [word for word in arguments if word != VERBOSE]
+    if not words or words[0] in ("-h", "--help"):
         print(USAGE)
-    elif arguments[0] == "--version":
+    elif words[0] == "--version":
         from galgen.version import version_line
 
         print(version_line())
@@ -184,7 +185,7 @@ def _run(arguments: Sequence[str]) -> None:
         from galgen.commands.compilation import compilations_told, keep_compiled
 
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        command = parse([word for word in arguments if word != VERBOSE])
+        command = parse(words)
         keep_compiled()
         with compilations_told() if VERBOSE in arguments else contextlib.nullcontext():
             command.run()

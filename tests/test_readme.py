@@ -219,5 +219,5 @@ def test_links_lead_somewhere():
 
 def test_tutorials_in_the_table_are_there():
     named = re.findall(r"^\| `(\d\d_\w+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert len(named) == 10
+    assert len(named) == 11
     assert all((ROOT / "notebooks" / f"{name}.py").exists() for name in named)

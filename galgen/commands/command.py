@@ -7,7 +7,7 @@ import abc
 COMMANDS = (
     *("simulate", "train", "sample", "validate", "infer"),
     *("mock", "export", "inspect", "demo"),
-    *("models", "model-card", "package", "scorecards", "completion"),
+    *("models", "model-card", "scorecards", "package", "completion"),
 )
 """All of them."""
 

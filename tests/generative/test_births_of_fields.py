@@ -163,7 +163,7 @@ def test_validation_measures_phases_on_the_fields_of_held_out(run, tmp_path, cap
     output = tmp_path / "report"
     words = ["validate", str(run.folder), "--splits", "validation", "--output", str(output)]
     assert main([*words, "--second-draws", "4", "--require", "r.difference < 2"]) == 0
-    assert "r(k) with truth less two draws, validation" in capsys.readouterr().out
+    assert "r(k) with truth less two draws" in capsys.readouterr().out
     with Suite(run.experiment.data.path) as suite, Suite(output / "samples.h5") as drawn:
         view = suite["validation"]
         for i in range(len(view)):  # draws are kept with their fields
