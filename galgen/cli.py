@@ -175,8 +175,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> None:
     words = [word for word in arguments if word != VERBOSE]
-    if not words or words[0] in ("-h", "--help"):
+    if not arguments or words[:1] in (["-h"], ["--help"]):
         print(USAGE)
+    elif not words:
+        raise InputError(f"expected a command, got {VERBOSE} alone; galgen --help tells of them")
     elif words[0] == "--version":
         from galgen.version import version_line
 
