@@ -134,7 +134,9 @@ def told(values: np.ndarray) -> str:
 
 def judge(args: argparse.Namespace) -> None:
     run, suite = Run.load(args.run), Suite(args.suite)
-    chosen = suite.indices(args.split) if args.split in suite.splits else np.arange(len(suite))
+    usual = "test" if "test" in suite.splits else None
+    split = args.split or usual
+    chosen = suite.indices(split) if split else np.arange(len(suite))
     tallies: dict[str, Tally] = {}
     with_truth, with_other, seconds = [], [], []
     for index in chosen[: args.boxes].tolist():
@@ -229,7 +231,7 @@ def main() -> None:
     second.add_argument("suite", type=Path)
     second.add_argument("--minimum-mass", type=float, default=0.0)
     second.add_argument("--draws", type=int, default=4)
-    second.add_argument("--split", default="test")
+    second.add_argument("--split")
     second.add_argument("--boxes", type=int)
     second.add_argument("--seed", type=int, default=0)
     second.add_argument("--output", type=Path)

@@ -5,7 +5,7 @@ Data:    galgen simulate --engine particle-mesh --simulator.box 256 --simulator.
            --field-mesh 64 --train 40 --test 8 --contrast 0 --omega-m 0.15 0.45 \\
            --sigma-8 0.65 0.95 --output runs/field_suite.h5
 Command: galgen train haloes_field --run runs/haloes_field
-Cost:    46 CPU-minutes on 34 boxes of 500 Mpc/h, and 5 minutes for the draws that it learns from
+Cost:    46 CPU-minutes on 34 boxes of 500 Mpc/h, and about 15 for the draws that it learns from
 Score:   see benchmarks/RESULTS.md, "Haloes from a field"
 """
 

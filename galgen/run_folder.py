@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from galgen.checked import Count, checked
 from galgen.data.dataset import Prepared
 from galgen.data.encoding import Encoding
 from galgen.data.fingerprint import Fingerprint, Origin
 from galgen.errors import InputError
+from galgen.generative.models.model import with_weights
 from galgen.randomness import STREAMS
 from galgen.reading import regular_file
 from galgen.serialization import Trusted, foreign_names, read_json, to_json, write_json
@@ -97,22 +97,17 @@ class Calibration:
         Raises:
             InputError: if there are no such places.
         """
-        leaves, structure = jax.tree_util.tree_flatten_with_path(params)
-        paths = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
-        sizes = dict(zip(paths, (math.prod(leaf.shape) for _, leaf in leaves), strict=True))
+        sizes = {
+            jax.tree_util.keystr(path, simple=True, separator="/"): math.prod(leaf.shape)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+        }
         other = [n for n, values in self.weights.items() if sizes.get(n) != len(values)]
         if other:
             raise InputError(
                 f"expected a calibration of the weights of this network, got one of {other[0]!r}; "
                 "remove calibration.json, and resume the run to make it again"
             )
-        changed = [
-            jnp.asarray(self.weights[path], leaf.dtype).reshape(leaf.shape)
-            if path in self.weights
-            else leaf
-            for path, (_, leaf) in zip(paths, leaves, strict=True)
-        ]
-        return jax.tree.unflatten(structure, changed)
+        return with_weights(params, self.weights)
 
 
 class RunFolder:

@@ -13,7 +13,7 @@ squares in c::
     theta <- theta + C^-1 c [M^-1 (S_data - S_draw)]^T
 
 and is the mean of its second half. The number of haloes is no linear function of theta, so with
-that mean it would be off: in further draws, one on every field, only the part of f = 1 is moved, by
+that mean it would be off: in further draws, on every field, only the part of f = 1 is moved, by
 the log of the numbers' ratio. Of the same draws masses are carried, at equal quantiles, to those of
 the data.
 """
@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from galgen.generative.models.model import with_weights
 from galgen.lagrangian.layout import MASS_KNOTS, NEAR_Q
 from galgen.lagrangian.network import TILT, crowding
 from galgen.lagrangian.sampler import LagrangianSampler, likeliest
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 THETA, MASS = "params/births/tilt", "params/mass_scale"
 LONGEST = 0.3
 """Of one step, in each component."""
-MOST = 100
-"""Further draws, for the number of haloes and their masses."""
+ENOUGH, MOST = 20, 100
+"""Further draws, for the number of haloes and their masses: whole rounds of all fields."""
 RIDGE = 0.02
 """Added to M, in units of its mean diagonal."""
 PRIOR = np.diag([1.0, 4.0, 4.0])
@@ -65,10 +66,13 @@ def calibrated(
     """
     if not draws:
         return {}
-    number_of_draws = draws + min(len(source), MOST)
-    key_order, *keys = jax.random.split(random_key(Role.CALIBRATION, seed), number_of_draws + 1)
-    shuffles = jax.random.split(key_order, -(-number_of_draws // len(source)))
-    order = np.concatenate([jax.random.permutation(key, len(source)) for key in shuffles])
+    tables = len(source)
+    rounds, further = -(-draws // tables), -(-ENOUGH // tables)
+    last = min(further * tables, MOST)
+    key_order, *keys = jax.random.split(random_key(Role.CALIBRATION, seed), draws + last + 1)
+    shuffles = jax.random.split(key_order, rounds + further)
+    shuffled = np.array([jax.random.permutation(key, tables) for key in shuffles])
+    order = np.append(shuffled[:rounds].ravel()[:draws], shuffled[rounds:].ravel()[:last])
 
     def one(params, key, field, condition, x, haloes, rows):
         """Sums of f and its products over haloes drawn and true; the marks that are drawn."""
@@ -92,7 +96,7 @@ def calibrated(
     compiled = jax.jit(one, static_argnames="rows")
     theta, conditions = np.zeros(TILT), PRIOR
     trail, masses, of_data = [theta], [], []
-    for number, index in enumerate(order[:number_of_draws].tolist()):
+    for number, index in enumerate(order.tolist()):
         if number == draws:
             theta, conditions = np.mean(trail[len(trail) // 2 :], axis=0), PRIOR
         x, condition, field = source.whole(index)
@@ -130,15 +134,3 @@ def quantiles_of(drawn: np.ndarray, data: np.ndarray) -> np.ndarray:
     # Beyond what is measured the shift is that of the last knot; values never fall.
     shift = np.interp(MASS_KNOTS, inner, moved)
     return np.maximum.accumulate(MASS_KNOTS + shift).astype(np.float32)
-
-
-def with_weights(params: dict, values: Mapping[str, np.ndarray]) -> dict:
-    """Weights with others in some places, which paths name."""
-    changed = jax.tree.map(lambda leaf: leaf, params)
-    for path, value in values.items():
-        *branches, last = path.split("/")
-        place = changed
-        for branch in branches:
-            place = place[branch]
-        place[last] = jnp.asarray(value, jnp.float32).reshape(place[last].shape)
-    return changed

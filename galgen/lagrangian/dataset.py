@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from galgen.lagrangian.layout import PAD, REACH
 from galgen.randomness import Role, random_generator
 from galgen.types import Batch
 
+FEW_DROPPED = 0.01
+"""Of all haloes, above which those that are left out are told of."""
 MULTIPLE = 256
 """Padded numbers of haloes are multiples of it."""
 
@@ -83,11 +86,20 @@ class LagrangianDataset(Dataset):
         return zip(passing, fields_through(view, parts), strict=True)
 
     def _tables(self, split: str, parts: Parts) -> list[HaloTable]:
-        return [
+        found = [
             HaloTable.of(catalogue, field, limit, self.units).small()
             for catalogue, field in self._catalogues(split, parts)
             for limit in self.minimum_masses
         ]
+        dropped, kept = sum(t.dropped for t in found), sum(len(t.cells) for t in found)
+        if dropped > FEW_DROPPED * kept:
+            warnings.warn(
+                f"{dropped} of {dropped + kept} haloes lie in a cell with a heavier one and are "
+                "left out, so draws have fewer; raise --data.minimum-masses, or take satellites "
+                "out",
+                stacklevel=3,
+            )
+        return found
 
 
 class PieceSource:

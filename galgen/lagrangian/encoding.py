@@ -36,12 +36,12 @@ ROOM = 1.4
 """Rows of a draw over the number of haloes that are expected."""
 BEYOND = 0.5
 """How far outside training ln sigma(R) and its slope may be, in widths of their range."""
-TIMED = 40
-"""Cells per side of a box that draws are timed in."""
 LEAST = 0.05
 """The same at least, where training had one cosmology."""
 NEAR = 0.05
 """How far outside training R may be, of itself: haloes of fewer particles were never seen."""
+TIMED = 40
+"""Cells per side of a box that draws are timed in."""
 
 
 @dataclasses.dataclass(frozen=True)

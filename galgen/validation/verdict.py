@@ -165,7 +165,7 @@ def unjudged(
     numbers: Mapping[str, float],
     result: Any,
 ) -> Verdict:
-    """A measure before the others of its report are known: nothing is told of it."""
+    """A measure without a status, which takes the p-values of the whole report."""
     what = (kind, statistic, splits, p_value, agreement, numbers, result)
     return Verdict(*what, Status.CANNOT_TELL, math.nan, 0)
 

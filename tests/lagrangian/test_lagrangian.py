@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from galgen import Experiment, Run, Suite, Trainer, sample
+from galgen import Experiment, Run, Suite, Trainer, sample, write_suite
 from galgen.cli import main
 from galgen.data import CatalogueDataset, Field
 from galgen.errors import InputError
+from galgen.generative.models.model import with_weights
 from galgen.geometry import Euclidean
 from galgen.lagrangian import (
     GridUnits,
@@ -22,6 +23,7 @@ from galgen.lagrangian import (
     LagrangianNetwork,
     LagrangianSampler,
 )
+from galgen.lagrangian.calibration import calibrated
 from galgen.lagrangian.dataset import PieceSource
 from galgen.lagrangian.encoding import GridDraw, LagrangianEncoding
 from galgen.lagrangian.halo_table import HaloTable
@@ -323,6 +325,65 @@ def run(suite, tmp_path_factory):
         trainer=Trainer(steps=4, batch_size=2),
     )
     return experiment.train(tmp_path_factory.mktemp("runs") / "field")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Lowered(TrainedHaloes):
+    """Of lambda that is a fraction of what it should be."""
+
+    shift: float = 0.0
+
+    def encode(self, field):
+        log_rate, features = super().encode(field)
+        return log_rate + self.shift, features
+
+
+def test_own_draws_teach_the_number(tables, encoding, trained):
+    """Of a lambda that gives three quarters of the haloes of each field."""
+    source, sampler = PieceSource(tables, encoding, 28, 1, 0), LagrangianSampler(steps=4)
+    number, expected = len(np.concatenate([table.cells for table in tables])), 0.0
+    for table in tables:
+        rates = likeliest(of_grid(trained, encoding, table.grid), 0.5)
+        expected += float(rates.share * jnp.sum(jnp.exp(rates.known.log_rate)))
+    parts = [getattr(trained, field.name) for field in dataclasses.fields(TrainedHaloes)]
+    model = Lowered(*parts, shift=float(np.log(0.75 * number / expected)))
+
+    def drawn(model):
+        """Haloes of a few draws on every field over those of the data."""
+
+        def births(field, condition, key):
+            one = model.given_field(field[None]).example(0, condition[None])
+            found = likeliest(one, sampler.cells)
+            return jnp.sum(sampler.births(one, found, key, 512)[0])
+
+        births = jax.jit(births)
+        whole = [source.whole(i)[1:] for i in range(len(source))]
+        total = sum(
+            int(births(field, condition, jax.random.fold_in(KEY, i)))
+            for condition, field in whole
+            for i in range(8)
+        )
+        return total / (8 * number)
+
+    learned = calibrated(model, source, sampler, 0, 6)
+    assert set(learned) == {"params/births/tilt", "params/mass_scale"}
+    assert np.all(np.diff(learned["params/mass_scale"]) >= 0.0)
+    before, after = drawn(model), drawn(model.replaced(with_weights(model.params, learned)))
+    assert abs(before - 0.75) < 0.07 and abs(after - 1.0) < 0.1, (before, after)
+
+
+def test_haloes_of_one_cell_are_told_of(tmp_path, suite):
+    held = Suite(suite)
+    twins = []
+    for one in held["train"]:
+        columns = {name: np.concatenate([value, value[:5]]) for name, value in one.columns.items()}
+        columns["mass"][-5:] *= 1.5
+        twins.append(one.replace(columns=columns))
+    path = tmp_path / "twins.h5"
+    write_suite(path, twins, ["train"] * len(twins), [held.field(i) for i in range(len(twins))])
+    dataset = LagrangianDataset(path, minimum_masses=(LIMIT,), piece=28)
+    with pytest.warns(UserWarning, match="15 of .* haloes lie in a cell with a heavier one"):
+        dataset.prepare(1, 0)
 
 
 def test_a_run_draws_any_box(run, suite):

@@ -17,7 +17,7 @@ have no sampler.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -172,3 +172,13 @@ def denoiser_of(network: nn.Module, params: Params) -> Denoiser:
         return network.apply(params, x, t, mask, condition)
 
     return denoise
+
+
+def with_weights(params: Params, weights: Mapping[str, Sequence[float] | np.ndarray]) -> Params:
+    """Weights with others, flat, in the places that paths such as ``params/births/tilt`` name."""
+
+    def of(place: Any, leaf: Any) -> Any:
+        found = weights.get(jax.tree_util.keystr(place, simple=True, separator="/"))
+        return leaf if found is None else jnp.asarray(found, leaf.dtype).reshape(leaf.shape)
+
+    return jax.tree_util.tree_map_with_path(of, params)
