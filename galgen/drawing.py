@@ -46,7 +46,8 @@ def sample(
             fields of draws are written with them.
         seed: of the numbers of points and the base draws.
         batch: examples per call of the sampler, rounded up to what the mesh divides.
-        points: a fixed number of points per catalogue, else drawn from p(N | condition).
+        points: a fixed number of points per catalogue, else the model's own, or drawn from p(N |
+            condition). Of haloes from a field the heaviest.
         extrapolate: allow conditions outside the trained range.
         splits: of each in the file; all ``sample`` if not given.
         mesh: of all devices of this process.

@@ -206,7 +206,10 @@ def with_conditions(ranges: Mapping[str, tuple[float, float]]) -> type[Sample]:
             "A linear density contrast of that box instead, .npy (mesh, mesh, mesh).",
         ),
         _field(
-            "points", Count | None, None, "Points per catalogue; else drawn from p(N | condition)."
+            "points",
+            Count | None,
+            None,
+            "Points per catalogue, of haloes from a field the heaviest; else drawn.",
         ),
         _field(
             "output",

@@ -74,8 +74,8 @@ def calibrated(
     shuffled = np.array([jax.random.permutation(key, tables) for key in shuffles])
     order = np.append(shuffled[:rounds].ravel()[:draws], shuffled[rounds:].ravel()[:last])
 
-    def one(params, key, field, condition, x, haloes, rows):
-        """Sums of f and its products over haloes drawn and true; the marks that are drawn."""
+    def one(params, key, field, condition, x, haloes, rows, with_masses):
+        """Sums of f and its products over haloes drawn and true; masses where they are wanted."""
         drawn_by = model.replaced(params).given_field(field).example(0, condition)
         found = likeliest(drawn_by, sampler.cells)
         born, sums = sampler.births(drawn_by, found, key, rows)
@@ -90,10 +90,13 @@ def calibrated(
             f = crowding(*near, found.known.maps, jnp.ones(1)) * there[:, None]
             return jnp.sum(f, axis=0), f.T @ f
 
+        both = moments(born, sums), moments(there, around[:-1])
+        if not with_masses:
+            return both, None
         marks, mask = sampler.of_births(drawn_by, found, born, sums, key, rows)
-        return moments(born, sums), moments(there, around[:-1]), marks[:, 6], mask
+        return both, (marks[:, 6], mask)
 
-    compiled = jax.jit(one, static_argnames="rows")
+    compiled = jax.jit(one, static_argnames=("rows", "with_masses"))
     theta, conditions = np.zeros(TILT), PRIOR
     trail, masses, of_data = [theta], [], []
     for number, index in enumerate(order.tolist()):
@@ -103,9 +106,8 @@ def calibrated(
         rows = -(-int(1.5 * len(x) + 256) // ROWS) * ROWS
         padded = np.pad(x, ((0, rows - len(x)), (0, 0)))
         params = with_weights(model.params, {THETA: theta})
-        (drawn, _), (true, metric), mass, mask = compiled(
-            params, keys[number], field[None], condition[None], padded, len(x), rows
-        )
+        of_box = field[None], condition[None], padded, len(x), rows, number >= draws
+        ((drawn, _), (true, metric)), masses_drawn = compiled(params, keys[number], *of_box)
         drawn, true, metric = (np.asarray(part, np.float64) for part in (drawn, true, metric))
         if number < draws:
             # Haloes outside the likely cells count too.
@@ -114,7 +116,8 @@ def calibrated(
             step = np.linalg.solve(metric, true - drawn)
         else:
             step = np.append(math.log(len(x) / max(drawn[0], 1.0)), np.zeros(WIDTHS))
-            masses.append(np.asarray(mass)[np.asarray(mask)])
+            mass, mask = (np.asarray(part) for part in masses_drawn)
+            masses.append(mass[mask])
             of_data.append(x[:, 6])
         told = np.append(1.0, condition[:-1])
         conditions = conditions + np.outer(told, told)

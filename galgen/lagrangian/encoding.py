@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Float32
 from scipy.special import ndtr, ndtri
 
 from galgen.checked import NotNegative, Positive, checked
 from galgen.data.catalogue import Catalogue
-from galgen.data.encoding import CatalogueEncoding, Condition, Draw
+from galgen.data.encoding import CatalogueEncoding, Condition
 from galgen.data.field import Field
 from galgen.data.normalization import refuse_diverged
 from galgen.errors import InputError
 from galgen.lagrangian.grid import GridUnits, LagrangianGrid, shape_of
-from galgen.lagrangian.layout import COLUMNS, INPUTS
+from galgen.lagrangian.grid_draw import GridDraw, GridSource
+from galgen.lagrangian.layout import COLUMNS
 from galgen.simulation.cosmology import Cosmology
 from galgen.simulation.linear_power import LinearPower
 from galgen.simulation.phases import SeededField
 
 if TYPE_CHECKING:
     from galgen.lagrangian.halo_table import HaloTable
-    from galgen.types import Batch
 
 LEVELS = (np.arange(200) / 199) ** 0.5
 """At which quantiles of masses are kept: more of them for the heavy."""
 PARAMETERS = tuple(field.name for field in dataclasses.fields(Cosmology))
 MASS = "minimum_mass"
-ROOM = 1.4
-"""Rows of a draw over the number of haloes that are expected."""
+ROOM = 1.15
+"""Rows of a draw over the largest number of haloes that is expected."""
 BEYOND = 0.5
 """How far outside training ln sigma(R) and its slope may be, in widths of their range."""
 LEAST = 0.05
@@ -42,53 +42,14 @@ NEAR = 0.05
 """How far outside training R may be, of itself: haloes of fewer particles were never seen."""
 TIMED = 40
 """Cells per side of a box that draws are timed in."""
-
-
-@dataclasses.dataclass(frozen=True)
-class GridDraw(Draw):
-    """One catalogue to be drawn from a field, whose grid is made when it is needed.
-
-    Attributes:
-        source: the field, or how it is made; None for none yet.
-        encoding: of the run.
-    """
-
-    source: Field | SeededField | None = None
-    encoding: LagrangianEncoding | None = None
-
-    @property
-    def grid(self) -> LagrangianGrid:
-        """The Lagrangian grid of the field."""
-        assert self.encoding is not None and self.source is not None
-        return _grid_of(self.source, self.encoding, tuple(sorted(self.conditions[0].items())))
-
-    @property
-    def blank(self) -> Batch:
-        from galgen.types import Batch
-
-        x = np.zeros(self.shape, np.float32)
-        if self.source is None:
-            field, condition = np.zeros((1, 8, 8, 8, INPUTS + 24), np.float32), np.ones((1, 3))
-            return Batch(x, None, condition.astype(np.float32), field=field)
-        assert self.encoding is not None
-        condition = self.encoding.condition_of(self.grid)
-        return Batch(x, None, condition[None], field=self.grid.inputs()[None])
-
-    @property
-    def field_digest(self) -> bytes:
-        assert self.source is not None
-        return self.source.digest
-
-
-@functools.lru_cache(maxsize=1)
-def _grid_of(
-    source: Field | SeededField,
-    encoding: LagrangianEncoding,
-    condition: tuple[tuple[str, float], ...],
-) -> LagrangianGrid:
-    cosmology, mass = encoding.asked(dict(condition))
-    field = source.made() if isinstance(source, SeededField) else source
-    return LagrangianGrid.of(field, cosmology, mass, encoding.units, encoding.redshift)
+WIDELY = 3.0
+"""How far beyond R of training a mass is looked for, of itself."""
+SCATTER = 5.0
+"""Standard deviations of the number of haloes in one box that there is room for."""
+BIAS = 3.0
+"""Of haloes, in that standard deviation."""
+SAME = 0.01
+"""How far quantities of training differ, of themselves, that are the same for all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +70,7 @@ class LagrangianEncoding(CatalogueEncoding):
         radii: range of R [Mpc/h].
         shapes: ranges of ln sigma(R) and its slope.
         redshift: of the haloes; linear fields of other redshifts are scaled to it.
+        per_volume: range of N / V [h^3/Mpc^3].
     """
 
     units: GridUnits
@@ -123,6 +85,7 @@ class LagrangianEncoding(CatalogueEncoding):
     radii: tuple[Positive, Positive]
     shapes: tuple[tuple[float, float], tuple[float, float]]
     redshift: NotNegative = 0.0
+    per_volume: tuple[NotNegative, NotNegative] = (0.0, 0.0)
 
     reads_field = True
 
@@ -167,6 +130,7 @@ class LagrangianEncoding(CatalogueEncoding):
             pair([table.grid.radius for table in tables]),
             (pair(shapes[:, 0]), pair(shapes[:, 1])),
             redshifts[0],
+            pair([(len(t.cells) + t.dropped) / t.grid.box**3 for t in tables]),
         )
 
     def __str__(self) -> str:
@@ -195,12 +159,14 @@ class LagrangianEncoding(CatalogueEncoding):
         return {**known, MASS: float(catalogue.columns["mass"].min())}
 
     def usual_mass(self, condition: Condition) -> float:
-        """The least mass of training at a cosmology: that of all of it, or else of its least R."""
-        low, high = self.masses
-        if high / low < 1.01:
-            return low
-        density = Cosmology.of({name: condition[name] for name in PARAMETERS}).mean_matter_density
-        return 4.0 / 3.0 * math.pi * density * self.radii[0] ** 3
+        """The least mass of training at a cosmology: that of all of it, that of the number in a
+        volume of all of it, or that of its least R."""
+        if alike(self.masses):
+            return self.masses[0]
+        if alike(self.per_volume):
+            return self.mass_of_number(condition, self.per_volume[0], 1.0)
+        cosmology = Cosmology.of({name: condition[name] for name in PARAMETERS})
+        return cosmology.lagrangian_mass(self.radii[0])
 
     def asked(self, condition: Condition) -> tuple[Cosmology, float]:
         """The cosmology and the least mass of a condition.
@@ -219,18 +185,19 @@ class LagrangianEncoding(CatalogueEncoding):
         return cosmology, self.usual_mass(condition) if mass is None else mass
 
     def plan(self, conditions, batch, seed, points=None, extrapolate=False):
-        if points is not None:
-            raise InputError(
-                f"expected no number of points of a model that draws it, got {points}; leave it "
-                "out, and choose a least mass"
-            )
         draws = []
         for row, condition in enumerate(conditions):
+            if points is not None and MASS in condition:
+                raise InputError(
+                    f"expected a least mass or a number of haloes, got {condition[MASS]:.3g} "
+                    f"Msun/h and {points}; leave one out"
+                )
             cosmology, mass = self.asked(condition)
             if not extrapolate:
                 self.require_trained(cosmology, mass)
             shape = (1, 256, 3 + COLUMNS)
-            draws.append(GridDraw(shape, None, None, (row,), (condition,), None, None, self))
+            asked = (row,), (condition,), None, None, points, extrapolate
+            draws.append(GridDraw(shape, None, None, *asked))
         return draws
 
     def require_trained(self, cosmology: Cosmology, mass: float) -> None:
@@ -259,29 +226,85 @@ class LagrangianEncoding(CatalogueEncoding):
                 f"{'none' if fields is None else len(fields)}; pass --box to draw them, or fields= "
                 "of galgen.simulation.linear_field"
             )
-        given = []
-        for draw in draws:
-            source = fields[draw.rows[0]]
-            if not isinstance(source, Field | SeededField):
-                raise InputError(
-                    f"expected fields that know their box, got a {type(source).__name__}; pass "
-                    "galgen.data.Field(values, box)"
-                )
-            number = self.expected_number(draw.conditions[0], source.box)
-            need = math.ceil(ROOM * number + 6.0 * math.sqrt(number)) + 64
-            # Few sizes, for each is compiled: eight from one power of two to the next.
-            step = max(256, 2 ** (need.bit_length() - 4))
-            rows = -(-need // step) * step
-            given.append(dataclasses.replace(draw, shape=(1, rows, draw.shape[2]), source=source))
-        return given
+        return [self._of_field(draw, fields[draw.rows[0]]) for draw in draws]
+
+    def _of_field(self, draw: GridDraw, field: Any) -> GridDraw:
+        """The draw from a field, with rows enough."""
+        if not isinstance(field, Field | SeededField):
+            raise InputError(
+                f"expected fields that know their box, got a {type(field).__name__}; pass "
+                "galgen.data.Field(values, box)"
+            )
+        condition = draw.conditions[0]
+        if draw.heaviest is not None:
+            condition = self._of_heaviest(draw, field.box)
+        number = self.expected_number(condition, field.box)
+        need = math.ceil(ROOM * self._at_most(number, condition, field.box)) + 64
+        # Few sizes, for each is compiled: eight from one power of two to the next.
+        step = max(256, 2 ** (need.bit_length() - 4))
+        cosmology, mass = self.asked(condition)
+        radius = cosmology.lagrangian_radius(mass)
+        told = self.condition_at(
+            shape_of(LinearPower(cosmology, self.redshift), radius),
+            field.box / self.units.mesh(field.box, radius) / radius,
+        )
+        return dataclasses.replace(
+            draw,
+            shape=(1, -(-need // step) * step, draw.shape[2]),
+            condition=told[None],
+            conditions=(condition,),
+            source=GridSource(field, cosmology, mass, self.units, self.redshift),
+        )
+
+    def _of_heaviest(self, draw: GridDraw, box: float) -> Condition:
+        """The condition with a least mass that leaves more haloes than are wanted."""
+        condition, number = draw.conditions[0], draw.heaviest
+        assert number is not None
+        cosmology, least = self.asked(condition)
+        wanted = self._at_most(number, condition, box)
+        mass = self.mass_of_number(condition, wanted, box)
+        if mass < least * (1.0 - NEAR):
+            most = self.expected_number({**condition, MASS: least}, box) * number / wanted
+            raise InputError(
+                f"expected at most {most:.0f} of the heaviest haloes in {box:g} Mpc/h at omega_m "
+                f"{cosmology.omega_m:.3g} and sigma_8 {cosmology.sigma_8:.3g}, for training had "
+                f"none below {least:.3g} Msun/h, got {number}; lower --points, or raise --box"
+            )
+        mass = max(mass, least)
+        if not draw.extrapolate:
+            self.require_trained(cosmology, mass)
+        return {**condition, MASS: mass}
+
+    def _at_most(self, number: float, condition: Condition, box: float) -> float:
+        """A number that that of haloes in one box, of this mean, hardly reaches."""
+        power = LinearPower(self.asked(condition)[0], self.redshift)
+        of_box = float(power.sigma(np.array([box * (3.0 / (4.0 * math.pi)) ** (1.0 / 3.0)]))[0])
+        return number * math.exp(SCATTER * BIAS * of_box) + SCATTER * math.sqrt(number)
 
     def expected_number(self, condition: Condition, box: float) -> float:
         """Haloes of a box, by a fit to training that knows no field."""
         cosmology, mass = self.asked(condition)
-        radius = cosmology.lagrangian_radius(mass)
-        shape = np.array(shape_of(LinearPower(cosmology, self.redshift), radius))
-        standard = (shape - self.middle) / self.spread
-        return math.exp(float(np.dot(self.density, [1.0, *standard]))) * (box / radius) ** 3
+        power = LinearPower(cosmology, self.redshift)
+        return math.exp(self._log_density(power, cosmology.lagrangian_radius(mass))) * box**3
+
+    def _log_density(self, power: LinearPower, radius: float) -> float:
+        """ln(N / V) of haloes above the mass of R, by the same fit."""
+        standard = (np.array(shape_of(power, radius)) - self.middle) / self.spread
+        return float(np.dot(self.density, [1.0, *standard])) - 3.0 * math.log(radius)
+
+    def mass_of_number(self, condition: Condition, number: float, box: float) -> float:
+        """The least mass [Msun/h] that a number of haloes is expected above, by the same fit."""
+        cosmology = Cosmology.of({name: condition[name] for name in PARAMETERS})
+        power, wanted = LinearPower(cosmology, self.redshift), math.log(number / box**3)
+
+        def excess(log_radius: float) -> float:
+            return self._log_density(power, math.exp(log_radius)) - wanted
+
+        ends = math.log(self.radii[0] / WIDELY), math.log(self.radii[1] * WIDELY)
+        if excess(ends[0]) < 0.0 or excess(ends[1]) > 0.0:
+            end = ends[0] if excess(ends[0]) < 0.0 else ends[1]
+            return cosmology.lagrangian_mass(math.exp(end))
+        return cosmology.lagrangian_mass(math.exp(scipy.optimize.brentq(excess, *ends)))
 
     def blank_fields(self, number):
         """Fields of one small box, fine enough for all masses and cosmologies of training."""
@@ -314,7 +337,12 @@ class LagrangianEncoding(CatalogueEncoding):
         unit = cosmology.growth_rate(redshift) * cosmology.comoving_hubble(redshift)
         speed = grid.speed[(slice(None), *cells.T)].T + rows[:, 7:10] * self.speed
         masses = mass * np.exp(self.log_mass_of(rows[:, 6].astype(np.float64)))
-        order = np.argsort(-masses, kind="stable")
+        order = np.argsort(-masses, kind="stable")[: draw.heaviest]
+        if draw.heaviest is not None and len(order) < draw.heaviest:
+            raise InputError(
+                f"expected {draw.heaviest} haloes or more above {mass:.3g} Msun/h in "
+                f"{grid.box:g} Mpc/h, got {len(order)} on this field; lower --points"
+            )
         wrapped = np.mod(positions[order], grid.box).astype(np.float32)
         wrapped[wrapped >= grid.box] = 0.0
         columns = dict(zip("xyz", wrapped.T, strict=True))
@@ -322,8 +350,7 @@ class LagrangianEncoding(CatalogueEncoding):
         columns |= dict(zip(("vx", "vy", "vz"), velocity.T, strict=True))
         columns["mass"] = masses[order].astype(np.float32)
         notes = {**provenance, MASS: f"{mass:.6g}"}
-        if isinstance(draw.source, SeededField):
-            field = draw.source
+        if isinstance(field := draw.source.field, SeededField):
             notes["field"] = f"seed {field.seed}, number {field.number}, {field.points} points"
         return [
             Catalogue(columns, (grid.box,) * 3, redshift, cosmology.as_mapping(), provenance=notes)
@@ -356,3 +383,8 @@ class LagrangianEncoding(CatalogueEncoding):
     def log_mass_of(self, normal: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
         """ln(M / least mass) of standard marks."""
         return np.interp(ndtr(normal), LEVELS, np.array(self.log_masses))
+
+
+def alike(ends: tuple[float, float]) -> bool:
+    """Whether a range is one value."""
+    return 0.0 < ends[1] < (1.0 + SAME) * ends[0]

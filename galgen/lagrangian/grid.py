@@ -139,15 +139,18 @@ class LagrangianGrid:
         growth_2 = cosmology.second_order_growth_rate(redshift)
         moved = lagrangian_displacement(linear, units.smoothing * radius)
         unit = np.float32(radius)
-        first, second = moved.first / unit, moved.second / unit
-        waves = []
-        for scale in units.waves:
-            other = first_displacement(linear, scale * radius) / unit
-            waves += [block_mean(axis) for axis in other - first]
+        first, second = moved.first, moved.second
+        first /= unit
+        second /= unit
+        mean = block_mean(first)
+        waves = [
+            block_mean(first_displacement(linear, scale * radius)) / unit - mean
+            for scale in units.waves
+        ]
         return cls(
             density,
             np.stack(spheres) / np.float32(math.exp(shape[0])),
-            np.stack(waves),
+            np.concatenate(waves),
             first + second,
             first + np.float32(growth_2 / growth) * second,
             field.box,
@@ -210,8 +213,9 @@ def in_blocks(values: Float[HostOrDevice, "x y z"]) -> Float[HostOrDevice, "hx h
 
 def block_mean(values: Float[HostOrDevice, "*n x y z"]) -> Float[HostOrDevice, "*n hx hy hz"]:
     """Means of blocks of 2^3."""
-    a, b, c = (side // 2 for side in values.shape[-3:])
-    return values.reshape(*values.shape[:-3], a, 2, b, 2, c, 2).mean(axis=(-5, -3, -1))
+    pairs = values[..., ::2, :, :] + values[..., 1::2, :, :]
+    pairs = pairs[..., ::2, :] + pairs[..., 1::2, :]
+    return (pairs[..., ::2] + pairs[..., 1::2]) / 8
 
 
 def sphere(radius: float, k: Float[np.ndarray, "modes"]) -> Float[np.ndarray, "modes"]:

@@ -20,6 +20,8 @@ FEW = 0.05
 """Added to sums before their logs."""
 START = -7.5
 """Of log lambda."""
+LOWEST, HIGHEST = -9.0, 3.0
+"""Of the log of the rate of births over lambda."""
 CELL = 0.594
 """Side of a cell [R] that log lambda is of; that of others is in proportion to their volume."""
 WAVES = 9

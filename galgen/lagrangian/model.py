@@ -68,9 +68,10 @@ class LagrangianHaloes(Model):
         rate = one, *(jnp.ones((1, n)) for n in (len(NEAR_Q), number, len(NEAR_Q), len(NEAR_X)))
         points, mask = jnp.zeros((1, 2, 3)), jnp.ones((1, 2), bool)
         known = jnp.zeros((1, 2, number + 1 + WIDTHS + WAVES))
-        marks = jnp.zeros((1, 2, COLUMNS)), one, mask, told, points, known, one
+        edges = network.edges(points, mask, one, Euclidean())
+        marks = jnp.zeros((1, 2, COLUMNS)), one, mask, told, known, edges
         field = jnp.zeros((1, 2 * PAD + 1, 2 * PAD + 1, 2 * PAD + 1, INPUTS))
-        return network.init(key, field, told, (*rate, one, told), marks, Euclidean())
+        return network.init(key, field, told, (*rate, one, told), marks)
 
     def mean_loss(
         self, network: nn.Module, params: Params, key: jax.Array, batch: Batch
@@ -117,7 +118,7 @@ class LagrangianHaloes(Model):
         known = known_of(features[here], log_rate[here], sums, inner, at)
         size = side * model.cell
         positions = (at * model.cell + moved[here]) / size
-        denoiser = model.denoiser(positions, known, size, Euclidean())
+        denoiser = model.denoiser(positions, mask, known, size, Euclidean())
         marks = []
         for each in jax.random.split(key_marks, self.noises):
             task = self.marks.regression(each, Batch(x[None, :, 3:], mask[None]))

@@ -21,15 +21,34 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from galgen.checked import Layers, Size, checked
 from galgen.geometry import Geometry
-from galgen.lagrangian.layout import COLUMNS, FEW, MASS_KNOTS, NEAR_Q, NEAR_X, SEPARATION, START
+from galgen.lagrangian.layout import (
+    COLUMNS,
+    FEW,
+    HIGHEST,
+    LOWEST,
+    MASS_KNOTS,
+    NEAR_Q,
+    NEAR_X,
+    SEPARATION,
+    START,
+)
 from galgen.neighbors import nearest_neighbors
 from galgen.networks.graph_network import MessagePassing
-from galgen.networks.layers import Embedding, FeedForward, Output, ResidualBlock, describe_edges
+from galgen.networks.layers import (
+    Edges,
+    Embedding,
+    FeedForward,
+    Output,
+    ResidualBlock,
+    describe_edges,
+)
 
+RADIAL = 12
+"""Gaussians in the distance of neighbours."""
 TILT = 3, 1 + len(NEAR_Q) + len(NEAR_X)
 """Shape of the tilt: of one and the condition, and of :func:`crowding`."""
 
@@ -57,7 +76,7 @@ class LagrangianNetwork(nn.Module):
     def setup(self) -> None:
         self.encoder = _Encoder(self.width, self.features)
         self.births = _BirthRate(self.hidden)
-        self.denoiser = _MarkDenoiser(self.marks, self.layers, self.k)
+        self.denoiser = _MarkDenoiser(self.marks, self.layers)
         self.mass_scale = self.param("mass_scale", lambda key: jnp.asarray(MASS_KNOTS))
 
     def encode(
@@ -72,18 +91,28 @@ class LagrangianNetwork(nn.Module):
         """g of cells: the log of the rate of births over lambda."""
         return self.births(*inputs)
 
-    def denoise(self, *inputs: Any, geometry: Geometry) -> Float[Array, "batch points columns"]:
+    def edges(
+        self,
+        positions: Float[Array, "batch points 3"],
+        mask: Bool[Array, "batch points"] | None,
+        unit: Float[Array, " batch"],
+        geometry: Geometry,
+    ) -> Edges:
+        """Between haloes and their neighbours, in the unit box of side ``unit`` [R]."""
+        neighbors = nearest_neighbors(positions, self.k, geometry, mask)
+        return describe_edges(neighbors, SEPARATION / unit, RADIAL)
+
+    def denoise(self, *inputs: Any) -> Float[Array, "batch points columns"]:
         """The prediction of marks."""
-        return self.denoiser(inputs, geometry)
+        return self.denoiser(*inputs)
 
     def mass(self, drawn: Float[Array, "*lead"]) -> Float[Array, "*lead"]:
         """Masses as they are in the data, of masses as they are drawn; both standardised."""
         return jnp.interp(drawn, MASS_KNOTS, jax.lax.stop_gradient(self.mass_scale))
 
-    def __call__(self, field: Any, condition: Any, rate: Any, marks: Any, geometry: Any) -> Any:
+    def __call__(self, field: Any, condition: Any, rate: Any, marks: Any) -> Any:
         """All three, for fresh weights."""
-        encoded = self.encode(field, condition)
-        return encoded, self.excess(*rate), self.denoise(*marks, geometry=geometry)
+        return self.encode(field, condition), self.excess(*rate), self.denoise(*marks)
 
 
 class _Encoder(nn.Module):
@@ -100,12 +129,9 @@ class _Encoder(nn.Module):
             scale, shift = jnp.split(both[:, None, None, None], 2, axis=-1)
             return h * (1.0 + scale) + shift
 
-        def convolved(h):
-            return nn.Conv(width, (3, 3, 3), padding="VALID")(h)
-
-        h = nn.silu(film(convolved(field)))
+        h = nn.silu(film(_Convolution(width, name="Conv_0")(field)))
         h = h + nn.Dense(width)(nn.silu(nn.Dense(2 * width)(h)))
-        near = convolved(nn.silu(h))
+        near = _Convolution(width, name="Conv_1")(nn.silu(h))
         h = jnp.concatenate([_inner(h, 1), near, _inner(field, 2)], axis=-1)
         h = nn.silu(film(nn.Dense(2 * width)(h)))
         h = nn.silu(nn.Dense(2 * width)(h))
@@ -115,6 +141,49 @@ class _Encoder(nn.Module):
         log_rate = in_cells(jnp.clip(rate, -20.0, 2.0)[..., None])[..., 0]
         features = nn.Dense(8 * self.features)(h)
         return log_rate, in_cells(features.reshape(*h.shape[:-1], 8, self.features))
+
+
+class _Convolution(nn.Module):
+    """Of 3^3 blocks, without those at the ends; with the weights of ``flax.linen.Conv``."""
+
+    width: int
+
+    @nn.compact
+    def __call__(self, h):
+        shape = (3, 3, 3, h.shape[-1], self.width)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.width,))
+        return _convolved(h, kernel) + bias
+
+
+@jax.custom_vjp
+def _convolved(h, kernel):
+    both = {"cpu": _as_products, "default": _as_convolution}
+    return jax.lax.platform_dependent(h, kernel, **both)
+
+
+def _as_convolution(h, kernel):
+    axes = ("NXYZC", "XYZIO", "NXYZC")
+    return jax.lax.conv_general_dilated(h, kernel, (1, 1, 1), "VALID", dimension_numbers=axes)
+
+
+def _gradient(inputs, cotangent):
+    return jax.vjp(_as_convolution, *inputs)[1](cotangent)
+
+
+_convolved.defvjp(lambda h, kernel: (_convolved(h, kernel), (h, kernel)), _gradient)
+
+
+def _as_products(h, kernel):
+    """The same as three products of matrices: on a CPU in half the time, but for its gradient."""
+    x, y, z = (side - 2 for side in h.shape[1:4])
+    along_z = jnp.concatenate([h[:, :, :, k : k + z] for k in range(3)], axis=-1)
+    parts = []
+    for i in range(3):
+        columns = kernel[i].transpose(1, 2, 0, 3).reshape(along_z.shape[-1], -1)
+        each = jnp.split(along_z[:, i : i + x] @ columns, 3, axis=-1)
+        parts += [part[:, :, j : j + y] for j, part in enumerate(each)]
+    return sum(parts)
 
 
 class _BirthRate(nn.Module):
@@ -147,7 +216,7 @@ class _BirthRate(nn.Module):
         # Learned from draws of the model itself, not here.
         tilt = condition_and_one(condition) @ jax.lax.stop_gradient(tilt)
         tilted = jnp.sum(crowding(near_q, near_x, maps, t) * tilt, axis=-1)
-        return jnp.clip(g + tilted, -9.0, 3.0)
+        return jnp.clip(g + tilted, LOWEST, HIGHEST)
 
 
 def condition_and_one(condition: Float[Array, "*lead two"]) -> Float[Array, "*lead three"]:
@@ -171,16 +240,11 @@ def crowding(
 class _MarkDenoiser(nn.Module):
     width: int
     layers: int
-    k: int
 
     @nn.compact
-    def __call__(self, inputs, geometry):
-        """The prediction for noisy marks of haloes at ``positions`` in the unit box of side
-        ``unit`` [R], with features of their cells."""
-        noisy, t, mask, condition, positions, features, unit = inputs
+    def __call__(self, noisy, t, mask, condition, features, edges):
+        """The prediction for noisy marks of haloes, with features of their cells."""
         embedding = Embedding(self.width)(t, condition)
-        neighbors = nearest_neighbors(positions, self.k, geometry, mask)
-        edges = describe_edges(neighbors, SEPARATION / unit, 12)
         h = nn.Dense(self.width)(jnp.concatenate([noisy, features], axis=-1))
         token = FeedForward(self.width)(embedding)
         for _ in range(self.layers):

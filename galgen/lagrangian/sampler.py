@@ -16,7 +16,7 @@ from galgen.errors import InputError
 from galgen.generative.sampling.method import Samples, SamplingMethod
 from galgen.generative.sampling.sampler import Sampler
 from galgen.geometry import PeriodicBox
-from galgen.lagrangian.layout import COLUMNS, INPUTS, PAD
+from galgen.lagrangian.layout import COLUMNS, HIGHEST, INPUTS, PAD
 from galgen.lagrangian.sums import WIDTHS, contributions, offsets
 from galgen.lagrangian.trained import TrainedHaloes, displacement_of, known_of, log_maps
 
@@ -25,7 +25,7 @@ SLAB = 16
 CHUNK = 128
 """Births whose neighbours are gone through at once."""
 
-PART = 2**15
+PART = 2**12
 """Cells whose rate is computed at once."""
 
 
@@ -97,7 +97,7 @@ class LagrangianSampler(SamplingMethod):
         positions = (cells * model.cell + found.moved[at]) / side
         of_cells = found.known.features[at], found.known.log_rate[at], sums[at]
         known = known_of(*of_cells, model.field, cells)
-        denoiser = model.denoiser(positions % 1.0, known, side, PeriodicBox())
+        denoiser = model.denoiser(positions % 1.0, mask, known, side, PeriodicBox())
         flow = model.marks.flow(denoiser)
         marks = self.marks(flow, key, (1, rows, COLUMNS), mask[None], None).x[0]
         marks = marks.at[:, 3].set(model.mass(marks[:, 3]))
@@ -118,22 +118,36 @@ class LagrangianSampler(SamplingMethod):
         room = len(found.cells)
         most = math.ceil((1.6 * rows / self.steps + 128) / CHUNK) * CHUNK
 
-        def excess(known, sums, t):
-            def of_cell(cell):
-                log_rate, maps, features, sums = (values[None] for values in cell)
-                return model.excess(log_rate, maps, features, sums, jnp.full(1, t))[0]
+        def excess(at, sums, t):
+            known = jax.tree.map(lambda values: values[at], found.known)
+            cells = known.log_rate, known.maps, known.features
+            return model.excess(*cells, sums, jnp.full(len(at), t))
 
-            # In parts, for the layers of all cells at once are large.
-            cells = known.log_rate, known.maps, known.features, sums
-            return jax.lax.map(of_cell, cells, batch_size=PART)
+        def chance(at, g):
+            """Of a birth in this step."""
+            rate = jnp.exp(found.known.log_rate[at] + g)
+            return -jnp.expm1(-rate * (found.share / self.steps))
 
         def step(state, number):
             sums, born = state
             t = number / self.steps
             key_come, key_order, key_stay = jax.random.split(jax.random.fold_in(key, number), 3)
-            g = excess(found.known, sums[:room], t)
-            chance = -jnp.expm1(-jnp.exp(found.known.log_rate + g) * (found.share / self.steps))
-            comes = (jax.random.uniform(key_come, (room,)) < chance) & ~born[:room]
+            level = jax.random.uniform(key_come, (room,))
+            # Only where the highest rate would let one come is the rate computed.
+            may = (level < chance(slice(None), HIGHEST)) & ~born[:room]
+            may_come = jnp.nonzero(may, size=-(-room // PART) * PART, fill_value=room)[0]
+
+            def look(part, state):
+                comes, g = state
+                rows = jax.lax.dynamic_slice(may_come, (part * PART,), (PART,))
+                at = jnp.minimum(rows, room - 1)
+                found_here = excess(at, sums[at], t)
+                comes = comes.at[rows].set(level[at] < chance(at, found_here), mode="drop")
+                return comes, g.at[rows].set(found_here, mode="drop")
+
+            parts = -(-jnp.sum(may) // PART)
+            start = jnp.zeros(room, bool), jnp.zeros(room)
+            comes, g = jax.lax.fori_loop(0, parts, look, start)
             rows = jnp.nonzero(comes, size=most, fill_value=room)[0]
             order = jax.random.uniform(key_order, (most,))
             turn = jnp.full(room + 1, jnp.inf).at[rows].set(order).at[room].set(jnp.inf)
@@ -149,8 +163,7 @@ class LagrangianSampler(SamplingMethod):
             at = jnp.minimum(rows, room - 1)
             seen = jnp.zeros((most, WIDTHS))
             seen = jax.lax.fori_loop(0, -(-number_born // CHUNK), before, seen)
-            of_born = jax.tree.map(lambda a: a[at], found.known)
-            change = excess(of_born, sums[at] + seen, t) - g[at]
+            change = excess(at, sums[at] + seen, t) - g[at]
             stays = jax.random.uniform(key_stay, (most,)) < jnp.exp(change)
             rows = jnp.where(stays, rows, room)
             sums = found.with_haloes(sums, rows, number_born, model.cell)
@@ -238,33 +251,39 @@ def likeliest(model: TrainedHaloes, part: float) -> Candidates:
     The box is encoded in slabs, and of each only these are kept.
     """
     half = len(model.field)
-    slab = max(n for n in range(1, min(SLAB, half) + 1) if half % n == 0)
     padded = jnp.pad(model.field[..., :INPUTS], (*((PAD, PAD),) * 3, (0, 0)), mode="wrap")
-    size = 2 * slab * (2 * half) ** 2
-    kept = max(1, math.ceil(part * size))
+    of_block = 8 * half**2
 
-    def encode(start):
-        piece = (slab + 2 * PAD, *padded.shape[1:])
+    def encode(start, blocks):
+        piece = (blocks + 2 * PAD, *padded.shape[1:])
         log_rate, features = model.encode(jax.lax.dynamic_slice(padded, (start, 0, 0, 0), piece))
-        rate = log_rate.ravel()
+        rate, kept = log_rate.ravel(), max(1, math.ceil(part * blocks * of_block))
         chosen = jnp.nonzero(rate >= jnp.sort(rate)[-kept], size=kept, fill_value=0)[0]
-        of_chosen = features.reshape(size, -1)[chosen]
-        return log_rate, chosen + start // slab * size, of_chosen
+        of_chosen = features.reshape(rate.size, -1)[chosen]
+        return rate, chosen + start * of_block, of_chosen
 
-    log_rate, chosen, features = jax.lax.map(encode, jnp.arange(0, half, slab))
-    log_rate, chosen = log_rate.reshape((2 * half,) * 3), chosen.ravel()
+    # Slabs of one size, and what is left.
+    slab = -(-half // -(-half // SLAB))
+    number, rest = divmod(half, slab)
+    found = jax.lax.map(lambda start: encode(start, slab), slab * jnp.arange(number))
+    parts = [tuple(values.reshape(-1, *values.shape[2:]) for values in found)]
+    if rest:
+        parts.append(encode(number * slab, rest))
+    log_rate, chosen, features = (jnp.concatenate(each) for each in zip(*parts, strict=True))
+    log_rate = log_rate.reshape((2 * half,) * 3)
     cells = jnp.stack(jnp.unravel_index(chosen, log_rate.shape), axis=-1).astype(jnp.int32)
     rate, room = jnp.exp(log_rate), len(chosen)
-    number = jnp.full(rate.size, room, jnp.int32).at[chosen].set(jnp.arange(room, dtype=jnp.int32))
+    nobody = jnp.full(rate.size, room, jnp.int32)
+    number_of = nobody.at[chosen].set(jnp.arange(room, dtype=jnp.int32))
     moved = displacement_of(model.field[..., INPUTS:])[tuple(cells.T)]
     return Candidates(
         cells,
         Known(
             log_rate[tuple(cells.T)],
             log_maps(rate, model.cell, cells),
-            features.reshape(room, -1),
+            features,
         ),
         jnp.concatenate([moved, jnp.zeros((1, 3))]),
-        number.reshape(rate.shape),
+        number_of.reshape(rate.shape),
         jnp.sum(rate) / jnp.sum(rate[tuple(cells.T)]),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from galgen.generative import Bridge
 from galgen.geometry import Geometry
@@ -81,15 +81,20 @@ class TrainedHaloes:
     def denoiser(
         self,
         positions: Float[Array, "points 3"],
+        mask: Bool[Array, " points"],
         known: Float[Array, "points features"],
         side: Any,
         geometry: Geometry,
     ) -> Callable[..., Any]:
-        """Of marks of haloes at ``positions`` in the unit box, ``side`` in R."""
+        """Of marks of haloes at ``positions`` in the unit box, ``side`` in R.
+
+        Neighbours are found here, once for all times.
+        """
+        edges = self.network.edges(positions[None], mask[None], jnp.full(1, side), geometry)
 
         def denoise(noisy, t, mask, _):
-            about = self.condition[None, :-1], positions[None], known[None], jnp.full(1, side)
-            return self._apply(self.network.denoise, noisy, t, mask, *about, geometry=geometry)
+            about = self.condition[None, :-1], known[None], edges
+            return self._apply(self.network.denoise, noisy, t, mask, *about)
 
         return denoise
 

@@ -121,6 +121,10 @@ class Cosmology:
         """Comoving radius in Mpc/h of the sphere that holds ``mass`` [Msun/h] at mean density."""
         return (3.0 * mass / (4.0 * math.pi * self.mean_matter_density)) ** (1.0 / 3.0)
 
+    def lagrangian_mass(self, radius: float) -> float:
+        """Mass [Msun/h] in a sphere of comoving ``radius`` [Mpc/h] at mean density."""
+        return 4.0 / 3.0 * math.pi * self.mean_matter_density * radius**3
+
     def as_mapping(self) -> dict[str, float]:
         """The parameters by name, as a catalogue carries them."""
         return {name: float(value) for name, value in dataclasses.asdict(self).items()}

@@ -142,13 +142,13 @@ def lagrangian_displacement(field: LinearField, smoothing: float = 0.0) -> Displ
     vectors, keep = wave_vectors(mesh, box)
     potential = field.modes * isotropic(inverse_laplacian(smoothing), box, mesh)
     potential *= keep
-    first = -gradient(potential, box)
     diagonal = [_to_real(-(v * v) * potential) for v in vectors]
     source = diagonal[0] * (diagonal[1] + diagonal[2]) + diagonal[1] * diagonal[2]
     for a, b in ((0, 1), (0, 2), (1, 2)):
         source -= _to_real(-(vectors[a] * vectors[b]) * potential) ** 2
     second_potential = scipy.fft.rfftn(source, workers=1, overwrite_x=True)
     second_potential *= isotropic(inverse_laplacian(0.0), box, mesh) * np.float32(-3.0 / 7.0)
+    first = gradient(np.negative(potential, out=potential), box)
     return Displacement(first, gradient(second_potential, box), box)
 
 
@@ -156,9 +156,8 @@ def first_displacement(
     field: LinearField, smoothing: float = 0.0
 ) -> Float32[np.ndarray, "3 mesh mesh mesh"]:
     """psi_1 alone [Mpc/h]."""
-    return -gradient(
-        field.modes * isotropic(inverse_laplacian(smoothing), field.box, field.mesh), field.box
-    )
+    potential = isotropic(inverse_laplacian(smoothing), field.box, field.mesh)
+    return gradient(field.modes * np.negative(potential, out=potential), field.box)
 
 
 def interpolate(
@@ -185,8 +184,11 @@ def gradient(
     """The gradient, per Mpc/h, of the field with these modes, without the Nyquist planes."""
     mesh = modes.shape[0]
     vectors, keep = wave_vectors(mesh, box)
-    kept = modes * keep
-    return np.stack([_to_real(1j * v * kept) for v in vectors])
+    kept = modes * (keep * np.complex64(1j))
+    along = np.empty((3, *modes.shape), np.complex64)
+    for component, v in zip(along, vectors, strict=True):
+        np.multiply(kept, v, out=component)
+    return _to_real(along)
 
 
 def inverse_laplacian(smoothing: float) -> Filter:
@@ -211,6 +213,6 @@ def wave_vectors(
     return vectors, keep[0] & keep[1] & keep[2]
 
 
-def _to_real(modes: Complex64[np.ndarray, "mesh mesh half"]) -> Float32[np.ndarray, "..."]:
-    mesh = modes.shape[0]
-    return scipy.fft.irfftn(modes, s=(mesh,) * 3, workers=1, overwrite_x=True)
+def _to_real(modes: Complex64[np.ndarray, "*lead mesh mesh half"]) -> Float32[np.ndarray, "..."]:
+    sides, axes = (modes.shape[-2],) * 3, (-3, -2, -1)
+    return scipy.fft.irfftn(modes, s=sides, axes=axes, workers=1, overwrite_x=True)

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,12 +23,15 @@ from galgen.lagrangian import (
     LagrangianHaloes,
     LagrangianNetwork,
     LagrangianSampler,
+    sampler,
 )
 from galgen.lagrangian.calibration import calibrated
 from galgen.lagrangian.dataset import PieceSource
-from galgen.lagrangian.encoding import GridDraw, LagrangianEncoding
+from galgen.lagrangian.encoding import LagrangianEncoding
+from galgen.lagrangian.grid_draw import GridDraw
 from galgen.lagrangian.halo_table import HaloTable
 from galgen.lagrangian.layout import INPUTS, PAD, REACH
+from galgen.lagrangian.network import _Convolution
 from galgen.lagrangian.sampler import likeliest
 from galgen.lagrangian.sums import WIDTHS, contributions, offsets
 from galgen.lagrangian.trained import TrainedHaloes, displacement_of
@@ -124,6 +128,41 @@ def test_pieces_of_a_box_are_encoded_as_the_box(tables, trained, encoding):
     whole = np.asarray(whole).reshape((mesh,) * 3)
     assert whole.std() > 1e-3
     np.testing.assert_allclose(rate, whole[where], atol=5e-3)
+
+
+def test_convolutions_are_those_of_flax():
+    """With the same weights, and their gradients: what is in saved models does not change."""
+    h = jax.random.normal(KEY, (2, 5, 6, 7, 4))
+    ours, theirs = _Convolution(3), nn.Conv(3, (3, 3, 3), padding="VALID")
+    params = theirs.init(KEY, h)
+    assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, ours.init(KEY, h))
+
+    def value(of, params, h):
+        return jnp.sum(of.apply(params, h) ** 3)
+
+    for one, other in zip(
+        jax.tree.leaves(jax.value_and_grad(value, (1, 2))(ours, params, h)),
+        jax.tree.leaves(jax.value_and_grad(value, (1, 2))(theirs, params, h)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-4)
+
+
+def test_slabs_of_any_size_give_the_same(tables, trained, encoding, monkeypatch):
+    """Also those that leave a rest: every cell is a candidate once, with what it has in one."""
+    example = of_grid(trained, encoding, tables[0].grid)
+    half, found = tables[0].grid.mesh // 2, {}
+    for blocks in (half, half // 3 + 1):
+        monkeypatch.setattr(sampler, "SLAB", blocks)
+        found[blocks] = likeliest(example, 1.0)
+    whole, slabs = found.values()
+    assert half % (half // 3 + 1)
+    np.testing.assert_array_equal(
+        np.sort(np.asarray(slabs.number), axis=None), np.arange(8 * half**3)
+    )
+    order = np.asarray(slabs.number)[tuple(np.asarray(whole.cells).T)]
+    for one, other in zip(jax.tree.leaves(whole.known), jax.tree.leaves(slabs.known), strict=True):
+        np.testing.assert_allclose(one, np.asarray(other)[order], rtol=1e-4, atol=1e-4)
 
 
 def test_a_field_is_scaled_to_the_redshift_of_its_haloes(suite):
@@ -404,6 +443,31 @@ def test_a_run_draws_any_box(run, suite):
     assert given.box == (BOX,) * 3
 
 
+def test_the_heaviest_are_drawn(run):
+    """Exactly as many as asked, at every cosmology, above a mass that leaves room for them."""
+    conditions = [{**AT, "sigma_8": sigma_8} for sigma_8 in (0.79, 0.83)]
+    drawn = sample(run, conditions, box=200.0, points=40, extrapolate=True)
+    assert [len(one) for one in drawn] == [40, 40]
+    for one, condition in zip(drawn, conditions, strict=True):
+        limit = float(one.provenance["minimum_mass"])
+        assert LIMIT <= limit <= one.columns["mass"].min() * (1 + 1e-6)
+        number = run.encoding.expected_number({**condition, "minimum_mass": limit}, 200.0)
+        assert 40 < number < 200
+
+
+def test_the_usual_mass_of_the_heaviest(encoding):
+    """Training on the N heaviest: the mass that N are expected above, which falls with sigma_8."""
+    fit = {"middle": (0.0, -0.7), "spread": (1.0, 1.0), "density": (-3.0, 4.0, 0.0)}
+    of_number = dataclasses.replace(
+        encoding, masses=(LIMIT, 2 * LIMIT), per_volume=(1e-5, 1.005e-5), **fit
+    )
+    low, high = ({**AT, "sigma_8": sigma_8} for sigma_8 in (0.79, 0.83))
+    for condition in (low, high):
+        condition |= {"minimum_mass": of_number.usual_mass(condition)}
+        assert of_number.expected_number(condition, 300.0) == pytest.approx(270.0, rel=1e-5)
+    assert low["minimum_mass"] < high["minimum_mass"]
+
+
 def test_phases_do_not_depend_on_the_cosmology(run):
     at = {"omega_m": 0.3, "omega_b": 0.049, "h": 0.67, "n_s": 0.96, "sigma_8": 0.8}
     one, other = run.encoding.seeded_fields([at, at | {"sigma_8": 0.85}], 5, 150.0)
@@ -443,7 +507,8 @@ VALUES = np.broadcast_to(0.3 * WAVES, (64, 64, 64))
         ([AT], {"fields": []}, "a linear field for each of 1 draws"),
         ([AT], {"fields": [VALUES]}, "know their box"),
         ([AT], {"box": 100.0, "fields": [Field(VALUES, BOX)]}, "leave one out"),
-        ([AT], {"box": 100.0, "points": 50}, "leave it out"),
+        ([AT], {"box": 100.0, "points": 5000}, "at most .* heaviest haloes in 100 Mpc/h"),
+        ([{**AT, "minimum_mass": 9e13}], {"box": 100.0, "points": 5}, "leave one out"),
         ([{**AT, "sigma_8": 1.9}], {"box": 100.0}, "--extrapolate"),
         ([{**AT, "minimum_mass": 1e16}], {"box": 500.0}, "--extrapolate"),
         ([{"omega_m": 0.3}], {"box": 100.0}, "none of omega_b"),
@@ -523,6 +588,7 @@ def test_marks_do_not_depend_on_the_order_of_haloes(trained):
     def denoised(rows):
         denoiser = model.denoiser(
             jnp.asarray(points[rows], jnp.float32),
+            jnp.ones(30, bool),
             jnp.asarray(known[rows], jnp.float32),
             20.0,
             Euclidean(),
