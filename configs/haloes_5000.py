@@ -1,4 +1,4 @@
-"""The 5,000 heaviest haloes of 1 Gpc/h from its linear field, at any cosmology of the Quijote prior.
+"""The 5,000 heaviest haloes of 1 Gpc/h from a linear field, over the Quijote prior.
 
 Paper:   Luedke et al. 2023, arXiv:2311.01139 (thinning of point sets); docs/fields.md
 Data:    galgen simulate --simulator.box 1000 --simulator.mesh 216 --simulator.mass-min None \\
@@ -24,7 +24,7 @@ from galgen.lagrangian import (
 experiment = Experiment(
     # 6,000 haloes to train on leave room for the 5,000 heaviest.
     data=LagrangianDataset(Path("runs/haloes_5000.h5"), units=GridUnits(cell=0.75)),
-    network=LagrangianNetwork(),
+    network=LagrangianNetwork(tilt="pairs", waves_at="cells"),
     model=LagrangianHaloes(),
     sampler=LagrangianSampler(steps=16, cells=0.04),
     trainer=Trainer(

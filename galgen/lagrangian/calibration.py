@@ -2,24 +2,26 @@ r"""What a trained model learns from its own draws: how crowded its haloes are, 
 
 Training shows states of births that are thinned data; a draw goes through states of its own, and
 what it is short of adds up. So the rate is tilted, lambda exp(g + c^T theta f), with f of a cell
-the number one and the logs of the sums over haloes around it, in units of what is expected
-(:func:`~galgen.lagrangian.network.crowding`), and c one and the condition. theta is where sums of f
-over the haloes of draws have the mean of those over the haloes of the data on the same fields, as
-the maximum likelihood of an exponential family has it. It is found by stochastic approximation
+the number one and the sums over haloes around it (:func:`~galgen.lagrangian.network.tilted_by`),
+and c one and the condition. theta is where sums of f over the haloes of draws, their numbers of
+pairs, have the mean of those over the haloes of the data on the same fields, as the maximum
+likelihood of an exponential family has it. It is found by stochastic approximation
 (Robbins and Monro 1951, eq. 4), with the metric of a Poisson process in f and recursive least
 squares in c::
 
     S = sum_i f_i,     M = sum_i f_i f_i^T (data),     C <- C + c c^T
     theta <- theta + C^-1 c [M^-1 (S_data - S_draw)]^T
 
-and is the mean of its second half. The number of haloes is no linear function of theta, so with
-that mean it would be off: in further draws, on every field, only the part of f = 1 is moved, by
-the log of the numbers' ratio. Of the same draws masses are carried, at equal quantiles, to those of
-the data.
+with steps shortened that would change the log of the rate by more than 0.3, root mean square over
+haloes; it is the mean of the second half of them. The number of haloes is no linear function of
+theta, so with that mean it would be off: in further draws, on every field, only the part of f = 1
+is moved, by the log of the numbers' ratio. Of the same draws masses are carried, at equal
+quantiles, to those of the data.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -30,7 +32,7 @@ import numpy as np
 
 from galgen.generative.models.model import with_weights
 from galgen.lagrangian.layout import MASS_KNOTS, NEAR_Q
-from galgen.lagrangian.network import TILT, crowding
+from galgen.lagrangian.network import TILT, tilted_by
 from galgen.lagrangian.sampler import LagrangianSampler, likeliest
 from galgen.lagrangian.sums import WIDTHS
 from galgen.lagrangian.trained import TrainedHaloes
@@ -41,11 +43,11 @@ if TYPE_CHECKING:
 
 THETA, MASS = "params/births/tilt", "params/mass_scale"
 LONGEST = 0.3
-"""Of one step, in each component."""
+"""Of one step: root mean square over haloes of the change of the log of the rate."""
 ENOUGH, MOST = 20, 100
 """Further draws, for the number of haloes and their masses: whole rounds of all fields."""
 RIDGE = 0.02
-"""Added to M, in units of its mean diagonal."""
+"""Added to M, in units of its diagonal."""
 PRIOR = np.diag([1.0, 4.0, 4.0])
 """Of C."""
 ROWS = 1024
@@ -74,9 +76,13 @@ def calibrated(
     shuffled = np.array([jax.random.permutation(key, tables) for key in shuffles])
     order = np.append(shuffled[:rounds].ravel()[:draws], shuffled[rounds:].ravel()[:last])
 
-    def one(params, key, field, condition, x, haloes, rows, with_masses):
-        """Sums of f and its products over haloes drawn and true; masses where they are wanted."""
-        drawn_by = model.replaced(params).given_field(field).example(0, condition)
+    def of_box(params, field, condition):
+        return model.replaced(params).given_field(field).example(0, condition)
+
+    @functools.partial(jax.jit, static_argnames="rows")
+    def births(box, key, x, haloes, rows):
+        """Sums of f and its products over haloes drawn and true, and those drawn."""
+        drawn_by = of_box(*box)
         found = likeliest(drawn_by, sampler.cells)
         born, sums = sampler.births(drawn_by, found, key, rows)
         true = found.number[tuple(x[:, :3].astype(jnp.int32).T)]
@@ -87,16 +93,18 @@ def calibrated(
 
         def moments(there, sums):
             near = sums[:, : len(NEAR_Q)], sums[:, len(NEAR_Q) :]
-            f = crowding(*near, found.known.maps, jnp.ones(1)) * there[:, None]
+            known = found.known.maps, jnp.ones(1)
+            f = tilted_by(model.network.tilt, *near, *known) * there[:, None]
             return jnp.sum(f, axis=0), f.T @ f
 
-        both = moments(born, sums), moments(there, around[:-1])
-        if not with_masses:
-            return both, None
-        marks, mask = sampler.of_births(drawn_by, found, born, sums, key, rows)
-        return both, (marks[:, 6], mask)
+        return moments(born, sums), moments(there, around[:-1]), (found, born, sums)
 
-    compiled = jax.jit(one, static_argnames=("rows", "with_masses"))
+    @functools.partial(jax.jit, static_argnames="rows")
+    def masses_of(box, key, drawn, rows):
+        found, born, sums = drawn
+        marks, mask = sampler.of_births(of_box(*box), found, born, sums, key, rows)
+        return marks[:, 6], mask
+
     theta, conditions = np.zeros(TILT), PRIOR
     trail, masses, of_data = [theta], [], []
     for number, index in enumerate(order.tolist()):
@@ -106,23 +114,26 @@ def calibrated(
         rows = -(-int(1.5 * len(x) + 256) // ROWS) * ROWS
         padded = np.pad(x, ((0, rows - len(x)), (0, 0)))
         params = with_weights(model.params, {THETA: theta})
-        of_box = field[None], condition[None], padded, len(x), rows, number >= draws
-        ((drawn, _), (true, metric)), masses_drawn = compiled(params, keys[number], *of_box)
+        box, key = (params, field[None], condition[None]), keys[number]
+        (drawn, _), (true, metric), haloes = births(box, key, padded, len(x), rows)
         drawn, true, metric = (np.asarray(part, np.float64) for part in (drawn, true, metric))
         if number < draws:
             # Haloes outside the likely cells count too.
             true = true * (len(x) / true[0])
-            metric = metric + RIDGE * np.trace(metric) / len(metric) * np.eye(len(metric))
+            metric = metric + RIDGE * np.diag(np.diag(metric))
             step = np.linalg.solve(metric, true - drawn)
+            change = math.sqrt(step @ metric @ step / len(x))
+            step *= LONGEST / max(change, LONGEST)
         else:
-            step = np.append(math.log(len(x) / max(drawn[0], 1.0)), np.zeros(WIDTHS))
-            mass, mask = (np.asarray(part) for part in masses_drawn)
+            gap = math.log(len(x) / max(drawn[0], 1.0))
+            step = np.append(np.clip(gap, -LONGEST, LONGEST), np.zeros(WIDTHS))
+            mass, mask = (np.asarray(part) for part in masses_of(box, key, haloes, rows))
             masses.append(mass[mask])
             of_data.append(x[:, 6])
         told = np.append(1.0, condition[:-1])
         conditions = conditions + np.outer(told, told)
         moved = np.linalg.solve(conditions, told)
-        theta = theta + np.outer(moved, np.clip(step, -LONGEST, LONGEST))
+        theta = theta + np.outer(moved, step)
         trail.append(theta)
     scale = quantiles_of(np.concatenate(masses), np.concatenate(of_data))
     return {THETA: theta.astype(np.float32).ravel(), MASS: scale}

@@ -115,7 +115,8 @@ class LagrangianHaloes(Model):
         inside = mask & jnp.all((at >= REACH) & (at < side - REACH), axis=-1)
         given, sums = self._births(model, key_births, at, mask, inside, log_rate, features, moved)
 
-        known = known_of(features[here], log_rate[here], sums, inner, at)
+        of_cells = features[here], log_rate[here], sums
+        known = known_of(*of_cells, model.field, at + 2 * PAD, model.network.waves_at)
         size = side * model.cell
         positions = (at * model.cell + moved[here]) / size
         denoiser = model.denoiser(positions, mask, known, size, Euclidean())

@@ -15,7 +15,7 @@ graph network among neighbours, at their features, denoises them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -49,8 +49,9 @@ from galgen.networks.layers import (
 
 RADIAL = 12
 """Gaussians in the distance of neighbours."""
+Tilt = Literal["crowding", "pairs"]
 TILT = 3, 1 + len(NEAR_Q) + len(NEAR_X)
-"""Shape of the tilt: of one and the condition, and of :func:`crowding`."""
+"""Shape of the tilt: of one and the condition, and of :func:`tilted_by`."""
 
 
 @checked
@@ -64,6 +65,10 @@ class LagrangianNetwork(nn.Module):
         marks: width of the graph network.
         layers: its rounds of messages.
         k: its neighbours per halo.
+        tilt: what the rate is tilted by, so that draws have as much of it as the data: ``pairs``,
+            sums over haloes; ``crowding``, their logs.
+        waves_at: where the graph network reads displacements: in ``cells``, linear between blocks,
+            or in ``blocks``.
     """
 
     width: Size = 32
@@ -72,10 +77,12 @@ class LagrangianNetwork(nn.Module):
     marks: Size = 64
     layers: Layers = 2
     k: Size = 12
+    tilt: Tilt = "crowding"
+    waves_at: Literal["blocks", "cells"] = "blocks"
 
     def setup(self) -> None:
         self.encoder = _Encoder(self.width, self.features)
-        self.births = _BirthRate(self.hidden)
+        self.births = _BirthRate(self.hidden, self.tilt)
         self.denoiser = _MarkDenoiser(self.marks, self.layers)
         self.mass_scale = self.param("mass_scale", lambda key: jnp.asarray(MASS_KNOTS))
 
@@ -188,6 +195,7 @@ def _as_products(h, kernel):
 
 class _BirthRate(nn.Module):
     hidden: int
+    tilt: Tilt
 
     @nn.compact
     def __call__(self, log_rate, maps, features, near_q, near_x, t, condition):
@@ -215,7 +223,7 @@ class _BirthRate(nn.Module):
         tilt = self.param("tilt", nn.initializers.zeros, TILT)
         # Learned from draws of the model itself, not here.
         tilt = condition_and_one(condition) @ jax.lax.stop_gradient(tilt)
-        tilted = jnp.sum(crowding(near_q, near_x, maps, t) * tilt, axis=-1)
+        tilted = jnp.sum(tilted_by(self.tilt, near_q, near_x, maps, t) * tilt, axis=-1)
         return jnp.clip(g + tilted, LOWEST, HIGHEST)
 
 
@@ -224,16 +232,19 @@ def condition_and_one(condition: Float[Array, "*lead two"]) -> Float[Array, "*le
     return jnp.concatenate([jnp.ones_like(condition[..., :1]), condition], axis=-1)
 
 
-def crowding(
+def tilted_by(
+    tilt: Tilt,
     near_q: Float[Array, "*lead q"],
     near_x: Float[Array, "*lead x"],
     maps: Float[Array, "*cells q"],
     t: Float[Array, "*times"],
 ) -> Float[Array, "*lead f"]:
-    """One, and logs of the sums over haloes, on the initial grid in units of what is expected."""
-    expected = t[..., None] * jnp.exp(maps)
-    near_q = jnp.log((near_q + FEW) / (expected + FEW))
-    near_x = jnp.log((near_x + FEW) / FEW)
+    """One, and the sums over haloes, or their logs, on the initial grid in units of what is
+    expected."""
+    if tilt == "crowding":
+        expected = t[..., None] * jnp.exp(maps)
+        near_q = jnp.log((near_q + FEW) / (expected + FEW))
+        near_x = jnp.log((near_x + FEW) / FEW)
     return jnp.concatenate([jnp.ones_like(near_q[..., :1]), near_q, near_x], axis=-1)
 
 

@@ -96,7 +96,7 @@ class LagrangianSampler(SamplingMethod):
         cells, side = found.cells[at], 2 * model.field.shape[0] * model.cell
         positions = (cells * model.cell + found.moved[at]) / side
         of_cells = found.known.features[at], found.known.log_rate[at], sums[at]
-        known = known_of(*of_cells, model.field, cells)
+        known = known_of(*of_cells, model.field, cells, model.network.waves_at)
         denoiser = model.denoiser(positions % 1.0, mask, known, side, PeriodicBox())
         flow = model.marks.flow(denoiser)
         marks = self.marks(flow, key, (1, rows, COLUMNS), mask[None], None).x[0]
@@ -153,9 +153,14 @@ class LagrangianSampler(SamplingMethod):
             turn = jnp.full(room + 1, jnp.inf).at[rows].set(order).at[room].set(jnp.inf)
 
             def before(chunk, seen):
-                mine = _part(order, chunk)
-                there, counted = found.around(_part(rows, chunk), model.cell)
-                found_now = jnp.einsum("bo,bow->bw", (turn[there] < mine[:, None]) * 1.0, counted)
+                mine = _part(rows, chunk)
+                # Whichever are fewer: cells around them, or all that come.
+                few = most < len(offsets())
+                there, counted = (
+                    found.between(mine, rows, model.cell) if few else found.around(mine, model.cell)
+                )
+                earlier = turn[there] < turn[mine][:, None]
+                found_now = jnp.einsum("bo,bow->bw", earlier * 1.0, counted)
                 return jax.lax.dynamic_update_slice(seen, found_now, (chunk * CHUNK, 0))
 
             # Loops end with the births of the step, which are far fewer than there is room for.
@@ -224,6 +229,16 @@ class Candidates:
         there = jnp.where((rows < room)[:, None], there, room)
         moved = self.moved[there] - self.moved[rows][:, None]
         return there, contributions(reach, moved, cell)
+
+    def between(
+        self, rows: Int[Array, " some"], others: Int[Array, " others"], cell: Float[Array, ""]
+    ) -> tuple[Int[Array, "1 others"], Float[Array, "some others widths"]]:
+        """Some candidates, ``room`` for none, and what they count at others."""
+        last, mesh = len(self.cells) - 1, len(self.number)
+        at, of = (self.cells[jnp.minimum(each, last)] for each in (rows, others))
+        apart = (of - at[:, None] + mesh // 2) % mesh - mesh // 2
+        moved = self.moved[others] - self.moved[rows][:, None]
+        return others[None], contributions(apart, moved, cell)
 
     def with_haloes(
         self,

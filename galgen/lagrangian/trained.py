@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -105,6 +105,7 @@ def known_of(
     sums: Float[Array, "points widths"],
     blocks: Float[Array, "bx by bz channels"],
     cells: Int[Array, "points 3"],
+    at: Literal["blocks", "cells"],
 ) -> Float[Array, "points more"]:
     """What is known of haloes before their marks.
 
@@ -113,10 +114,25 @@ def known_of(
         log_rate: log lambda there.
         sums: over the other haloes.
         blocks: the field.
-        cells: of the haloes, in those blocks.
+        cells: of the haloes, in those blocks, which wrap.
+        at: where displacements are read.
     """
-    waves = blocks[(*(cells // 2).T, slice(INPUTS - WAVES, INPUTS))]
+    waves = blocks[..., INPUTS - WAVES : INPUTS]
+    waves = between_blocks(waves, cells) if at == "cells" else waves[tuple((cells // 2).T)]
     return jnp.concatenate([features, log_rate[:, None] * 0.4 + 2.0, sums, 4.0 * waves], axis=-1)
+
+
+def between_blocks(
+    blocks: Float[Array, "bx by bz channels"], cells: Int[Array, "points 3"]
+) -> Float[Array, "points channels"]:
+    """Means of blocks, linear between their middles, in the middles of cells; blocks wrap."""
+    near, sides = cells // 2, jnp.array(blocks.shape[:3])
+    far = near + 2 * (cells % 2) - 1
+    total = jnp.zeros((len(cells), blocks.shape[-1]), blocks.dtype)
+    for corner in np.ndindex(2, 2, 2):
+        at = jnp.where(np.array(corner), far, near) % sides
+        total += 0.75 ** (3 - sum(corner)) * 0.25 ** sum(corner) * blocks[tuple(at.T)]
+    return total
 
 
 def displacement_of(blocks: Float[Array, "bx by bz 24"]) -> Float[Array, "x y z 3"]:

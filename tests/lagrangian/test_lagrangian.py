@@ -34,7 +34,7 @@ from galgen.lagrangian.layout import INPUTS, PAD, REACH
 from galgen.lagrangian.network import _Convolution
 from galgen.lagrangian.sampler import likeliest
 from galgen.lagrangian.sums import WIDTHS, contributions, offsets
-from galgen.lagrangian.trained import TrainedHaloes, displacement_of
+from galgen.lagrangian.trained import TrainedHaloes, between_blocks, displacement_of
 from galgen.networks import MeshRate
 from galgen.simulation import HaloSimulator, SeededField, SuiteRecipe, simulate
 from galgen.simulation.cosmology import Cosmology
@@ -279,10 +279,10 @@ def stub(g, mesh=24):
     return Stub(NETWORK, {}, LagrangianHaloes().marks, blocks, condition, g)
 
 
-def born(model, seed, steps=4):
+def born(model, seed, steps=4, rows=512):
     sampler = LagrangianSampler(steps=steps, cells=0.99)
     found = likeliest(model, 1.0)
-    there, sums = jax.jit(lambda key: sampler.births(model, found, key, 512))(jax.random.key(seed))
+    there, sums = jax.jit(lambda key: sampler.births(model, found, key, rows))(jax.random.key(seed))
     return np.asarray(found.cells)[np.asarray(there)], np.asarray(sums)[np.asarray(there)], found
 
 
@@ -315,6 +315,10 @@ def test_births_of_one_step_see_each_other():
         apart -= 24 * np.round(apart / 24).astype(int)
         distance = 0.6 * np.sqrt((apart**2).sum(axis=-1)) + 99.0 * np.eye(len(cells))
         assert distance.min() >= 2.5
+    # Among few births they look at each other, among many at the cells around: the same.
+    for one, other in zip(born(stub(-60.0), 1, 4), born(stub(-60.0), 1, 4, 6000), strict=True):
+        for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-4)
 
 
 def test_sums_are_those_over_all_haloes():
@@ -377,15 +381,21 @@ class Lowered(TrainedHaloes):
         return log_rate + self.shift, features
 
 
-def test_own_draws_teach_the_number(tables, encoding, trained):
-    """Of a lambda that gives three quarters of the haloes of each field."""
-    source, sampler = PieceSource(tables, encoding, 28, 1, 0), LagrangianSampler(steps=4)
+def lowered(trained, tables, encoding, part):
+    """A model whose lambda gives that part of the haloes of the tables."""
     number, expected = len(np.concatenate([table.cells for table in tables])), 0.0
     for table in tables:
         rates = likeliest(of_grid(trained, encoding, table.grid), 0.5)
         expected += float(rates.share * jnp.sum(jnp.exp(rates.known.log_rate)))
     parts = [getattr(trained, field.name) for field in dataclasses.fields(TrainedHaloes)]
-    model = Lowered(*parts, shift=float(np.log(0.75 * number / expected)))
+    return Lowered(*parts, shift=float(np.log(part * number / expected)))
+
+
+def test_own_draws_teach_the_number(tables, encoding, trained):
+    """Of a lambda that gives three quarters of the haloes of each field."""
+    source, sampler = PieceSource(tables, encoding, 28, 1, 0), LagrangianSampler(steps=4)
+    number = len(np.concatenate([table.cells for table in tables]))
+    model = lowered(trained, tables, encoding, 0.75)
 
     def drawn(model):
         """Haloes of a few draws on every field over those of the data."""
@@ -409,6 +419,54 @@ def test_own_draws_teach_the_number(tables, encoding, trained):
     assert np.all(np.diff(learned["params/mass_scale"]) >= 0.0)
     before, after = drawn(model), drawn(model.replaced(with_weights(model.params, learned)))
     assert abs(before - 0.75) < 0.07 and abs(after - 1.0) < 0.1, (before, after)
+
+
+def test_own_draws_teach_the_pairs(tables, encoding, trained):
+    """Of births that do not see each other, where the data have few close pairs and many others."""
+    model = lowered(trained, tables, encoding, 1.0)
+    model = dataclasses.replace(model, network=NETWORK.clone(tilt="pairs"))
+    source, sampler = PieceSource(tables, encoding, 28, 1, 0), LagrangianSampler(4, 0.99)
+
+    def pairs(model):
+        """Weighted numbers of pairs of draws on every field over those of the data."""
+
+        @jax.jit
+        def one(field, condition, x, key):
+            example = model.given_field(field[None]).example(0, condition[None])
+            found = likeliest(example, sampler.cells)
+            true = found.number[tuple(x[:, :3].astype(jnp.int32).T)]
+            empty = jnp.zeros((len(found.cells) + 1, WIDTHS))
+            true = jnp.pad(true, (0, 512 - len(x)), constant_values=len(found.cells))
+            around = found.with_haloes(empty, true, jnp.asarray(len(x)), example.cell)[true]
+            there = (true < len(found.cells))[:, None]
+            born, sums = sampler.births(example, found, key, 512)
+            drawn = jnp.append(jnp.sum(sums * born[:, None], axis=0), jnp.sum(born))
+            return drawn, jnp.append(jnp.sum(around * there, axis=0), len(x))
+
+        total = 0.0
+        for i in range(len(source)):
+            x, condition, field = source.whole(i)
+            each = [one(field, condition, x, jax.random.fold_in(KEY, 8 * i + j)) for j in range(8)]
+            total += np.array(each).sum(axis=0)
+        return total[0] / total[1]
+
+    learned = calibrated(model, source, sampler, 0, 24)
+    learned = with_weights(model.params, learned)
+    before, after = (np.abs(np.log(pairs(m))) for m in (model, model.replaced(learned)))
+    assert np.mean(after) < 0.5 * np.mean(before)
+    assert np.all(after < [0.25, 0.15, 0.15, 0.15, 0.15, 0.45, 0.25, 0.25, 0.1]), after
+
+
+def test_means_of_blocks_are_read_between_them():
+    """Linear ones exactly, in every cell that has its neighbours."""
+    middles = 2.0 * jnp.arange(6) + 1.0
+    blocks = jnp.stack(jnp.meshgrid(middles, middles, middles, indexing="ij"), axis=-1)
+    cells = jnp.asarray(np.random.default_rng(0).integers(1, 11, (50, 3)))
+    np.testing.assert_allclose(between_blocks(blocks, cells), cells + 0.5, rtol=1e-6)
+    # Blocks wrap.
+    one, other = (between_blocks(blocks, jnp.full((1, 3), at)) for at in (0, 12))
+    np.testing.assert_allclose(one, other)
+    np.testing.assert_allclose(one, 0.75 * 1.0 + 0.25 * 11.0, rtol=1e-6)
 
 
 def test_haloes_of_one_cell_are_told_of(tmp_path, suite):
@@ -453,6 +511,16 @@ def test_the_heaviest_are_drawn(run):
         assert LIMIT <= limit <= one.columns["mass"].min() * (1 + 1e-6)
         number = run.encoding.expected_number({**condition, "minimum_mass": limit}, 200.0)
         assert 40 < number < 200
+
+
+def test_there_is_room_in_boxes_of_any_size(encoding):
+    """Rows for all haloes and some more, also of boxes beyond the reach of the table of sigma."""
+    cosmology = Cosmology(**AT)
+    for box in (100.0, 300.0, 3000.0):
+        draws = encoding.plan([AT], 1, 0, extrapolate=True)
+        (draw,) = encoding.with_fields(draws, [SeededField(cosmology, 0, 0, box, 64)])
+        number = encoding.expected_number(AT, box)
+        assert 1.1 * number < draw.shape[1] < 3.0 * number + 512
 
 
 def test_the_usual_mass_of_the_heaviest(encoding):
