@@ -48,8 +48,8 @@ SCATTER = 5.0
 """Standard deviations of the number of haloes in one box that there is room for."""
 BIAS = 3.0
 """Of haloes, in that standard deviation."""
-LARGEST = 300.0
-"""Radius [Mpc/h] beyond which the scatter of a sphere is taken as no less."""
+LARGEST, FALLS = 300.0, 1.75
+"""Radius [Mpc/h] beyond which sigma(R) is extended by a power: it falls faster there."""
 SAME = 0.01
 """How far quantities of training differ, of themselves, that are the same for all."""
 
@@ -280,8 +280,9 @@ class LagrangianEncoding(CatalogueEncoding):
     def _at_most(self, number: float, condition: Condition, box: float) -> float:
         """A number that that of haloes in one box, of this mean, hardly reaches."""
         power = LinearPower(self.asked(condition)[0], self.redshift)
-        radius = min(box * (3.0 / (4.0 * math.pi)) ** (1.0 / 3.0), LARGEST)
-        of_box = float(power.sigma(np.array([radius]))[0])
+        radius = box * (3.0 / (4.0 * math.pi)) ** (1.0 / 3.0)
+        of_box = float(power.sigma(np.array([min(radius, LARGEST)]))[0])
+        of_box *= min(1.0, (LARGEST / radius) ** FALLS)
         return number * math.exp(SCATTER * BIAS * of_box) + SCATTER * math.sqrt(number)
 
     def expected_number(self, condition: Condition, box: float) -> float:
