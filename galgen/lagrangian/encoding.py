@@ -143,9 +143,10 @@ class LagrangianEncoding(CatalogueEncoding):
         return {**dict(zip(PARAMETERS, self.parameters, strict=True)), MASS: self.masses}
 
     def random_conditions(self, number, fixed, seed):
-        mass = fixed.get(MASS)
+        """Those of the cosmology; the least mass is the usual one where it is not fixed."""
         found = super().random_conditions(number, {**fixed, MASS: 0.0}, seed)
-        return [{**one, MASS: self.usual_mass(one) if mass is None else mass} for one in found]
+        mass = {MASS: fixed[MASS]} if MASS in fixed else {}
+        return [{name: one[name] for name in one if name != MASS} | mass for one in found]
 
     def kept_fields(self, fields):
         """Those that were given, where a suite can hold them: seeds are in the provenance."""

@@ -553,6 +553,10 @@ def test_commands(run, suite, tmp_path, capsys):
         assert len(drawn) == 2 and drawn[0].box[0] == 110.0
         assert drawn[0].cosmology["omega_m"] == pytest.approx(0.3)
         assert drawn[0].columns["mass"].min() >= 8.999e13
+    heaviest = ["--points", "20", *options[:2], *options[4:]]
+    main(["sample", folder, "--box", "200", *heaviest, "-o", str(out)])
+    with Suite(out) as drawn:
+        assert [len(one) for one in drawn] == [20, 20]
     main(["sample", folder, "--like", str(suite), "--splits", "test", "-o", str(out)])
     with Suite(out) as drawn:
         assert drawn[0].box[0] == BOX
