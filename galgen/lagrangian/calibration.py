@@ -2,10 +2,11 @@ r"""What a trained model learns from its own draws: how crowded its haloes are, 
 
 Training shows states of births that are thinned data; a draw goes through states of its own, and
 what it is short of adds up. So the rate is tilted, lambda exp(g + c^T theta f), with f of a cell
-the number one and the sums over haloes around it (:func:`~galgen.lagrangian.network.tilted_by`),
-and c one and the condition. theta is where sums of f over the haloes of draws, their numbers of
-pairs, have the mean of those over the haloes of the data on the same fields, as the maximum
-likelihood of an exponential family has it. It is found by stochastic approximation
+the number one and the sums over haloes around it or their logs
+(:func:`~galgen.lagrangian.network.tilted_by`), and c one and the condition. theta is where sums of
+f over the haloes of draws (of sums: their numbers of pairs) have the mean of those over the haloes
+of the data on the same fields, as the maximum likelihood of an exponential family has it. It is
+found by stochastic approximation
 (Robbins and Monro 1951, eq. 4), with the metric of a Poisson process in f and recursive least
 squares in c::
 

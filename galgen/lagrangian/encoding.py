@@ -189,6 +189,8 @@ class LagrangianEncoding(CatalogueEncoding):
 
     def plan(self, conditions, batch, seed, points=None, extrapolate=False):
         draws = []
+        if points is not None and points < 1:
+            raise InputError(f"expected one halo or more, got {points}; raise it")
         for row, condition in enumerate(conditions):
             if points is not None and MASS in condition:
                 raise InputError(

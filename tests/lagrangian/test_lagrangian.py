@@ -524,7 +524,7 @@ def test_there_is_room_in_boxes_of_any_size(encoding):
 
 
 def test_the_usual_mass_of_the_heaviest(encoding):
-    """Training on the N heaviest: the mass that N are expected above, which falls with sigma_8."""
+    """Training on the N heaviest: the mass that N are expected above, which rises with sigma_8."""
     fit = {"middle": (0.0, -0.7), "spread": (1.0, 1.0), "density": (-3.0, 4.0, 0.0)}
     of_number = dataclasses.replace(
         encoding, masses=(LIMIT, 2 * LIMIT), per_volume=(1e-5, 1.005e-5), **fit
@@ -581,6 +581,7 @@ VALUES = np.broadcast_to(0.3 * WAVES, (64, 64, 64))
         ([AT], {"box": 100.0, "fields": [Field(VALUES, BOX)]}, "leave one out"),
         ([AT], {"box": 100.0, "points": 5000}, "at most .* heaviest haloes in 100 Mpc/h"),
         ([{**AT, "minimum_mass": 9e13}], {"box": 100.0, "points": 5}, "leave one out"),
+        ([AT], {"box": 100.0, "points": 0}, "one halo or more"),
         ([{**AT, "sigma_8": 1.9}], {"box": 100.0}, "--extrapolate"),
         ([{**AT, "minimum_mass": 1e16}], {"box": 500.0}, "--extrapolate"),
         ([{"omega_m": 0.3}], {"box": 100.0}, "none of omega_b"),
@@ -648,6 +649,9 @@ def test_columns_that_are_missing_are_named(suite):
 def test_a_draw_without_a_field_is_blank(encoding):
     (draw,) = encoding.plan([AT], 1, 0)
     assert isinstance(draw, GridDraw)
+    source = SeededField(Cosmology(**AT), 0, 0, 110.0, 64)
+    (given,) = encoding.with_fields([draw], [source])
+    np.testing.assert_allclose(given.condition[0], encoding.condition_of(given.grid), rtol=1e-5)
     assert draw.blank.field.shape[-1] == INPUTS + 24
 
 
