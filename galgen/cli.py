@@ -68,9 +68,9 @@ help:
   galgen --version             versions of galgen, JAX and Python, and the device
   galgen COMMAND ... --verbose also how many programs it compiled, and how many it read
 
-Exit status: 0; 1 where a requirement of validate is not met; 2 for input that cannot be used,
-after one line that says what to mend; 70 for an error of galgen itself (GALGEN_TRACEBACK=1 adds
-the traceback); 130 after Ctrl-C.
+Exit status: 0; 1 where validate finds its --require not met, or infer --strict gives a warning; 2
+for input that cannot be used, after one line that says what to mend; 70 for an error of galgen
+itself (GALGEN_TRACEBACK=1 adds the traceback); 130 after Ctrl-C.
 """
 
 TRAIN = """\

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,8 @@ from galgen.printing import say
 from galgen.publishing import own_folder
 from galgen.randomness import STREAMS
 
+WARNED = 1
+"""Exit status of --strict."""
 SHOWN = 20
 """Rows of the summary that are printed."""
 
@@ -57,6 +60,8 @@ class Infer(Command):
     """Name, mean, standard deviation: a normal prior, cut at the bounds."""
     settings: Annotated[InferenceSettings, tyro.conf.arg(name="")] = InferenceSettings()
     """How posteriors are drawn."""
+    strict: bool = False
+    """Exit with status 1 if a posterior has a warning, of more than columns left out."""
     best: bool = False
     """Use the checkpoint that the evaluation in training found best."""
     trust: bool = False
@@ -100,6 +105,18 @@ class Infer(Command):
         if amortized:
             write_posteriors(path, done, job)
         self._report(output, done, prior)
+        warned = self._warn(done)
+        if self.strict and warned:
+            raise SystemExit(WARNED)
+
+    def _warn(self, done: Mapping[int, galgen.inference.CataloguePosterior]) -> bool:
+        """A line for each warning; whether any is of more than columns left out."""
+        warned = False
+        for number, posterior in sorted(done.items()):
+            for warning in posterior.samples.warnings:
+                print(f"galgen: catalogue {number}: {warning}", file=sys.stderr)
+                warned |= warning.name != "columns"
+        return warned
 
     def _make(self, output: Path) -> None:
         """The folder that is written to, by the first that writes."""

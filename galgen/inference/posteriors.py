@@ -9,16 +9,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from galgen.data.catalogue import Catalogue
 from galgen.data.features import condition_value
 from galgen.errors import InputError
 from galgen.generative.sampling.log_density import log_density_of
+from galgen.inference.calibration.typical import Aspect, aspects, at_the_edge, unlike
 from galgen.inference.likelihood.field_level import FieldLevel
 from galgen.inference.likelihood.profile import grid_posterior
 from galgen.inference.neural.amortized import sample_posterior
+from galgen.inference.neural.catalogue_batches import standardizer_of
 from galgen.inference.neural.inference_model import PosteriorModel
 from galgen.inference.priors.prior import Prior, uniform_prior
-from galgen.inference.results.result_warning import ResultWarning
+from galgen.inference.results.result_warning import ResultWarning, most_severe_first
 from galgen.inference.sampling import (
     HMC,
     NUTS,
@@ -31,7 +35,7 @@ from galgen.inference.sampling import (
 )
 from galgen.inference.settings import InferenceSettings
 from galgen.inference.trained_run import TrainedRun
-from galgen.randomness import Role, child_seed
+from galgen.randomness import Role, child_seed, random_generator
 
 SAMPLERS: Mapping[str, type[PosteriorSampler]] = {
     "nuts": NUTS,
@@ -43,6 +47,8 @@ SAMPLERS: Mapping[str, type[PosteriorSampler]] = {
 DEFAULT = InferenceSettings()
 DENSITY_POINTS = 101
 """Points of a grid posterior along each parameter."""
+ROUGH = 8
+"""Evaluations of the likelihood of one draw that a catalogue is compared with, at most."""
 
 
 def infer(
@@ -80,6 +86,7 @@ def infer_each(
         InputError: as :func:`infer`.
     """
     check_prior(run.experiment.model, prior, settings)
+    rough = None
     if is_amortized(run.experiment.model):
         number = settings.chains * settings.draws
         found = sample_posterior(run, list(catalogues.values()), number, settings.seed)
@@ -87,9 +94,17 @@ def infer_each(
     else:
         prior = uniform_prior(run.encoding.condition_ranges) if prior is None else prior
         pairs = _field_level(run, catalogues, prior, settings)
+        if settings.predictive:
+            rough = _likelihood(run, min(settings.evaluations, ROUGH), settings)
     for number, samples in pairs:
-        beyond = _beyond(run, known_parameters(samples.names, catalogues[number]), prior)
-        yield number, dataclasses.replace(samples, warnings=samples.warnings + beyond)
+        catalogue = catalogues[number]
+        warnings = (
+            *(_unlike(run, rough, catalogue, samples, settings, number) if rough else ()),
+            *samples.warnings,
+            *_beyond(run, known_parameters(samples.names, catalogue), prior),
+            *at_the_edge(samples.names, samples.flat, list(_ranges(run, prior).values())),
+        )
+        yield number, dataclasses.replace(samples, warnings=most_severe_first(warnings))
 
 
 def is_amortized(model: object) -> bool:
@@ -119,9 +134,7 @@ def known_parameters(names: Sequence[str], catalogue: Catalogue) -> dict[str, fl
 def _field_level(
     run: TrainedRun, catalogues: Mapping[int, Catalogue], prior: Prior, settings: InferenceSettings
 ) -> Iterator[tuple[int, PosteriorSamples]]:
-    model = run.experiment.model.with_params(run.experiment.network, run.params)
-    density = log_density_of(model, settings.evaluations)
-    field = FieldLevel.of(run, density, settings.extrapolate)
+    field = _likelihood(run, settings.evaluations, settings)
     few = len(field.names) <= 2
     method = ("grid" if few else "nuts") if settings.method == "auto" else settings.method
     if method == "grid" and not few:
@@ -140,13 +153,52 @@ def _field_level(
             yield number, SAMPLERS[method](chains=chains, draws=draws)(target, seed)
 
 
+def _likelihood(run: TrainedRun, evaluations: int, settings: InferenceSettings) -> FieldLevel:
+    model = run.experiment.model.with_params(run.experiment.network, run.params)
+    return FieldLevel.of(run, log_density_of(model, evaluations), settings.extrapolate)
+
+
+def _unlike(
+    run: TrainedRun,
+    rough: FieldLevel,
+    catalogue: Catalogue,
+    samples: PosteriorSamples,
+    settings: InferenceSettings,
+    number: int,
+) -> tuple[ResultWarning, ...]:
+    """Warnings of what sets a catalogue apart from draws of a model at its posterior.
+
+    ``rough`` is the likelihood by few evaluations.
+    """
+    if not np.all(np.isfinite(samples.flat)):
+        return ()
+    seed = child_seed(Role.PREDICTIVE, settings.seed, number)
+    rows = random_generator(Role.PREDICTIVE, seed).choice(samples.flat, settings.predictive)
+    conditions = [dict(zip(samples.names, row.tolist(), strict=True)) for row in rows]
+    drawn = run.sample(conditions, seed, extrapolate=settings.extrapolate)
+    middle = samples.flat.mean(axis=0)[None]
+
+    def density(one: Catalogue) -> np.ndarray:
+        value = rough.evaluate(rough.encode(one), middle, seed, replicas=2).mean()
+        return np.array([np.log(len(one)), value / len(one)])
+
+    labels = "ln N", "log p per point at the posterior's mean"
+    kinds = [*aspects(standardizer_of(run.encoding), catalogue), Aspect(labels, density)]
+    return unlike(kinds, catalogue, [one for one in drawn if len(one)])
+
+
+def _ranges(run: TrainedRun, prior: Prior | None) -> Mapping[str, tuple[float, float]]:
+    """Of the prior, by name."""
+    if prior is None:
+        return run.encoding.condition_ranges
+    return dict(zip(prior.names, prior.bounds, strict=True))
+
+
 def _beyond(
     run: TrainedRun, truth: Mapping[str, float], prior: Prior | None
 ) -> tuple[ResultWarning, ...]:
     """A warning of the parameters of a catalogue that the model or the prior does not reach."""
-    ranges = run.encoding.condition_ranges
-    if prior is not None:
-        ranges = dict(zip(prior.names, prior.bounds, strict=True))
+    ranges = _ranges(run, prior)
     out = [
         f"{name}={value:g} outside {ranges[name][0]:g} to {ranges[name][1]:g}"
         for name, value in truth.items()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Literal
 
-from galgen.checked import Count, PairedDraws, Seed, at_least, checked
+from galgen.checked import Bound, Count, PairedDraws, Seed, at_least, checked
 
+PredictiveDraws = Annotated[int, Bound("of 0, or of 16 and more", lambda n: n == 0 or n >= 16)]
 Method = Literal["auto", "grid", "nuts", "hmc", "random-walk", "tempered", "variational"]
 
 
@@ -26,6 +27,8 @@ class InferenceSettings:
         batch: conditions of the grid per call of the network.
         seed: seed of noise and draws.
         extrapolate: allow priors beyond the trained range.
+        predictive: catalogues drawn at each posterior of a generative run, to warn of one unlike
+            them; 0 for none.
     """
 
     method: Method = "auto"
@@ -37,3 +40,4 @@ class InferenceSettings:
     batch: Count = 16
     seed: Seed = 0
     extrapolate: bool = False
+    predictive: PredictiveDraws = 40

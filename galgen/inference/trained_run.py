@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from galgen.data.encoding import Encoding
@@ -41,3 +42,8 @@ class TrainedRun(Protocol):
     @property
     def params(self) -> Params:
         """Averaged weights."""
+
+    def sample(
+        self, conditions: Sequence[Any], seed: int = 0, *, extrapolate: bool = False
+    ) -> list[Any]:
+        """One catalogue per condition."""

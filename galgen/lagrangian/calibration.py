@@ -86,10 +86,7 @@ def calibrated(
         drawn_by = of_box(*box)
         found = likeliest(drawn_by, sampler.cells)
         born, sums = sampler.births(drawn_by, found, key, rows)
-        true = found.number[tuple(x[:, :3].astype(jnp.int32).T)]
-        true = jnp.where(jnp.arange(len(x)) < haloes, true, len(born))
-        empty = jnp.zeros((len(born) + 1, WIDTHS))
-        around = found.with_haloes(empty, true, haloes, drawn_by.cell)
+        true, around = found.of_data(x, haloes, drawn_by.cell)
         there = jnp.zeros(len(born) + 1, bool).at[true].set(True)[:-1]
 
         def moments(there, sums):

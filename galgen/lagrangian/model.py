@@ -25,11 +25,12 @@ from jaxtyping import Array, Bool, Float, Int
 
 from galgen.checked import Count, Whole, checked
 from galgen.generative import Bridge, LinearPath
-from galgen.generative.models.model import Model
+from galgen.generative.models.model import Model, with_weights
 from galgen.generative.sampling.method import SamplingMethod
 from galgen.geometry import Euclidean
 from galgen.lagrangian.calibration import calibrated
 from galgen.lagrangian.layout import COLUMNS, INPUTS, NEAR_Q, NEAR_X, PAD, REACH, WAVES
+from galgen.lagrangian.mark_training import further_marks
 from galgen.lagrangian.sampler import LagrangianSampler
 from galgen.lagrangian.sums import WIDTHS, contributions
 from galgen.lagrangian.trained import TrainedHaloes, displacement_of, known_of, log_maps
@@ -52,6 +53,7 @@ class LagrangianHaloes(Model):
         own_draws: of whole boxes, from which the trained model learns what its draws are short of
             (:mod:`galgen.lagrangian.calibration`).
         marks: the bridge of marks.
+        mark_steps: of further training of the marks alone (:mod:`galgen.lagrangian.mark_training`).
     """
 
     times: Count = 4
@@ -59,6 +61,7 @@ class LagrangianHaloes(Model):
     noises: Count = 6
     own_draws: Whole = 60
     marks: Bridge = Bridge(LinearPath())
+    mark_steps: Whole = 0
 
     reads_field = True
 
@@ -170,7 +173,10 @@ class LagrangianHaloes(Model):
         return jnp.mean(expected - gained), everything
 
     def calibration(self, network, params, source, sampler, seed):
-        return calibrated(self.with_params(network, params), source, sampler, seed, self.own_draws)
+        model = self.with_params(network, params)
+        marks = further_marks(model, source, sampler, seed, self.mark_steps)
+        model = model.replaced(with_weights(params, marks))
+        return {**marks, **calibrated(model, source, sampler, seed, self.own_draws)}
 
     def with_params(self, network: nn.Module, params: Params) -> TrainedHaloes:
         return TrainedHaloes(network, params, self.marks)  # type: ignore[arg-type]

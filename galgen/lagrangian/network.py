@@ -165,8 +165,19 @@ class _Convolution(nn.Module):
 
 @jax.custom_vjp
 def _convolved(h, kernel):
-    both = {"cpu": _as_products, "default": _as_convolution}
-    return jax.lax.platform_dependent(h, kernel, **both)
+    return _on_each_platform(_as_products, _as_convolution, h, kernel)
+
+
+def _gradient(inputs, cotangent):
+    return _on_each_platform(_products_gradient, _convolution_gradient, *inputs, cotangent)
+
+
+_convolved.defvjp(lambda h, kernel: (_convolved(h, kernel), (h, kernel)), _gradient)
+
+
+def _on_each_platform(products, convolution, *inputs):
+    """Products of matrices on a CPU, where they take half the time of a convolution."""
+    return jax.lax.platform_dependent(*inputs, cpu=products, default=convolution)
 
 
 def _as_convolution(h, kernel):
@@ -174,23 +185,34 @@ def _as_convolution(h, kernel):
     return jax.lax.conv_general_dilated(h, kernel, (1, 1, 1), "VALID", dimension_numbers=axes)
 
 
-def _gradient(inputs, cotangent):
-    return jax.vjp(_as_convolution, *inputs)[1](cotangent)
-
-
-_convolved.defvjp(lambda h, kernel: (_convolved(h, kernel), (h, kernel)), _gradient)
+def _convolution_gradient(h, kernel, cotangent):
+    return jax.vjp(_as_convolution, h, kernel)[1](cotangent)
 
 
 def _as_products(h, kernel):
-    """The same as three products of matrices: on a CPU in half the time, but for its gradient."""
-    x, y, z = (side - 2 for side in h.shape[1:4])
-    along_z = jnp.concatenate([h[:, :, :, k : k + z] for k in range(3)], axis=-1)
-    parts = []
+    x, y = (side - 2 for side in h.shape[1:3])
+    along_z, parts = _along_z(h), []
     for i in range(3):
         columns = kernel[i].transpose(1, 2, 0, 3).reshape(along_z.shape[-1], -1)
         each = jnp.split(along_z[:, i : i + x] @ columns, 3, axis=-1)
         parts += [part[:, :, j : j + y] for j, part in enumerate(each)]
     return sum(parts)
+
+
+def _products_gradient(h, kernel, cotangent):
+    _, x, y, _, width = cotangent.shape
+    around = jnp.pad(cotangent, ((0, 0), (2, 2), (2, 2), (2, 2), (0, 0)))
+    of_h = _as_products(around, kernel[::-1, ::-1, ::-1].swapaxes(3, 4))
+    along_z, flat = _along_z(h), cotangent.reshape(-1, width)
+    rows = [along_z[:, i : i + x, j : j + y] for i, j in np.ndindex(3, 3)]
+    of_kernel = jnp.stack([row.reshape(-1, row.shape[-1]).T @ flat for row in rows])
+    return of_h, of_kernel.reshape(kernel.shape)
+
+
+def _along_z(h):
+    """Each with the two after it along z, as channels."""
+    inner = h.shape[3] - 2
+    return jnp.concatenate([h[:, :, :, k : k + inner] for k in range(3)], axis=-1)
 
 
 class _BirthRate(nn.Module):

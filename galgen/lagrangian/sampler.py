@@ -240,6 +240,15 @@ class Candidates:
         moved = self.moved[others] - self.moved[rows][:, None]
         return others[None], contributions(apart, moved, cell)
 
+    def of_data(
+        self, x: Float[Array, "rows columns"], number: Int[Array, ""], cell: Float[Array, ""]
+    ) -> tuple[Int[Array, " rows"], Float[Array, "more widths"]]:
+        """The candidates of the first haloes of ``x``, ``room`` for none, and sums at all."""
+        room = len(self.cells)
+        rows = self.number[tuple(x[:, :3].astype(jnp.int32).T)]
+        rows = jnp.where(jnp.arange(len(x)) < number, rows, room)
+        return rows, self.with_haloes(jnp.zeros((room + 1, WIDTHS)), rows, number, cell)
+
     def with_haloes(
         self,
         sums: Float[Array, "more widths"],

@@ -154,6 +154,24 @@ def test_what_is_unusual_is_in_the_result(inferred: Path) -> None:
     assert not {"redshift", "points"} & {c.name for c in found[0].samples.warnings}
 
 
+def test_warnings_are_told_one_a_line_and_strict_makes_them_a_failure(
+    home: Path, inferred: Path, capsys
+) -> None:
+    arguments = ["infer", str(home / "run"), str(home / "suite.h5"), str(home / "odd.fits")]
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as exit:
+        main([*arguments, *QUICK, "--strict"])
+    assert exit.value.code == 1
+    lines = capsys.readouterr().err.splitlines()
+    told = [line for line in lines if line.startswith("galgen: catalogue 10: ")]
+    kinds = [line.split(": ")[2] for line in told]
+    assert kinds == [
+        w.name for w in read_posteriors(inferred / "posterior.h5")[10].samples.warnings
+    ]
+    assert kinds[0] == "unlike"
+    assert any("ln N is 1.609, in draws at the posterior" in line for line in told)
+
+
 @pytest.mark.slow
 def test_goes_on_where_it_was(home: Path, inferred: Path, tmp_path: Path, monkeypatch) -> None:
     """Half is inferred, then the rest: as if at once, and what is there is not done again."""
@@ -213,6 +231,7 @@ def test_wrong_turns_are_one_line(home: Path, tmp_path: Path, capsys) -> None:
         ([suite, "--bounds", "h", "0.6", "0.8"], "priors of omega_m, sigma_8, got one of h"),
         ([suite, "--bounds", "omega_m", "0.4", "0.3"], "low below high in the prior of omega_m"),
         ([suite, "--replicas", "1"], "replicas of InferenceSettings"),
+        ([suite, "--predictive", "5"], "a whole number of 0, or of 16 and more"),
         (
             [suite, "--evaluations", "3"],
             "a whole number of 2 or more that is even",

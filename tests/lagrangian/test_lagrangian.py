@@ -31,6 +31,7 @@ from galgen.lagrangian.encoding import LagrangianEncoding
 from galgen.lagrangian.grid_draw import GridDraw
 from galgen.lagrangian.halo_table import HaloTable
 from galgen.lagrangian.layout import INPUTS, PAD, REACH
+from galgen.lagrangian.mark_training import further_marks
 from galgen.lagrangian.network import _Convolution
 from galgen.lagrangian.sampler import likeliest
 from galgen.lagrangian.sums import WIDTHS, contributions, offsets
@@ -434,11 +435,9 @@ def test_own_draws_teach_the_pairs(tables, encoding, trained):
         def one(field, condition, x, key):
             example = model.given_field(field[None]).example(0, condition[None])
             found = likeliest(example, sampler.cells)
-            true = found.number[tuple(x[:, :3].astype(jnp.int32).T)]
-            empty = jnp.zeros((len(found.cells) + 1, WIDTHS))
-            true = jnp.pad(true, (0, 512 - len(x)), constant_values=len(found.cells))
-            around = found.with_haloes(empty, true, jnp.asarray(len(x)), example.cell)[true]
-            there = (true < len(found.cells))[:, None]
+            rows = jnp.pad(x, ((0, 512 - len(x)), (0, 0)))
+            true, around = found.of_data(rows, jnp.asarray(len(x)), example.cell)
+            around, there = around[true], (true < len(found.cells))[:, None]
             born, sums = sampler.births(example, found, key, 512)
             drawn = jnp.append(jnp.sum(sums * born[:, None], axis=0), jnp.sum(born))
             return drawn, jnp.append(jnp.sum(around * there, axis=0), len(x))
@@ -455,6 +454,28 @@ def test_own_draws_teach_the_pairs(tables, encoding, trained):
     before, after = (np.abs(np.log(pairs(m))) for m in (model, model.replaced(learned)))
     assert np.mean(after) < 0.5 * np.mean(before)
     assert np.all(after < [0.25, 0.15, 0.15, 0.15, 0.15, 0.45, 0.25, 0.25, 0.1]), after
+
+
+def test_marks_are_trained_further(tables, encoding, trained):
+    source, sampler = PieceSource(tables, encoding, 32, 1, 0), LagrangianSampler(cells=0.99)
+    assert further_marks(trained, source, sampler, 0, 0) == {}
+    learned = further_marks(trained, source, sampler, 0, 400)
+    again = further_marks(trained, source, sampler, 0, 400)
+    assert all(np.array_equal(learned[name], again[name]) for name in learned)
+    assert all(name.startswith("params/denoiser/") for name in learned)
+
+    @jax.jit
+    def loss(params, batch, key):
+        """Of marks, as of the training of everything."""
+        model = trained.replaced(params).given_field(batch.field).example(0, batch.condition)
+        return LagrangianHaloes().losses(model, key, batch.x[0], batch.mask[0])[2]
+
+    pieces = [source.batch(step) for step in range(30)]
+    keys = jax.random.split(KEY, len(pieces))
+    weights = trained.params, with_weights(trained.params, learned)
+    each = [[loss(w, *one) for one in zip(pieces, keys, strict=True)] for w in weights]
+    before, after = np.mean(each, axis=1)
+    assert after < 0.985 * before, (before, after)
 
 
 def test_means_of_blocks_are_read_between_them():

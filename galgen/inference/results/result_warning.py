@@ -30,6 +30,16 @@ class ResultWarning:
         return f"{self.name}: {self.text}"
 
 
+SEVERITY = ("unlike", "constant", "redshift", "cosmology", "range", "points", "edge")
+"""Of warnings by name: those of catalogues unlike training come first, in this order."""
+
+
+def most_severe_first(warnings: Sequence[ResultWarning]) -> tuple[ResultWarning, ...]:
+    """In the order of :data:`SEVERITY`; others, such as those of noise, follow as they were."""
+    rank = {name: place for place, name in enumerate(SEVERITY)}
+    return tuple(sorted(warnings, key=lambda warning: rank.get(warning.name, len(rank))))
+
+
 def check_catalogue(standardizer: Standardizer, catalogue: Catalogue) -> tuple[ResultWarning, ...]:
     """Warnings of differences between a catalogue and those that a model was trained on.
 
