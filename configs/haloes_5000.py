@@ -24,15 +24,15 @@ from galgen.lagrangian import (
 experiment = Experiment(
     # 6,000 haloes to train on leave room for the 5,000 heaviest.
     data=LagrangianDataset(Path("runs/haloes_5000.h5"), units=GridUnits(cell=0.75)),
-    network=LagrangianNetwork(tilt="pairs", waves_at="cells"),
-    model=LagrangianHaloes(),
+    network=LagrangianNetwork(features=16, tilt="pairs", waves_at="cells"),
+    model=LagrangianHaloes(own_draws=180, mark_steps=2000),
     sampler=LagrangianSampler(steps=16, cells=0.04),
     trainer=Trainer(
-        steps=2400,
+        steps=3000,
         batch_size=1,
         learning_rate=3e-3,
         clip_norm=5.0,
-        ema_decay=0.98,
+        ema_decay=0.99,
         log_every=25,
     ),
 )

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 import numpy as np
+from tqdm import tqdm
 
 from galgen.generative.models.model import with_weights
 from galgen.lagrangian.layout import MASS_KNOTS, NEAR_Q
@@ -105,7 +106,7 @@ def calibrated(
 
     theta, conditions = np.zeros(TILT), PRIOR
     trail, masses, of_data = [theta], [], []
-    for number, index in enumerate(order.tolist()):
+    for number, index in enumerate(tqdm(order.tolist(), desc="own draws", unit="draw")):
         if number == draws:
             theta, conditions = np.mean(trail[len(trail) // 2 :], axis=0), PRIOR
         x, condition, field = source.whole(index)

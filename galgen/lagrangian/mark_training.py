@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
+from tqdm import tqdm
 
 from galgen.geometry import PeriodicBox
 from galgen.lagrangian.sampler import LagrangianSampler, likeliest
@@ -111,16 +112,15 @@ def further_marks(
         return weights, average, memory
 
     boxes = []
-    for number in range(len(source)):
+    for number in tqdm(range(len(source)), desc="encode", unit="box"):
         x, condition, field = source.whole(number)
         padded = np.pad(x, ((0, -len(x) % ROWS), (0, 0)))
         boxes.append(haloes_of(padded, len(x), condition[None], field[None]))
     start = model.params["params"]["denoiser"]
     state = start, start, optimizer.init(start)
     order = random_generator(Role.MARKS, seed).integers(0, len(boxes), steps)
-    for key, number in zip(
-        jax.random.split(random_key(Role.MARKS, seed), steps), order, strict=True
-    ):
+    keys = jax.random.split(random_key(Role.MARKS, seed), steps)
+    for key, number in zip(tqdm(keys, desc="marks", unit="step"), order, strict=True):
         state = step(state, key, boxes[number])
     found = jax.tree_util.tree_leaves_with_path({"params": {"denoiser": state[1]}})
     return {

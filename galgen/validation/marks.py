@@ -29,7 +29,7 @@ from galgen.statistics.binning import jackknife_ratio
 from galgen.validation.checks.equivalence import Agreement, Shares, agree, agree_means
 from galgen.validation.checks.response import Response
 from galgen.validation.checks.spread import agree_std, pooled_variance
-from galgen.validation.sets import conditions, halves
+from galgen.validation.sets import Conditions, halves
 
 LEVELS = (0.01, 0.05, 0.16, 0.50, 0.84, 0.95, 0.99)
 PARTS = (0.2, 0.4, 0.6, 0.8, 0.95)
@@ -125,10 +125,9 @@ class MarkComparison:
 
 
 def compare_counts(
-    generated: Sequence[Catalogue], held_out: Sequence[Catalogue]
+    generated: Sequence[Catalogue], held_out: Sequence[Catalogue], known: Conditions
 ) -> CountComparison:
-    """Numbers of points of both sets."""
-    known = conditions(generated, held_out)
+    """Numbers of points of both sets, whose conditions are known."""
     mock, truth = (np.array([len(c) for c in each], np.float64) for each in (generated, held_out))
     columns = [n[:, None] for n in (mock, truth)]
     ratios = [Ratio(n, np.ones_like(n)) for n in columns]

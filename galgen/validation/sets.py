@@ -97,12 +97,12 @@ def _box(catalogue: Catalogue) -> str:
 
 def in_order(catalogues: Sequence[Catalogue]) -> tuple[Catalogue, ...]:
     """The catalogues sorted by cosmology, number of points and content."""
+    return tuple(sorted(catalogues, key=_content))
 
-    def key(catalogue: Catalogue) -> tuple[tuple[tuple[str, float], ...], int, float]:
-        first = next(iter(catalogue.columns.values()))
-        return cosmology(catalogue), len(catalogue), math.fsum(first.tolist())
 
-    return tuple(sorted(catalogues, key=key))
+def _content(catalogue: Catalogue) -> tuple[tuple[tuple[str, float], ...], int, float]:
+    first = next(iter(catalogue.columns.values()))
+    return cosmology(catalogue), len(catalogue), math.fsum(first.tolist())
 
 
 def cosmology(catalogue: Catalogue) -> tuple[tuple[str, float], ...]:
@@ -139,6 +139,8 @@ class Conditions:
     matched                 bool                 same conditions in the same proportions
     names                   tuple                parameters that vary in held-out
     generated_parameters    ``(cat., names)``    their values; so ``held_out_parameters``
+    partners                ``(generated,)``     held-out of the field that each was drawn on, each
+                                                 once; None where not all share one
     ======================= ==================== ==========================================
     """
 
@@ -148,6 +150,7 @@ class Conditions:
     names: tuple[str, ...]
     generated_parameters: Float[np.ndarray, "generated names"]
     held_out_parameters: Float[np.ndarray, "held_out names"]
+    partners: Int[np.ndarray, " generated"] | None = None
 
     @property
     def repeated(self) -> bool:
@@ -206,8 +209,12 @@ class Conditions:
         return labels
 
 
-def conditions(generated: Sequence[Catalogue], held_out: Sequence[Catalogue]) -> Conditions:
-    """The conditions of both sets."""
+def conditions(
+    generated: Sequence[Catalogue],
+    held_out: Sequence[Catalogue],
+    partners: Sequence[tuple[Catalogue, Catalogue]] = (),
+) -> Conditions:
+    """The conditions of both sets, and pairs of a generated and a held-out one of one field."""
     keys = [[cosmology(c) for c in each] for each in (generated, held_out)]
     number = {key: i for i, key in enumerate(sorted({*keys[0], *keys[1]}))}
     first, second = (np.array([number[key] for key in each], np.int64) for each in keys)
@@ -225,7 +232,19 @@ def conditions(generated: Sequence[Catalogue], held_out: Sequence[Catalogue]) ->
         names=names,
         generated_parameters=values[0].reshape(len(generated), len(names)),
         held_out_parameters=values[1].reshape(len(held_out), len(names)),
+        partners=_partners(generated, held_out, partners),
     )
+
+
+def _partners(
+    generated: Sequence[Catalogue],
+    held_out: Sequence[Catalogue],
+    pairs: Sequence[tuple[Catalogue, Catalogue]],
+) -> Int[np.ndarray, " generated"] | None:
+    place = {_content(catalogue): number for number, catalogue in enumerate(held_out)}
+    of = {_content(mock): place.get(_content(truth), -1) for mock, truth in pairs}
+    found = [of.get(_content(catalogue), -1) for catalogue in generated]
+    return np.array(found) if sorted(found) == list(range(len(held_out))) else None
 
 
 def halvings(

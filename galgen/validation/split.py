@@ -101,7 +101,7 @@ def compare_split(
     check_one_box([held_out[0], *(each.held_out for each in shared)])
     mock, truth = measure(generated), measure(held_out)
     base = measure(_uniform(held_out, settings.seed))
-    known = conditions(generated, held_out)
+    known = conditions(generated, held_out, [(s.generated, s.held_out) for s in shared])
     labels = known.relabelled(settings.relabellings, settings.seed)
     curves = tuple(
         compare_curves(axis, ratios, known, labels, settings)
@@ -129,7 +129,7 @@ def compare_split(
         matched=known.matched,
         cosmology=_cosmology_range(held_out),
         curves=curves,
-        count=compare_counts(generated, held_out),
+        count=compare_counts(generated, held_out, known),
         marks=compare_marks(generated, held_out, settings.mark_bins, settings.seed),
         two_sample=two_sample_test(*vectors, known, many, settings.seed, names),
         gradients=_gradients(mock, truth, generated, held_out, known, settings),

@@ -307,6 +307,7 @@ _ABOUT: Mapping[About, str] = {
     About.MEAN: "their mean",
     About.CONDITION: "the mean of their condition",
     About.LINE: "a straight line in {}",
+    About.PAIR: "those of the same fields",
 }
 _COVARIANCES: Mapping[CovarianceKind, str] = {
     CovarianceKind.FULL: "covariance of {catalogues} catalogues a set about {about}",

@@ -15,7 +15,7 @@ from galgen.measurements.statistic import Volume, measure
 from galgen.validation.comparison import compare
 from galgen.validation.marks import compare_counts, respond_counts
 from galgen.validation.report.table import HEIGHT, WIDTH, table
-from galgen.validation.sets import same_cosmologies
+from galgen.validation.sets import conditions, same_cosmologies
 from galgen.validation.settings import ValidationSettings
 from galgen.validation.verdict import Kind, Status, judged, response_verdict
 from galgen.validation.words import finding, row
@@ -149,8 +149,11 @@ def test_response_slope_of_constructed_cases(held_out, processes, slope):
 def test_response_of_the_number_of_points():
     half = ThomasProcess(parents=30.0, children=5.0, sigma=0.03)
     low, high, stuck = catalogues(half, 10), catalogues(STRONG, 11), catalogues(half, 12)
-    right = respond_counts(compare_counts(low, low), compare_counts(high, high), 5.0)
-    wrong = respond_counts(compare_counts(low, low), compare_counts(stuck, high), 5.0)
+    found = [
+        compare_counts(mock, truth, conditions(mock, truth))
+        for mock, truth in ((low, low), (high, high), (stuck, high))
+    ]
+    right, wrong = (respond_counts(found[0], other, 5.0) for other in found[1:])
     assert right.slope == pytest.approx(1.0) and right.judged
     np.testing.assert_allclose(right.held_out.mean, np.log(2), atol=0.15)
     assert abs(wrong.slope) < 3 * wrong.slope_error

@@ -1,5 +1,6 @@
 """Agreement of two sets: laws for Gaussians, planted errors, odd inputs, what is about a line."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -120,6 +121,35 @@ def test_differences_between_the_same_cosmologies_are_no_noise(repeats):
     assert found.about is (About.LINE if repeats == 1 else About.CONDITION)
     said = covariance_of(found)
     assert ("line in omega_m" if repeats == 1 else "mean of their condition") in said
+
+
+def test_what_both_have_of_one_field_is_no_noise():
+    """A scatter that partners share, in another order: p is uniform, the error that of the rest."""
+    rng = np.random.default_rng(8)
+    known = unconditional(30, 30)
+    p_values, found = [], None
+    for _ in range(200):
+        shared, order = rng.normal(20, 5, (30, 2)), rng.permutation(30)
+        mock, truth = (shared + 0.1 * rng.normal(size=(30, 2)) for _ in "ab")
+        paired = dataclasses.replace(known, partners=np.argsort(order))
+        found = agree_means(ratio(mock), ratio(truth[order]), paired, ("a", "b"), 5.0)
+        p_values.append(found.p_value)
+    # Twice the smaller of two tests: no more of the small ones than of chance.
+    assert np.mean(np.array(p_values) < 0.05) < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 200)
+    assert np.mean(np.array(p_values) < 0.4) > 0.15
+    assert found.about is About.PAIR and "of the same fields" in covariance_of(found)
+    np.testing.assert_allclose(found.noise, 0.1 * math.sqrt(2 / 30) / 20, rtol=0.5)
+    np.testing.assert_allclose(found.freedom, 29)
+    alone = agree_means(ratio(mock), ratio(truth[order]), known, ("a", "b"), 5.0)
+    assert np.all(alone.noise > 20 * found.noise)
+
+
+def test_pair_counts_of_partners_that_are_alike_keep_their_poisson_error():
+    counts = np.tile([[0.0, 40.0]], (6, 1))
+    pairs = Ratio(counts, np.full((6, 2), 10.0), -1.0, pairs=True)
+    known = dataclasses.replace(unconditional(6, 6), partners=np.arange(6))
+    found = agree_means(pairs, pairs, known, ("a", "b"), 0.0)
+    assert np.all(found.noise > 0) and np.all(found.error == 0)
 
 
 @pytest.mark.parametrize("planted", [0.05, 0.1, 0.2])

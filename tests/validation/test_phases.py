@@ -11,6 +11,7 @@ from galgen.commands.suites import shared_fields
 from galgen.data import Catalogue, Field, write_suite
 from galgen.errors import InputError
 from galgen.validation import SharedField, ValidationSettings, compare, write_report
+from galgen.validation.checks.equivalence import About
 from galgen.validation.checks.phases import compare_phases, over_bins
 from galgen.validation.report.plot_phases import phases_figure
 from galgen.validation.verdict import Kind, Status
@@ -189,6 +190,11 @@ def test_a_report_tells_of_phases_only_where_fields_are_shared(tmp_path):
     assert "no ceiling" in row(verdict).note and verdict.status is Status.CANNOT_TELL
     axes = phases_figure(found.main.phases).axes
     assert [panel.get_ylabel()[:2] for panel in axes] == ["$r", "$T"]
+
+    assert {curve.means.about for curve in found.main.curves} == {About.PAIR}
+    assert found.main.count.means.about is About.PAIR
+    some = compare(*sets, SETTINGS, phases={"test": shared[:6]})
+    assert About.PAIR not in {curve.means.about for curve in some.main.curves}
 
     found = compare(*sets, SETTINGS)
     assert found.main.phases is None and not any(name.startswith("r.") for name in found.numbers)

@@ -24,6 +24,9 @@ once in twenty times, whatever the number of bins (Berger 1982, Technometrics 24
 **What scatters.** Where both sets hold the same cosmologies in the same proportions, differences
 between cosmologies are no noise in d. S is then taken about the mean of every condition where
 catalogues are repeated there, and about a straight line in the varying parameters otherwise.
+Where every generated catalogue was drawn on the field of a held-out one, what the field decides is
+no noise in d either: the shares of each are taken less those of its partner, S_t = 0, and T² is
+that of one set.
 """
 
 from __future__ import annotations
@@ -66,6 +69,7 @@ class About(enum.StrEnum):
     MEAN = "mean"
     CONDITION = "condition"
     LINE = "line"
+    PAIR = "pair"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -322,15 +326,24 @@ def agree_means(
         significance: a bin is strong where held-out is more than so many errors from zero.
     """
     designs, about = _designs(conditions)
+    shares = [ratio.pseudo_values() for ratio in (generated, held_out)]
+    floors = [ratio.poisson_error() ** 2 for ratio in (generated, held_out)]
     mock, truth = (
-        Shares.of(ratio.mean(), ratio.pseudo_values(), design, ratio.poisson_error() ** 2)
-        for ratio, design in zip((generated, held_out), designs, strict=True)
+        Shares.of(ratio.mean(), *each)
+        for ratio, *each in zip((generated, held_out), shares, designs, floors, strict=True)
     )
     scatter = np.sqrt(np.nan_to_num(np.diag(truth.covariance)) * len(truth.rest))
     size = np.abs(truth.mean)
     strong = size > significance * scatter / math.sqrt(len(truth.rest))
     scale = np.where(strong, size, np.maximum(np.nan_to_num(size), scatter))
     scale = np.where(scale > 0, scale, 1.0)
+    if conditions.partners is not None:
+        difference = shares[0] - shares[1][conditions.partners]
+        # Poisson errors are those of independent pairs: they count where no difference scatters.
+        still = np.all(difference == difference[0], axis=0)
+        mock = Shares.of(mock.mean, difference, floor=np.where(still, sum(floors), 0.0))
+        truth = Shares.of(truth.mean, np.zeros_like(difference))
+        about = About.PAIR
     return agree(mock, truth, names, scale, strong, about, conditions.names)
 
 
