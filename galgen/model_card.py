@@ -261,7 +261,7 @@ def _cost(run: Run) -> dict[str, Any]:
         found |= {"training, by the clock [s]": round(sum(ends)), "steps": int(lines[-1]["step"])}
     if run.experiment.sampler is not None:
         conditions = run.encoding.random_conditions(TIMED, {}, 0)
-        fields = run.encoding.blank_fields(TIMED)
+        fields = run.encoding.fields_to_time(conditions)
         times = []
         for _ in range(2):
             start = time.perf_counter()

@@ -160,7 +160,8 @@ def test_every_model_that_comes_with_galgen_is_small_and_draws() -> None:
         assert entry["size"] <= 2_000_000, name
         run = galgen.Run.load(name)
         assert ModelFile.open(pretrained.find_model(name)).name == name
-        conditions, fields = run.encoding.random_conditions(2, {}, 0), run.encoding.blank_fields(2)
+        conditions = run.encoding.random_conditions(2, {}, 0)
+        fields = run.encoding.fields_to_time(conditions)
         drawn = run.sample(conditions, seed=1, fields=fields)
         for example in drawn:
             values = getattr(example, "positions", example)

@@ -152,8 +152,8 @@ class Encoding(abc.ABC, Generic[Example]):
             "out"
         )
 
-    def blank_fields(self, number: int) -> list[np.ndarray] | None:
-        """Values of fields that are zero, to time draws; None where a model reads none."""
+    def fields_to_time(self, conditions: Sequence[Condition]) -> Sequence[Any] | None:
+        """Fields to time draws with; None where a model reads none."""
         return None
 
     @abc.abstractmethod
@@ -265,8 +265,8 @@ class CloudEncoding(CatalogueEncoding):
             draws.append(Draw(shape, mask, condition, *labels_of(rows, conditions), field))
         return draws
 
-    def blank_fields(self, number):
-        return None if self.field is None else list(self.field.blank(number)[..., 0])
+    def fields_to_time(self, conditions):
+        return None if self.field is None else list(self.field.blank(len(conditions))[..., 0])
 
     def with_fields(self, draws, fields):
         encoded = encoded_fields(self.field, fields, sum(len(draw.wanted) for draw in draws))

@@ -172,8 +172,8 @@ def _unlike(
     """
     if not np.all(np.isfinite(samples.flat)):
         return ()
-    seed = child_seed(Role.PREDICTIVE, settings.seed, number)
-    rows = random_generator(Role.PREDICTIVE, seed).choice(samples.flat, settings.predictive)
+    rng = random_generator(Role.PREDICTIVE, settings.seed, number)
+    rows, seed = rng.choice(samples.flat, settings.predictive), int(rng.integers(2**31))
     conditions = [dict(zip(samples.names, row.tolist(), strict=True)) for row in rows]
     drawn = run.sample(conditions, seed, extrapolate=settings.extrapolate)
     middle = samples.flat.mean(axis=0)[None]

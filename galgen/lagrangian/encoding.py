@@ -313,11 +313,9 @@ class LagrangianEncoding(CatalogueEncoding):
             return cosmology.lagrangian_mass(math.exp(end))
         return cosmology.lagrangian_mass(math.exp(scipy.optimize.brentq(excess, *ends)))
 
-    def blank_fields(self, number):
-        """Fields of one small box, fine enough for all masses and cosmologies of training."""
-        middle = {n: sum(r) / 2 for n, r in zip(PARAMETERS, self.parameters, strict=True)}
-        middle |= {"omega_m": self.parameters[0][1], MASS: self.masses[0]}
-        return self.seeded_fields([middle] * number, 0, TIMED * self.units.cell * self.radii[1])
+    def fields_to_time(self, conditions):
+        """Of a small box."""
+        return self.seeded_fields(conditions, 0, TIMED * self.units.cell * self.radii[1])
 
     def seeded_fields(self, conditions, seed, box):
         asked = [self.asked(condition) for condition in conditions]

@@ -22,15 +22,14 @@ from tqdm import tqdm
 from galgen.geometry import PeriodicBox
 from galgen.lagrangian.sampler import LagrangianSampler, likeliest
 from galgen.lagrangian.trained import TrainedHaloes, known_of
-from galgen.randomness import Role, random_generator, random_key
-from galgen.training.trainer import Trainer
+from galgen.randomness import Role, random_key
 from galgen.types import Batch
 
 if TYPE_CHECKING:
     from galgen.lagrangian.dataset import PieceSource
 
-RATE, DECAY = 2e-3, 0.99
-"""Of the optimizer, and of the averaged weights."""
+RATE, WARMUP, DECAY = 2e-3, 50, 0.99
+"""Of AdamW, and of the averaged weights."""
 ROWS = 1024
 """Rows of a box are a multiple of it."""
 
@@ -100,7 +99,8 @@ def further_marks(
         error = model.marks.answer(denoiser, task) - task.target
         return jnp.mean(error[0] ** 2, axis=1) @ box.mask / jnp.sum(box.mask)
 
-    optimizer = Trainer(steps=steps, learning_rate=RATE).optimizer()
+    rate = optax.warmup_cosine_decay_schedule(0.0, RATE, min(WARMUP, steps // 2), steps)
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rate))
 
     @jax.jit
     def step(state, key, box):
@@ -118,8 +118,8 @@ def further_marks(
         boxes.append(haloes_of(padded, len(x), condition[None], field[None]))
     start = model.params["params"]["denoiser"]
     state = start, start, optimizer.init(start)
-    order = random_generator(Role.MARKS, seed).integers(0, len(boxes), steps)
-    keys = jax.random.split(random_key(Role.MARKS, seed), steps)
+    key_order, *keys = jax.random.split(random_key(Role.MARKS, seed), steps + 1)
+    order = jax.random.randint(key_order, (steps,), 0, len(boxes)).tolist()
     for key, number in zip(tqdm(keys, desc="marks", unit="step"), order, strict=True):
         state = step(state, key, boxes[number])
     found = jax.tree_util.tree_leaves_with_path({"params": {"denoiser": state[1]}})
