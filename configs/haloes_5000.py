@@ -6,8 +6,8 @@ Data:    galgen simulate --simulator.box 1000 --simulator.mesh 216 --simulator.m
            --contrast 0 --omega-m 0.1 0.5 --omega-b 0.03 0.07 --h 0.5 0.9 --n-s 0.8 1.2 \\
            --sigma-8 0.6 1.0 --seed 23 --output runs/haloes_5000.h5
 Command: galgen train haloes_5000 --run runs/haloes_5000
-Cost:    about 46 CPU-minutes, and about 15 for the draws that it learns from
-Score:   P0 0 to 22% high at k < 0.2, see benchmarks/RESULTS.md, "The 5,000 heaviest"
+Cost:    about 40 CPU-minutes, and about 48 for marks and the draws that it learns from
+Score:   P0 within 2 to 10% at k < 0.1, see benchmarks/RESULTS.md, "The 5,000 heaviest"
 """
 
 from pathlib import Path
