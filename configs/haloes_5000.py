@@ -7,7 +7,7 @@ Data:    galgen simulate --simulator.box 1000 --simulator.mesh 216 --simulator.m
            --sigma-8 0.6 1.0 --seed 23 --output runs/haloes_5000.h5
 Command: galgen train haloes_5000 --run runs/haloes_5000
 Cost:    about 40 CPU-minutes, and about 48 for marks and the draws that it learns from
-Score:   P0 within 2 to 10% at k < 0.1, see benchmarks/RESULTS.md, "The 5,000 heaviest"
+Score:   P0 within 8% at k < 0.1, see benchmarks/RESULTS.md, "The 5,000 heaviest"
 """
 
 from pathlib import Path
