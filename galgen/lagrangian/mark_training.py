@@ -8,22 +8,21 @@ network alone, for thousands of them.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 from tqdm import tqdm
 
-from galgen.geometry import PeriodicBox
-from galgen.lagrangian.sampler import LagrangianSampler, likeliest
-from galgen.lagrangian.trained import TrainedHaloes, known_of
+from galgen.lagrangian.sampler import KnownHaloes, LagrangianSampler, likeliest
+from galgen.lagrangian.trained import TrainedHaloes
 from galgen.randomness import Role, random_key
-from galgen.types import Batch
+from galgen.types import Params
 
 if TYPE_CHECKING:
     from galgen.lagrangian.dataset import PieceSource
@@ -34,28 +33,8 @@ ROWS = 1024
 """Rows of a box are a multiple of it."""
 
 
-@flax.struct.dataclass
-class KnownHaloes:
-    """The haloes of one box, and what is known of them before their marks.
-
-    ========= ==================== ==================================
-    field     shape                meaning
-    ========= ==================== ==================================
-    known     ``(rows, features)`` of :func:`known_of`
-    positions ``(rows, 3)``        in the unit box
-    marks     ``(rows, columns)``  of the data
-    mask      ``(rows,)``          real rows
-    side      scalar               of the box [R]
-    condition ``(3,)``             of the box
-    ========= ==================== ==================================
-    """
-
-    known: Float[Array, "rows features"]
-    positions: Float[Array, "rows 3"]
-    marks: Float[Array, "rows columns"]
-    mask: Bool[Array, " rows"]
-    side: Float[Array, ""]
-    condition: Float[Array, "3"]
+Box = tuple[KnownHaloes, Array, Array]
+"""Haloes of one box, their marks, and its condition."""
 
 
 def further_marks(
@@ -72,50 +51,19 @@ def further_marks(
     """
     if not steps:
         return {}
-
-    @jax.jit
-    def haloes_of(
-        x: Float[Array, "rows columns"],
-        number: Int[Array, ""],
-        condition: Float[Array, "1 3"],
-        field: Float[Array, "1 bx by bz channels"],
-    ) -> KnownHaloes:
-        of_box = model.given_field(field).example(0, condition)
-        found, inputs = likeliest(of_box, sampler.cells), of_box.field
-        true, sums = found.of_data(x, number, of_box.cell)
-        at = jnp.minimum(true, len(found.cells) - 1)
-        cells, side = found.cells[at], 2 * len(inputs) * of_box.cell
-        of_cells = found.known.features[at], found.known.log_rate[at], sums[true]
-        known = known_of(*of_cells, inputs, cells, model.network.waves_at)
-        positions = (cells * of_box.cell + found.moved[at]) / side % 1.0
-        mask = true < len(found.cells)
-        return KnownHaloes(known, positions, x[:, 3:], mask, side, of_box.condition)
-
-    def loss(weights, key, box):
-        params = {"params": {**model.params["params"], "denoiser": weights}}
-        of_box = dataclasses.replace(model, params=params, condition=box.condition)
-        denoiser = of_box.denoiser(box.positions, box.mask, box.known, box.side, PeriodicBox())
-        task = model.marks.regression(key, Batch(box.marks[None], box.mask[None]))
-        error = model.marks.answer(denoiser, task) - task.target
-        return jnp.mean(error[0] ** 2, axis=1) @ box.mask / jnp.sum(box.mask)
-
     rate = optax.warmup_cosine_decay_schedule(0.0, RATE, min(WARMUP, steps // 2), steps)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rate))
 
     @jax.jit
     def step(state, key, box):
         weights, average, memory = state
-        gradient = jax.grad(loss)(weights, key, box)
+        gradient = jax.grad(functools.partial(loss, model))(weights, key, box)
         change, memory = optimizer.update(gradient, memory, weights)
         weights = optax.apply_updates(weights, change)
         average = optax.incremental_update(weights, average, 1.0 - DECAY)
         return weights, average, memory
 
-    boxes = []
-    for number in tqdm(range(len(source)), desc="encode", unit="box"):
-        x, condition, field = source.whole(number)
-        padded = np.pad(x, ((0, -len(x) % ROWS), (0, 0)))
-        boxes.append(haloes_of(padded, len(x), condition[None], field[None]))
+    boxes = boxes_of(model, source, sampler)
     start = model.params["params"]["denoiser"]
     state = start, start, optimizer.init(start)
     key_order, *keys = jax.random.split(random_key(Role.MARKS, seed), steps + 1)
@@ -127,3 +75,29 @@ def further_marks(
         jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf).ravel()
         for path, leaf in found
     }
+
+
+def boxes_of(model: TrainedHaloes, source: PieceSource, sampler: LagrangianSampler) -> list[Box]:
+    """What the encoder knows of the haloes of every box; compiled once for each mesh."""
+
+    @jax.jit
+    def haloes_of(x, number, condition, field):
+        of_box = model.given_field(field).example(0, condition)
+        found = likeliest(of_box, sampler.cells)
+        return found.haloes(of_box, *found.of_data(x, number, of_box.cell))
+
+    boxes = []
+    for place in tqdm(range(len(source)), desc="encode", unit="box"):
+        x, condition, field = source.whole(place)
+        padded = np.pad(x, ((0, -len(x) % ROWS), (0, 0)))
+        haloes = haloes_of(padded, len(x), condition[None], field[None])
+        boxes.append((haloes, jnp.asarray(padded[:, 3:]), jnp.asarray(condition)))
+    return boxes
+
+
+def loss(model: TrainedHaloes, weights: Params, key: jax.Array, box: Box) -> Float[Array, ""]:
+    """Mean square error of marks of one box, by weights of their network."""
+    haloes, marks, condition = box
+    params = {"params": {**model.params["params"], "denoiser": weights}}
+    of_box = dataclasses.replace(model, params=params, condition=condition)
+    return of_box.mark_error(haloes.denoiser(of_box), key, marks, haloes.mask, haloes.mask)

@@ -123,12 +123,9 @@ class LagrangianHaloes(Model):
         size = side * model.cell
         positions = (at * model.cell + moved[here]) / size
         denoiser = model.denoiser(positions, mask, known, size, Euclidean())
-        marks = []
-        for each in jax.random.split(key_marks, self.noises):
-            task = self.marks.regression(each, Batch(x[None, :, 3:], mask[None]))
-            error = self.marks.answer(denoiser, task) - task.target
-            marks.append(jnp.sum(jnp.where(inside[:, None], error[0] ** 2, 0.0)) / COLUMNS)
-        return independent, given, sum(marks) / (self.noises * jnp.maximum(jnp.sum(inside), 1))
+        keys = jax.random.split(key_marks, self.noises)
+        marks = [model.mark_error(denoiser, each, x[:, 3:], mask, inside) for each in keys]
+        return independent, given, jnp.mean(jnp.stack(marks))
 
     def _births(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import flax.struct
@@ -91,17 +92,12 @@ class LagrangianSampler(SamplingMethod):
             rows: haloes, at most.
         """
         chosen = jnp.nonzero(born, size=rows, fill_value=len(born))[0]
-        mask = chosen < len(born)
-        at = jnp.minimum(chosen, len(born) - 1)
-        cells, side = found.cells[at], 2 * model.field.shape[0] * model.cell
-        positions = (cells * model.cell + found.moved[at]) / side
-        of_cells = found.known.features[at], found.known.log_rate[at], sums[at]
-        known = known_of(*of_cells, model.field, cells, model.network.waves_at)
-        denoiser = model.denoiser(positions % 1.0, mask, known, side, PeriodicBox())
-        flow = model.marks.flow(denoiser)
+        haloes = found.haloes(model, chosen, sums)
+        mask = haloes.mask
+        flow = model.marks.flow(haloes.denoiser(model))
         marks = self.marks(flow, key, (1, rows, COLUMNS), mask[None], None).x[0]
         marks = marks.at[:, 3].set(model.mass(marks[:, 3]))
-        x = jnp.concatenate([cells.astype(marks.dtype), marks], axis=-1)
+        x = jnp.concatenate([haloes.cells.astype(marks.dtype), marks], axis=-1)
         return jnp.where(mask[:, None], x, 0.0), mask
 
     def births(
@@ -198,6 +194,32 @@ class Known:
 
 
 @flax.struct.dataclass
+class KnownHaloes:
+    """Haloes of a box before their marks.
+
+    ========= ==================== ==============================
+    field     shape                meaning
+    ========= ==================== ==============================
+    cells     ``(rows, 3)``        of the grid
+    known     ``(rows, features)`` of :func:`known_of`
+    positions ``(rows, 3)``        of the cells, in the unit box
+    mask      ``(rows,)``          real rows
+    side      scalar               of the box [R]
+    ========= ==================== ==============================
+    """
+
+    cells: Int[Array, "rows 3"]
+    known: Float[Array, "rows features"]
+    positions: Float[Array, "rows 3"]
+    mask: Bool[Array, " rows"]
+    side: Float[Array, ""]
+
+    def denoiser(self, model: TrainedHaloes) -> Callable[..., Any]:
+        """Of their marks."""
+        return model.denoiser(self.positions, self.mask, self.known, self.side, PeriodicBox())
+
+
+@flax.struct.dataclass
 class Candidates:
     """Cells in which haloes may be born.
 
@@ -239,6 +261,18 @@ class Candidates:
         apart = (of - at[:, None] + mesh // 2) % mesh - mesh // 2
         moved = self.moved[others] - self.moved[rows][:, None]
         return others[None], contributions(apart, moved, cell)
+
+    def haloes(
+        self, model: TrainedHaloes, rows: Int[Array, " rows"], sums: Float[Array, "more widths"]
+    ) -> KnownHaloes:
+        """Haloes in some candidates, ``room`` for none, given the sums at all."""
+        room = len(self.cells)
+        at = jnp.minimum(rows, room - 1)
+        cells, side = self.cells[at], 2 * model.field.shape[0] * model.cell
+        of_cells = self.known.features[at], self.known.log_rate[at], sums[at]
+        known = known_of(*of_cells, model.field, cells, model.network.waves_at)
+        positions = (cells * model.cell + self.moved[at]) / side % 1.0
+        return KnownHaloes(cells, known, positions, rows < room, side)
 
     def of_data(
         self, x: Float[Array, "rows columns"], number: Int[Array, ""], cell: Float[Array, ""]

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -14,7 +15,7 @@ from galgen.generative import Bridge
 from galgen.geometry import Geometry
 from galgen.lagrangian.layout import CELL, INPUTS, NEAR_Q, WAVES
 from galgen.lagrangian.network import LagrangianNetwork
-from galgen.types import HostOrDevice, Params
+from galgen.types import Batch, HostOrDevice, Params
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,6 +98,20 @@ class TrainedHaloes:
             return self._apply(self.network.denoise, noisy, t, mask, *about)
 
         return denoise
+
+    def mark_error(
+        self,
+        denoiser: Callable[..., Any],
+        key: jax.Array,
+        marks: Float[Array, "points columns"],
+        mask: Bool[Array, " points"],
+        counted: Bool[Array, " points"],
+    ) -> Float[Array, ""]:
+        """Mean square error of a denoiser at one noise, over some of the haloes."""
+        task = self.marks.regression(key, Batch(marks[None], mask[None]))
+        error = self.marks.answer(denoiser, task) - task.target
+        squares = jnp.where(counted[:, None], error[0] ** 2, 0.0)
+        return jnp.sum(squares) / (marks.shape[1] * jnp.maximum(jnp.sum(counted), 1))
 
 
 def known_of(

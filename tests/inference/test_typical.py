@@ -7,7 +7,8 @@ import pytest
 
 from galgen.data.catalogue import Catalogue
 from galgen.data.normalization import Standardizer
-from galgen.inference.calibration.typical import aspects, at_the_edge, hotelling, unlike
+from galgen.inference.calibration.predictive import PredictiveCheck
+from galgen.inference.calibration.typical import aspects, at_the_edge, unlike
 from galgen.inference.results.result_warning import ResultWarning, most_severe_first
 
 BOX = 50.0
@@ -65,16 +66,18 @@ def test_the_p_value_is_uniform_for_gaussians_of_any_covariance():
     p = []
     for _ in range(2000):
         values = rng.normal(size=(21, 3)) @ mix.T + 5.0  # the last is constant
-        p.append(hotelling(values[0], values[1:]))
+        p.append(PredictiveCheck(values[0], values[1:]).gaussian_p_value)
     counts = np.histogram(p, np.linspace(0, 1, 11))[0]
     assert np.sum((counts - 200) ** 2 / 200) < 27.9  # chi^2 of 9, one in a thousand
 
 
 def test_what_is_the_same_in_all_draws_counts_where_the_catalogue_has_another():
     drawn = np.ones((20, 1))
-    assert hotelling(np.ones(1), drawn) == 1.0
-    assert hotelling(np.array([1.1]), drawn) == 0.0
-    assert hotelling(np.array([np.nan]), drawn) == 0.0
+    assert np.isnan(PredictiveCheck(np.ones(1), drawn).gaussian_p_value)
+    assert PredictiveCheck(np.array([1.1]), drawn).gaussian_p_value == 0.0
+    mixed = np.column_stack([np.random.default_rng(4).normal(size=20), drawn])
+    assert PredictiveCheck(np.array([0.0, 1.1]), mixed).gaussian_p_value == 0.0
+    assert PredictiveCheck(np.array([0.0, 1.0]), mixed).gaussian_p_value > 0.3
 
 
 @pytest.mark.parametrize(

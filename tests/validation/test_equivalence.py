@@ -138,7 +138,7 @@ def test_what_both_have_of_one_field_is_no_noise():
     assert np.mean(np.array(p_values) < 0.05) < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 200)
     assert np.mean(np.array(p_values) < 0.4) > 0.15
     assert found.about is About.PAIR and "of the same fields" in covariance_of(found)
-    np.testing.assert_allclose(found.noise, 0.1 * math.sqrt(2 / 30) / 20, rtol=0.5)
+    np.testing.assert_allclose(found.noise, 0.1 * math.sqrt(2 / 30) / 20, rtol=0.3)
     np.testing.assert_allclose(found.freedom, 29)
     alone = agree_means(ratio(mock), ratio(truth[order]), known, ("a", "b"), 5.0)
     assert np.all(alone.noise > 20 * found.noise)

@@ -9,6 +9,11 @@ two-sided p-value of its rank among the draws; all of them together the p-value 
 with mean and covariance of the draws. It is ranked among the same quantity of each draw against all
 others. So it is right for any distribution of S and any number of draws. The posterior has seen the
 data, and p-values lean towards 1/2: small ones are the more serious.
+
+A rank among n draws is no smaller than 1 / (n + 1). Where S is near a Gaussian, of p components,
+chi^2 has a law of its own with any tail (Hotelling 1931, Ann. Math. Statist. 2, 360)::
+
+    n (n - p) / ((n + 1) (n - 1) p)  chi^2   ~   F(p, n - p)
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
+from scipy import stats
 
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
@@ -59,15 +65,36 @@ class PredictiveCheck:
 
         NaN where none is left.
         """
-        everything = np.concatenate([self.observed[None], self.drawn])
-        scale = spread(everything)
-        if not np.any(scale > 0):
+        everything = self._standard
+        if not everything.shape[1]:
             return float("nan")
-        everything = everything[:, scale > 0] / scale[scale > 0]
         distances = np.array(
-            [_distance(row, np.delete(everything, i, axis=0)) for i, row in enumerate(everything)]
+            [
+                _distance(row, np.delete(everything, i, axis=0))[0]
+                for i, row in enumerate(everything)
+            ]
         )
         return float(np.mean(distances >= distances[0]))
+
+    @property
+    def gaussian_p_value(self) -> float:
+        """The same by the law of a Gaussian; 0 where what is equal in all draws is another.
+
+        NaN where nothing differs.
+        """
+        everything, n = self._standard, len(self.drawn)
+        if not everything.shape[1]:
+            return float("nan")
+        squared, components = _distance(everything[0], everything[1:])
+        p = max(components, 1)  # of none the distance is infinite
+        return float(stats.f.sf(squared * n * (n - p) / ((n + 1) * (n - 1) * p), p, n - p))
+
+    @property
+    def _standard(self) -> Float[np.ndarray, "more components"]:
+        """The observed and the drawn, without what is equal in all, in units of its spread."""
+        everything = np.concatenate([self.observed[None], self.drawn])
+        scale = spread(everything)
+        return everything[:, scale > 0] / scale[scale > 0]
 
 
 def predictive_check(
@@ -102,10 +129,10 @@ def correlation(edges: Float[np.ndarray, " edges"]) -> Statistic:
 
 
 def _distance(value, others):
-    """chi^2 above; infinite off a plane that holds all the others."""
+    """chi^2 above, infinite off a plane that holds all the others, and components of the plane."""
     size, directions = np.linalg.eigh(np.atleast_2d(np.cov(others, rowvar=False)))
     gap = directions.T @ (value - others.mean(axis=0))
     wide = size > SINGLE**2  # columns have a deviation of 1
     if np.any(np.abs(gap[~wide]) > SINGLE):
-        return np.inf
-    return float(np.sum(gap[wide] ** 2 / size[wide]))
+        return np.inf, int(wide.sum())
+    return float(np.sum(gap[wide] ** 2 / size[wide])), int(wide.sum())

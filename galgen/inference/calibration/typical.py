@@ -3,12 +3,9 @@ r"""Is a catalogue one that the model would draw at its own posterior?
 A posterior of data unlike those of training can be narrow and wrong. So catalogues are drawn at
 conditions drawn from the posterior (Gelman, Meng and Stern 1996), and numbers of the observed one
 are set against theirs, aspect by aspect: ln N; quantiles of each column; the logarithm of xi(r);
-and, of a likelihood, log p of the catalogue itself beside ln N. With mean m and covariance C of p
-numbers S over n draws, those of one more draw have, where they are Gaussian (Hotelling 1931)::
-
-    F = n (n - p) / ((n + 1) (n - 1) p)  (S - m)^T C^-1 (S - m)   ~   F(p, n - p)
-
-A draw of the model is warned of in one case of a hundred, over all aspects together.
+and, of a likelihood, log p of the catalogue itself beside ln N. Each aspect has its p-value as of a
+Gaussian (:mod:`galgen.inference.calibration.predictive`). A draw of the model is warned of in one
+case of a hundred, over all aspects together.
 """
 
 from __future__ import annotations
@@ -19,14 +16,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 from galgen.data.catalogue import POSITIONS, VELOCITIES, Catalogue
 from galgen.data.features import physical_column
 from galgen.data.normalization import Standardizer
+from galgen.inference.calibration.predictive import PredictiveCheck
 from galgen.inference.results.result_warning import ResultWarning
+from galgen.measurements.counts import LogNumber
 from galgen.measurements.pairs import LogCorrelation
-from galgen.resolution import SINGLE, spread
+from galgen.resolution import SINGLE
 
 LEVEL = 0.01
 """Of all aspects together."""
@@ -53,7 +51,7 @@ class Aspect:
 
 def aspects(standardizer: Standardizer, catalogue: Catalogue) -> list[Aspect]:
     """What catalogues are compared in."""
-    found = [Aspect(("ln N",), lambda one: np.array([np.log(max(len(one), 1))]))]
+    found = [Aspect(("ln N",), LogNumber())]
     scales = zip(standardizer.columns, standardizer.scales, strict=True)
     columns = [name for name, scale in scales if scale > 0 and name not in POSITIONS]
     for name in (name for name in columns if name not in VELOCITIES):
@@ -81,33 +79,10 @@ def unlike(
     for kind in kinds:
         rows = np.stack([kind.measure(one) for one in drawn])
         value = kind.measure(observed)
-        p = hotelling(value, rows)
+        p = PredictiveCheck(value, rows).gaussian_p_value
         if p < LEVEL / len(kinds):
             found.append((p, _told(kind.labels, value, rows, p)))
     return tuple(warning for _, warning in sorted(found, key=lambda each: each[0]))
-
-
-def hotelling(
-    observed: Float[np.ndarray, " numbers"], drawn: Float[np.ndarray, "draws numbers"]
-) -> float:
-    """The p-value of one vector among draws; see the module's docstring.
-
-    Numbers that are equal in all draws, up to rounding, count only where the vector has another.
-    """
-    scale = spread(drawn, SINGLE)
-    varied = scale > 0
-    same = np.abs(observed - drawn.mean(axis=0)) <= SINGLE * np.maximum(1.0, np.abs(observed))
-    if not np.all(same | varied) or not np.all(np.isfinite(observed)):
-        return 0.0
-    if not varied.any():
-        return 1.0
-    gap = (observed - drawn.mean(axis=0))[varied] / scale[varied]
-    correlation = np.atleast_2d(np.cov(drawn[:, varied] / scale[varied], rowvar=False))
-    size, directions = np.linalg.eigh(correlation)
-    kept = size > SINGLE
-    n, p = len(drawn), int(kept.sum())
-    squared = np.sum((directions.T @ gap)[kept] ** 2 / size[kept])
-    return float(stats.f.sf(squared * n * (n - p) / ((n + 1) * (n - 1) * p), p, n - p))
 
 
 def at_the_edge(
