@@ -21,7 +21,8 @@ class InferenceSettings:
         chains: chains of draws.
         draws: draws of each chain.
         grid: conditions along each parameter of the grid, between which log p is interpolated.
-        replicas: independent noises of the likelihood, averaged; the grid tells their error.
+        replicas: independent noises of the likelihood, averaged, from which its error is told; of
+            a grid no more than are needed.
         evaluations: draws of time and noise in each, where the likelihood is an evidence lower
             bound; even.
         batch: conditions of the grid per call of the network.
@@ -34,10 +35,10 @@ class InferenceSettings:
     method: Method = "auto"
     chains: Count = 4
     draws: Annotated[int, at_least(4)] = 1000
-    grid: Annotated[int, at_least(3)] = 7
+    grid: Annotated[int, at_least(3)] = 5
     replicas: Annotated[int, at_least(2)] = 8
     evaluations: PairedDraws = 16
-    batch: Count = 16
+    batch: Count = 25
     seed: Seed = 0
     extrapolate: bool = False
     predictive: PredictiveDraws = 40

@@ -128,6 +128,14 @@ def test_jackknife_of_the_mean_is_that_seen_over_seeds() -> None:
     assert np.allclose(means.std(axis=0, ddof=1), told, rtol=0.6)
 
 
+def test_no_more_replicas_are_taken_than_are_needed(posterior) -> None:
+    assert len(posterior.replicas) == 16
+    many = dataclasses.replace(FIELD, density=ByBound(draws=128))
+    found = grid_posterior(many, CATALOGUE, PRIOR, fine=41, replicas=16)
+    assert 4 <= len(found.replicas) < 16
+    assert np.all(found.mean_error <= 0.1 * found.std)
+
+
 def test_noise_and_coarse_grids_are_named() -> None:
     few = dataclasses.replace(FIELD, density=ByBound(draws=2))
     found = grid_posterior(few, CATALOGUE, PRIOR, number=3, fine=41, replicas=2)

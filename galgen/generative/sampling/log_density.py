@@ -17,7 +17,6 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from galgen.checked import PairedDraws, checked
@@ -95,8 +94,13 @@ class ByBound(LogDensity):
         return dataclasses.replace(found, draws=self.draws, shared=True)
 
     def __call__(self, flow, key, x, mask, condition):
-        x, mask = _repeated(len(condition), x, mask)
-        return self.bound_of(flow)(flow.denoiser, key, x, mask, condition).total
+        bound, alone = self.bound_of(flow), None if mask is None else mask[None]
+
+        def at(condition):
+            return bound(flow.denoiser, key, x[None], alone, condition[None]).total[0]
+
+        # What does not depend on the condition, such as who is near whom, is computed once.
+        return jax.vmap(at)(condition)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,9 +156,3 @@ def _bound_of_path(flow: Flow, times: Times | None) -> VariationalDiffusion:
             return VariationalDiffusion(bridge, times or UniformTimes())
         except InputError:
             return VariationalDiffusion(bridge, LogSNRTimes(flow.path.parts[0]))
-
-
-def _repeated(number, x, mask):
-    """One example, ``number`` times."""
-    x = jnp.broadcast_to(x, (number, *x.shape))
-    return x, None if mask is None else jnp.broadcast_to(mask, (number, *mask.shape))

@@ -212,7 +212,7 @@ class FieldLevel:
         encoded: EncodedCatalogue,
         grid: Float[np.ndarray, "conditions parameters"],
         seed: int = 0,
-        replicas: int = 8,
+        replicas: int | range = 8,
         batch: int = 16,
     ) -> Float[np.ndarray, "replicas conditions"]:
         """Independent estimates of log p at each condition, in nats of physical units.
@@ -223,13 +223,13 @@ class FieldLevel:
             encoded: of :meth:`encode`.
             grid: physical values.
             seed: of the noise.
-            replicas: how many estimates, from which their error is told.
+            replicas: how many estimates, from which their error is told; or which of them.
             batch: conditions per call of the model.
 
         Raises:
             InputError: for a condition outside the trained range, or fewer than two replicas.
         """
-        if replicas < 2:
+        if isinstance(replicas, int) and replicas < 2:
             raise InputError(
                 f"expected 2 replicas or more, from which an error is told, got {replicas}; "
                 "8 are usual"
@@ -256,6 +256,7 @@ class FieldLevel:
         return found + encoded.constant
 
 
-def likelihood_noises(seed: int, replicas: int) -> list[PRNGKeyArray]:
+def likelihood_noises(seed: int, replicas: int | range) -> list[PRNGKeyArray]:
     """The noises of an estimated likelihood: the same for a grid and for samplers."""
-    return [random_key(Role.LIKELIHOOD, seed, replica) for replica in range(replicas)]
+    which = range(replicas) if isinstance(replicas, int) else replicas
+    return [random_key(Role.LIKELIHOOD, seed, replica) for replica in which]

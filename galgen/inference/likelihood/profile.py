@@ -35,6 +35,12 @@ NOISY = 0.3
 """Largest Monte Carlo error of a mean without a warning, in units of the posterior's width."""
 COARSE = 0.3
 """Nats that an interpolation may miss."""
+SETTLED = 0.1
+"""Monte Carlo error of a mean, in units of the width, from which on no replica is added."""
+TOGETHER = 2
+"""Replicas that are added at once."""
+FAR = 10.0
+"""Nats below the peak from which on a posterior counts for nothing."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -189,17 +195,17 @@ def grid_posterior(
     field: FieldLevel,
     catalogue: Catalogue,
     prior: Prior,
-    number: int = 7,
+    number: int = 5,
     fine: int = 101,
     seed: int = 0,
     replicas: int = 8,
-    batch: int = 16,
+    batch: int = 25,
 ) -> GridPosterior:
     """The posterior of one or two parameters, from log densities at ``number`` points along each.
 
-    They are Chebyshev points between the bounds of the prior, interpolated to ``fine`` points.
-    Where the posterior fills a small part of the bounds, a second grid takes the part that holds
-    it.
+    They are Chebyshev points between the bounds of the prior, interpolated to ``fine`` points. Two
+    replicas there tell where the posterior is; a second grid takes that part, where it is smaller.
+    Replicas are added until they move the mean by a tenth of the width or less.
 
     Args:
         field: the likelihood.
@@ -207,7 +213,8 @@ def grid_posterior(
         prior: with finite bounds.
         number: of points along each parameter.
         fine: of points along each parameter, interpolated.
-        seed, replicas, batch: of ``FieldLevel.evaluate``.
+        seed, batch: of ``FieldLevel.evaluate``.
+        replicas: at most.
 
     Raises:
         InputError: for a prior without bounds or wider than the training, or a catalogue that the
@@ -216,25 +223,40 @@ def grid_posterior(
     field.check_prior(prior)
     encoded = field.encode(catalogue)
 
-    def on(bounds: tuple[tuple[float, float], ...]) -> tuple[GridPosterior, float]:
-        coarse = ChebyshevGrid(bounds, number)
-        values = field.evaluate(encoded, coarse.points, seed, replicas, batch)
-        values -= values.mean(axis=0).max()
-        axes = tuple(np.linspace(low, high, fine) for low, high in bounds)
+    def posterior_of(coarse: ChebyshevGrid, values: np.ndarray) -> GridPosterior:
+        axes = tuple(np.linspace(low, high, fine) for low, high in coarse.bounds)
         found = coarse.interpolate(values, axes) + _log_prior(prior, product(axes))
-        missed = float(coarse.highest(values.mean(axis=0)))
-        return GridPosterior(field.names, axes, found, encoded.warnings), missed
+        return GridPosterior(field.names, axes, found, encoded.warnings)
 
-    posterior, missed = on(prior.bounds)
-    if not missed <= COARSE and (smaller := _support(posterior)) != prior.bounds:
-        posterior, missed = on(smaller)
+    def further(coarse: ChebyshevGrid, values: np.ndarray) -> np.ndarray:
+        """The values with those of the next replicas."""
+        span = range(len(values), min(len(values) + TOGETHER, replicas))
+        new = field.evaluate(encoded, coarse.points, seed, span, batch)
+        return np.concatenate([values, new])
+
+    coarse = ChebyshevGrid(prior.bounds, number)
+    none = np.zeros((0, len(coarse.points)))
+    values = further(coarse, none)
+    smaller = _support(posterior_of(coarse, values))
+    if smaller != prior.bounds:
+        coarse = ChebyshevGrid(smaller, number)
+        values = further(coarse, none)
+    while len(values) < replicas and not _settled(posterior_of(coarse, values)):
+        values = further(coarse, values)
+    posterior, missed = posterior_of(coarse, values), float(coarse.highest(values.mean(axis=0)))
     return dataclasses.replace(posterior, warnings=posterior.warnings + _judged(posterior, missed))
 
 
+def _settled(posterior: GridPosterior) -> bool:
+    """Whether more replicas would hardly move it."""
+    few = len(posterior.replicas) < 2 * TOGETHER
+    return not few and bool(np.all(posterior.mean_error <= SETTLED * posterior.std))
+
+
 def _support(posterior: GridPosterior) -> tuple[tuple[float, float], ...]:
-    """The box that holds all that is within 16 nats of the peak, and two points around it."""
+    """The box that holds all that counts, and two points around it."""
     log = posterior.replicas.mean(axis=0).reshape([len(axis) for axis in posterior.axes])
-    near = log > log.max() - 16.0
+    near = log > log.max() - FAR
     bounds = []
     for i, axis in enumerate(posterior.axes):
         held = np.flatnonzero(near.any(axis=tuple(j for j in range(near.ndim) if j != i)))
