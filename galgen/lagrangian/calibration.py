@@ -10,14 +10,14 @@ found by stochastic approximation
 (Robbins and Monro 1951, eq. 4), with the metric of a Poisson process in f and recursive least
 squares in c::
 
-    S = sum_i f_i,     M = sum_i f_i f_i^T (data),     C <- C + c c^T
+    S = sum_i f_i,     M = mean of sum_i f_i f_i^T,     C <- C + c c^T
     theta <- theta + C^-1 c [M^-1 (S_data - S_draw)]^T
 
-with steps shortened that would change the log of the rate by more than 0.3, root mean square over
-haloes; it is the mean of the second half of them. The number of haloes is no linear function of
-theta, so with that mean it would be off: in further draws, on every field, only the part of f = 1
-is moved, by the log of the numbers' ratio. Of the same draws masses are carried, at equal
-quantiles, to those of the data.
+M being over all boxes and draws so far. Steps are shortened that would change the log of the rate
+by more than 0.3, root mean square over haloes. The mean of the second half of them is kept. The
+number of haloes is no linear function of theta, so with that mean it would be off: in further
+draws, on every field, only the part of f = 1 is moved, by the log of the numbers' ratio. Of the
+same draws masses are carried, at equal quantiles, to those of the data.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ ENOUGH, MOST = 20, 100
 """Further draws, for the number of haloes and their masses: whole rounds of all fields."""
 RIDGE = 0.02
 """Added to M, in units of its diagonal."""
+LEAST = 0.1
+"""And haloes of f = 1."""
 PRIOR = np.diag([1.0, 4.0, 4.0])
 """Of C."""
 ROWS = 1024
@@ -105,6 +107,7 @@ def calibrated(
         return marks[:, 6], mask
 
     theta, conditions = np.zeros(TILT), PRIOR
+    per_halo = np.zeros((TILT[1], TILT[1]))
     trail, masses, of_data = [theta], [], []
     for number, index in enumerate(tqdm(order.tolist(), desc="own draws", unit="draw")):
         if number == draws:
@@ -114,25 +117,30 @@ def calibrated(
         padded = np.pad(x, ((0, rows - len(x)), (0, 0)))
         params = with_weights(model.params, {THETA: theta})
         box, key = (params, field[None], condition[None]), keys[number]
-        (drawn, _), (true, metric), haloes = births(box, key, padded, len(x), rows)
-        drawn, true, metric = (np.asarray(part, np.float64) for part in (drawn, true, metric))
+        *found, haloes = births(box, key, padded, len(x), rows)
+        (drawn, of_drawn), (true, metric) = jax.tree.map(np.float64, found)
         if number < draws:
             # Haloes outside the likely cells count too.
             true = true * (len(x) / true[0])
-            metric = metric + RIDGE * np.diag(np.diag(metric))
+            # Of all boxes and draws so far: one alone may hold hardly a pair.
+            per_halo += 0.5 * (metric + of_drawn) / len(x)
+            metric = per_halo * (len(x) / (number + 1))
+            metric = metric + np.diag(RIDGE * np.diag(metric) + LEAST)
             step = np.linalg.solve(metric, true - drawn)
             change = math.sqrt(step @ metric @ step / len(x))
-            step *= LONGEST / max(change, LONGEST)
         else:
             gap = math.log(len(x) / max(drawn[0], 1.0))
-            step = np.append(np.clip(gap, -LONGEST, LONGEST), np.zeros(WIDTHS))
+            step, change = np.append(gap, np.zeros(WIDTHS)), abs(gap)
             mass, mask = (np.asarray(part) for part in masses_of(box, key, haloes, rows))
             masses.append(mass[mask])
             of_data.append(x[:, 6])
         told = np.append(1.0, condition[:-1])
         conditions = conditions + np.outer(told, told)
         moved = np.linalg.solve(conditions, told)
-        theta = theta + np.outer(moved, step)
+        # Shortened by what is done of it: later ones are left as they are, or rare draws of many
+        # pairs would count less than they do in the mean.
+        change *= float(told @ moved)
+        theta = theta + np.outer(moved, step * LONGEST / max(change, LONGEST))
         trail.append(theta)
     scale = quantiles_of(np.concatenate(masses), np.concatenate(of_data))
     return {THETA: theta.astype(np.float32).ravel(), MASS: scale}
