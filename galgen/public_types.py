@@ -131,6 +131,8 @@ FIELD_ALIASES: Mapping[str, Mapping[str, str]] = {
     "Pinwheel": {"radial_deviation": "radial_std", "tangential_deviation": "tangential_std"},
 }
 """Names of the fields of a class as they once were, and as they are."""
+GONE_FIELDS: Mapping[str, tuple[str, ...]] = {"VariationalDiffusion": ("shared",)}
+"""Names of fields that are no longer there, and are left out."""
 
 
 def public_name(kind: type) -> str | None:

@@ -22,7 +22,7 @@ from typing import Any
 
 from galgen.checked import visible_fields
 from galgen.errors import InputError
-from galgen.public_types import FIELD_ALIASES, GONE, public_class, public_name
+from galgen.public_types import FIELD_ALIASES, GONE, GONE_FIELDS, public_class, public_name
 from galgen.publishing import publish_text
 from galgen.reading import reading, regular_file
 
@@ -97,8 +97,8 @@ def from_json(value: Any, trusted: Trusted = (), depth: int = 0) -> Any:
         return None
     if not _is_foreign(name):
         kind = public_class(name)
-        now = FIELD_ALIASES.get(kind.__name__, {})
-        return _made(kind, {now.get(key, key): value for key, value in fields.items()})
+        now, gone = FIELD_ALIASES.get(kind.__name__, {}), GONE_FIELDS.get(kind.__name__, ())
+        return _made(kind, {now.get(k, k): v for k, v in fields.items() if k not in gone})
     if trusted is not True and (trusted is False or name not in trusted):
         raise InputError(
             f"expected a configuration class of this version of galgen, got {name[:100]!r}; if it "

@@ -33,9 +33,10 @@ import numpy as np
 from tqdm import tqdm
 
 from galgen.generative.models.model import with_weights
+from galgen.lagrangian.candidates import likeliest
 from galgen.lagrangian.layout import MASS_KNOTS, NEAR_Q
 from galgen.lagrangian.network import TILT, tilted_by
-from galgen.lagrangian.sampler import LagrangianSampler, likeliest
+from galgen.lagrangian.sampler import LagrangianSampler
 from galgen.lagrangian.sums import WIDTHS
 from galgen.lagrangian.trained import TrainedHaloes
 from galgen.randomness import Role, random_key

@@ -19,7 +19,8 @@ import optax
 from jaxtyping import Array, Float
 from tqdm import tqdm
 
-from galgen.lagrangian.sampler import KnownHaloes, LagrangianSampler, likeliest
+from galgen.lagrangian.candidates import KnownHaloes, likeliest
+from galgen.lagrangian.sampler import LagrangianSampler
 from galgen.lagrangian.trained import TrainedHaloes
 from galgen.randomness import Role, random_key
 from galgen.types import Params

@@ -10,6 +10,7 @@ from known_fields import RANGES, draw, exact, marks
 from galgen.errors import InputError
 from galgen.generative.sampling.log_density import ByBound
 from galgen.inference.likelihood.chebyshev import ChebyshevGrid, product, weights
+from galgen.inference.likelihood.field_level import FieldLevel
 from galgen.inference.likelihood.profile import GridPosterior, Profile, grid_posterior, profile
 from galgen.inference.priors.prior import Gaussian, ProductPrior, Uniform, uniform_prior
 
@@ -134,6 +135,35 @@ def test_no_more_replicas_are_taken_than_are_needed(posterior) -> None:
     found = grid_posterior(many, CATALOGUE, PRIOR, fine=41, replicas=16)
     assert 4 <= len(found.replicas) < 16
     assert np.all(found.mean_error <= 0.1 * found.std)
+
+
+class Narrow(FieldLevel):
+    """A known likelihood, curved and a hundred times narrower than the prior."""
+
+    def evaluate(self, encoded, grid, seed=0, replicas=8, batch=16):
+        first = np.log(grid[:, 0] / 0.231) / 0.012
+        second = (grid[:, 1] - 0.73 - 2.0 * (grid[:, 0] - 0.231)) / 0.004 + 0.05 * first**2
+        return np.tile(-0.5 * (first**2 + second**2), (len(replicas), 1))
+
+
+def test_a_narrow_posterior_is_found() -> None:
+    parts = (getattr(FIELD, field.name) for field in dataclasses.fields(FieldLevel))
+    found = grid_posterior(Narrow(*parts), CATALOGUE, PRIOR)
+    assert found.warnings == ()
+    # Brute force on 401 x 401 points around it.
+    axes = np.linspace(0.2, 0.26, 401), np.linspace(0.65, 0.8, 401)
+    points = product(axes)
+    log = Narrow.evaluate(None, None, points, replicas=range(1))[0]
+    mass = np.exp(log - log.max()) / np.exp(log - log.max()).sum()
+    mean = mass @ points
+    std = np.sqrt(mass @ (points - mean) ** 2)
+    np.testing.assert_array_less(np.abs(found.mean - mean), 0.05 * std)
+    np.testing.assert_allclose(found.std, std, rtol=0.05)
+
+
+def test_one_replica_is_refused() -> None:
+    with pytest.raises(InputError, match="2 replicas or more"):
+        grid_posterior(FIELD, CATALOGUE, PRIOR, replicas=1)
 
 
 def test_noise_and_coarse_grids_are_named() -> None:

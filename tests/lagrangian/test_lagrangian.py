@@ -24,9 +24,10 @@ from galgen.lagrangian import (
     LagrangianHaloes,
     LagrangianNetwork,
     LagrangianSampler,
-    sampler,
+    candidates,
 )
 from galgen.lagrangian.calibration import calibrated
+from galgen.lagrangian.candidates import likeliest
 from galgen.lagrangian.dataset import PieceSource
 from galgen.lagrangian.encoding import LagrangianEncoding
 from galgen.lagrangian.grid_draw import GridDraw
@@ -34,7 +35,6 @@ from galgen.lagrangian.halo_table import HaloTable
 from galgen.lagrangian.layout import INPUTS, PAD, REACH
 from galgen.lagrangian.mark_training import boxes_of, further_marks, loss
 from galgen.lagrangian.network import _Convolution
-from galgen.lagrangian.sampler import likeliest
 from galgen.lagrangian.sums import WIDTHS, contributions, offsets
 from galgen.lagrangian.trained import TrainedHaloes, between_blocks, displacement_of
 from galgen.networks import MeshRate
@@ -155,7 +155,7 @@ def test_slabs_of_any_size_give_the_same(tables, trained, encoding, monkeypatch)
     example = of_grid(trained, encoding, tables[0].grid)
     half, found = tables[0].grid.mesh // 2, {}
     for blocks in (half, half // 3 + 1):
-        monkeypatch.setattr(sampler, "SLAB", blocks)
+        monkeypatch.setattr(candidates, "SLAB", blocks)
         found[blocks] = likeliest(example, 1.0)
     whole, slabs = found.values()
     assert half % (half // 3 + 1)

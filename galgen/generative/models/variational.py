@@ -43,9 +43,7 @@ are independent. Half their squared difference is an unbiased estimate of the va
     error^2 = sum over pairs (a - b)^2 / (4 S^2),    S = draws / 2
 
 Within each part the examples of a batch are spread evenly too, in an order drawn anew for each
-draw, which lowers the variance of the batch's mean and leaves each example's error as it is. With
-shared draws all examples see the same times and noise, row by row: differences between conditions
-keep only what differs.
+draw, which lowers the variance of the batch's mean and leaves each example's error as it is.
 """
 
 from __future__ import annotations
@@ -120,7 +118,6 @@ class VariationalDiffusion(DenoisingModel):
             Times the side of the box for positions (Mpc/h), or times the standard deviation of a
             standardised column, it is in physical units: the scale below which nothing is told
             apart.
-        shared: all examples see the same times and noise.
 
     Raises:
         InputError: for a path without Gaussian noise, a log-SNR that is infinite at an end (not
@@ -131,7 +128,6 @@ class VariationalDiffusion(DenoisingModel):
     times: Times = UniformTimes()
     draws: PairedDraws = 64
     decoder: Positive | tuple[Positive, ...] | None = None
-    shared: bool = False
 
     def __post_init__(self) -> None:
         require_noise(self.bridge.path, "for an evidence lower bound")
@@ -214,7 +210,7 @@ class VariationalDiffusion(DenoisingModel):
     def _diffusion(self, denoiser, key, data, mask, condition):
         """The integral and its standard error, of every example."""
         key_time, key_noise = jax.random.split(key)
-        places = self._places(key_time, 1 if self.shared else len(data))
+        places = self._places(key_time, len(data))
 
         def cost(draw):
             place, key = draw

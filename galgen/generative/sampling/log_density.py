@@ -86,12 +86,12 @@ class ByBound(LogDensity):
             )
 
     def bound_of(self, flow: Flow) -> VariationalDiffusion:
-        """The bound of a flow, all of whose examples see the same noise."""
+        """The bound of a flow."""
         self.check(flow)
         found = _bound_of_path(flow, self.times) if flow.bound is None else flow.bound
         if self.times is not None:
             found = dataclasses.replace(found, times=self.times)
-        return dataclasses.replace(found, draws=self.draws, shared=True)
+        return dataclasses.replace(found, draws=self.draws)
 
     def __call__(self, flow, key, x, mask, condition):
         bound, alone = self.bound_of(flow), None if mask is None else mask[None]
@@ -99,7 +99,7 @@ class ByBound(LogDensity):
         def at(condition):
             return bound(flow.denoiser, key, x[None], alone, condition[None]).total[0]
 
-        # What does not depend on the condition, such as who is near whom, is computed once.
+        # What does not depend on the condition, the noise and who is near whom, is there once.
         return jax.vmap(at)(condition)
 
 

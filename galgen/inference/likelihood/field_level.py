@@ -229,11 +229,8 @@ class FieldLevel:
         Raises:
             InputError: for a condition outside the trained range, or fewer than two replicas.
         """
-        if isinstance(replicas, int) and replicas < 2:
-            raise InputError(
-                f"expected 2 replicas or more, from which an error is told, got {replicas}; "
-                "8 are usual"
-            )
+        if isinstance(replicas, int):
+            check_replicas(replicas)
         grid = np.asarray(grid, np.float64)
         for row in grid:
             self._clouds.standardizer.encode_condition(row, self.extrapolate)
@@ -254,6 +251,14 @@ class FieldLevel:
                 f"of {found.size}; the model has diverged there: narrow the prior"
             )
         return found + encoded.constant
+
+
+def check_replicas(replicas: int) -> None:
+    """Refuse a number of replicas from which no error is told."""
+    if replicas < 2:
+        raise InputError(
+            f"expected 2 replicas or more, from which an error is told, got {replicas}; 8 are usual"
+        )
 
 
 def likelihood_noises(seed: int, replicas: int | range) -> list[PRNGKeyArray]:

@@ -24,7 +24,7 @@ from jaxtyping import Float
 from galgen.data.catalogue import Catalogue
 from galgen.errors import InputError
 from galgen.inference.likelihood.chebyshev import ChebyshevGrid, product, weights
-from galgen.inference.likelihood.field_level import FieldLevel
+from galgen.inference.likelihood.field_level import FieldLevel, check_replicas
 from galgen.inference.priors.prior import Prior
 from galgen.inference.results.result_warning import ResultWarning
 from galgen.inference.sampling.result import PosteriorSamples
@@ -41,6 +41,8 @@ TOGETHER = 2
 """Replicas that are added at once."""
 FAR = 10.0
 """Nats below the peak from which on a posterior counts for nothing."""
+ZOOMS = 8
+"""Grids at most, each in the last."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -203,9 +205,9 @@ def grid_posterior(
 ) -> GridPosterior:
     """The posterior of one or two parameters, from log densities at ``number`` points along each.
 
-    They are Chebyshev points between the bounds of the prior, interpolated to ``fine`` points. Two
-    replicas there tell where the posterior is; a second grid takes that part, where it is smaller.
-    Replicas are added until they move the mean by a tenth of the width or less.
+    They are Chebyshev points between the bounds of the prior, interpolated to ``fine`` points.
+    While two replicas are interpolated badly, the next grid takes the part where the posterior may
+    be. Replicas are added until they move the mean by a tenth of the width or less.
 
     Args:
         field: the likelihood.
@@ -217,9 +219,10 @@ def grid_posterior(
         replicas: at most.
 
     Raises:
-        InputError: for a prior without bounds or wider than the training, or a catalogue that the
-            model was not trained for.
+        InputError: for a prior without bounds or wider than the training, a catalogue that the
+            model was not trained for, or fewer than two replicas.
     """
+    check_replicas(replicas)
     field.check_prior(prior)
     encoded = field.encode(catalogue)
 
@@ -237,8 +240,11 @@ def grid_posterior(
     coarse = ChebyshevGrid(prior.bounds, number)
     none = np.zeros((0, len(coarse.points)))
     values = further(coarse, none)
-    smaller = _support(posterior_of(coarse, values))
-    if smaller != prior.bounds:
+    for _ in range(ZOOMS):
+        missed = float(coarse.highest(values.mean(axis=0)))
+        smaller = _support(posterior_of(coarse, values), FAR + 2.0 * missed)
+        if missed <= COARSE or smaller == coarse.bounds:
+            break
         coarse = ChebyshevGrid(smaller, number)
         values = further(coarse, none)
     while len(values) < replicas and not _settled(posterior_of(coarse, values)):
@@ -253,10 +259,10 @@ def _settled(posterior: GridPosterior) -> bool:
     return not few and bool(np.all(posterior.mean_error <= SETTLED * posterior.std))
 
 
-def _support(posterior: GridPosterior) -> tuple[tuple[float, float], ...]:
-    """The box that holds all that counts, and two points around it."""
+def _support(posterior: GridPosterior, nats: float) -> tuple[tuple[float, float], ...]:
+    """The box that holds all within so many nats of the peak, and two points around it."""
     log = posterior.replicas.mean(axis=0).reshape([len(axis) for axis in posterior.axes])
-    near = log > log.max() - FAR
+    near = log > log.max() - nats
     bounds = []
     for i, axis in enumerate(posterior.axes):
         held = np.flatnonzero(near.any(axis=tuple(j for j in range(near.ndim) if j != i)))
